@@ -1,0 +1,51 @@
+# Two commands: `make serve` and `make test`. What they need, they install into .venv.
+
+PYTHON ?= python3
+PORT ?= 5003
+HOST ?= 127.0.0.1
+BIN := .venv/bin
+
+.PHONY: setup serve test lint chromium bench clean
+
+setup: .venv/.installed
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@echo "Creating .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.installed: .venv/.python requirements.txt
+	@echo "Installing requirements.txt into .venv (a few minutes the first time)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed requirements-dev.txt
+	@echo "Installing requirements-dev.txt into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+serve: .venv/.installed
+	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python app.py
+
+test: .venv/.installed-dev chromium
+	@$(BIN)/python -m pytest
+
+lint: .venv/.installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# The page's tests drive Debian's Chromium.
+chromium:
+	@command -v chromium >/dev/null && exit 0; \
+	echo "Installing chromium for the page's tests"; \
+	if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO="sudo -n"; fi; \
+	{ $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	{ echo "The page's tests need Chromium, which could not be installed here: apt-get install chromium" >&2; exit 1; }
+
+bench: .venv/.installed-dev
+	@$(BIN)/python -m benchmarks.bench_heartbeat
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,27 @@
+"""The service as an app of its own, with the page: ``python app.py``, or ``app:app`` for gunicorn."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+# Behind the patch: everything else must see the cooperative socket, lock and thread.
+import logging  # noqa: E402
+
+from flask import Flask  # noqa: E402
+
+from whisper_service.extension import Transcriber  # noqa: E402
+from whisper_service.server import serve  # noqa: E402
+
+
+def create_app() -> Flask:
+    """Return the Flask app."""
+    app = Flask(__name__, static_folder=None)
+    Transcriber(app, page=True)
+    return app
+
+
+app = create_app()
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    serve(app)

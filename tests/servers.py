@@ -1,0 +1,113 @@
+"""Servers in subprocesses, for tests: a test process is never monkey-patched."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server on 127.0.0.1."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    def ws(self, path: str) -> str:
+        return f"ws://127.0.0.1:{self.port}{path}"
+
+    def get(self, path: str, *, timeout_s: float = 5.0) -> bytes:
+        """Return the body of a plain GET; raises ``urllib.error.HTTPError`` for 4xx and 5xx."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout_s) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def connect(self, *, receive_buffer_bytes: int | None = None) -> socket.socket:
+        """Return a plain TCP connection."""
+        sock = socket.socket()
+        sock.settimeout(5.0)
+        if receive_buffer_bytes is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        sock.connect(("127.0.0.1", self.port))
+        return sock
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 5.0) -> bool:
+    """Return whether ``condition`` came true in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+@contextmanager
+def running(command: Sequence[str], *, port: int, log_path: Path, **environment: str) -> Iterator[Server]:
+    """Run ``python <command>`` in the repository's root while the body runs; it must listen on ``port``.
+
+    :param log_path: takes stdout and stderr.
+    :param environment: variables beside our own.
+    :raises RuntimeError: if it ends or does not listen in time.
+    """
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or _listens(port), timeout_s=START_TIMEOUT_S)
+        if process.poll() is not None or not _listens(port):
+            output = log_path.read_text(errors="replace")
+            raise RuntimeError(f"{' '.join(command)} does not listen:\n{output}")
+        yield Server(port, process, log_path)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def gunicorn(app: str, *, port: int, worker: str, threads: int | None = None) -> list[str]:
+    """Return the command of one gunicorn worker for :func:`running`."""
+    # The control socket would be one for all servers of this user.
+    command = ["-m", "gunicorn", app, "-b", f"127.0.0.1:{port}", "-k", worker, "-w", "1"]
+    # The gunicorn.conf.py in the working folder is for our own app.
+    command += ["-c", os.devnull]
+    command += ["--graceful-timeout", "1", "--no-control-socket", "--access-logfile", "-"]
+    return command if threads is None else [*command, "--threads", str(threads)]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,65 @@
+"""Conversions between PCM sample formats, without I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+#: Rate that Whisper hears, in Hz (Radford et al. 2022, section 2.2).
+SAMPLE_RATE = 16_000
+
+#: One past the largest int16. A power of two: every int16 is exact in float32, and comes back unchanged.
+INT16_SCALE = 32_768
+
+Float32 = npt.NDArray[np.float32]
+Int16 = npt.NDArray[np.int16]
+
+
+def int16_to_float32(samples: npt.NDArray[Any]) -> Float32:
+    """Return ``samples`` as float32 in [-1, 1).
+
+    :param samples: int16 of either byte order, any shape; the result has the same shape.
+    """
+    return samples.astype(np.float32) * np.float32(1 / INT16_SCALE)
+
+
+def float32_to_int16(samples: npt.NDArray[np.floating[Any]]) -> Int16:
+    """Return ``samples`` as int16, rounded to the nearest.
+
+    What is outside of [-1, 1) saturates; NaN becomes 0.
+
+    :param samples: float in [-1, 1], any shape; the result has the same shape.
+    """
+    scaled = np.nan_to_num(np.rint(samples * np.float32(INT16_SCALE)), nan=0.0)
+    whole: Int16 = np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+    return whole
+
+
+def bounded(samples: npt.NDArray[np.floating[Any]]) -> Float32:
+    """Return ``samples`` as float32 in [-1, 1]: NaN and infinities become 0, the rest is clipped.
+
+    An infinity is no loud sample but a fault of the sender; as 1.0 it would be a click.
+
+    :param samples: float of any width, byte order and shape; the result has the same shape.
+    """
+    finite = np.where(np.isfinite(samples), samples, 0)
+    return finite.clip(-1.0, 1.0).astype(np.float32)
+
+
+def mono(samples: Float32) -> Float32:
+    """Return the average of the channels.
+
+    Averaged, not summed as FFmpeg's mixer does (it has a gain of 1.41 from stereo to mono, and clips).
+
+    :param samples: float32, shape ``(n, channels)``.
+    :returns: float32, shape ``(n,)``.
+    :raises ValueError: if ``samples`` is not two-dimensional or has no channel.
+    """
+    if samples.ndim != 2 or samples.shape[1] == 0:
+        raise ValueError(f"expected samples of shape (n, channels), got {samples.shape}")
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    average: Float32 = samples.mean(axis=1, dtype=np.float32)
+    return average

@@ -1,0 +1,86 @@
+"""The command lines: ``python -m whisper_service …`` and ``flask whisper …``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from whisper_service.config import Config, StreamSettings, describe
+from whisper_service.errors import TranscriptionError
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+def settings() -> None:
+    """Print every setting with its default and what it accepts."""
+    for title, kind in (("Of the service (WHISPER_* keys)", Config), ("Of a stream", StreamSettings)):
+        click.echo(f"{title}\n")
+        for item in describe(kind):
+            click.echo(f"  {item.name} = {item.default!s}\n      {item.description} Accepts: {item.accepts}.")
+        click.echo()
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+@click.option(
+    "--url", default="ws://127.0.0.1:5003/transcribe", show_default=True, help="The server's socket."
+)
+@click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    help="1.0 is how a microphone would.",
+)
+@click.option(
+    "--slice-ms", default=500, show_default=True, type=click.IntRange(10, 10_000), help="Length of a slice."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the server's messages, one a line.")
+def stream(file: Path, url: str, speed: float, slice_ms: int, as_json: bool) -> None:
+    """Play FILE to a running server as a microphone would, and show what comes back."""
+    from whisper_service.client import show_stream
+
+    _run(lambda: show_stream(file, url=url, speed=speed, slice_ms=slice_ms, as_json=as_json))
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+@click.option(
+    "--format", "style", default="txt", show_default=True, type=click.Choice(["txt", "srt", "vtt", "json"])
+)
+@click.option("--model", help="Overrides WHISPER_MODEL.")
+@click.option("--device", help="Overrides WHISPER_DEVICE.")
+@click.option("--language", help="Language of the speech; otherwise it is detected.")
+def transcribe(file: Path, style: str, model: str | None, device: str | None, language: str | None) -> None:
+    """Transcribe FILE without a server, as fast as this machine can."""
+    from whisper_service.offline import print_transcript
+
+    chosen = {"WHISPER_MODEL": model, "WHISPER_DEVICE": device, "WHISPER_LANGUAGE": language}
+    overrides = {key: value for key, value in chosen.items() if value is not None}
+    _run(lambda: print_transcript(file, style=style, overrides=overrides))
+
+
+def _run(command: Callable[[], None]) -> None:
+    """Run ``command``; errors that its user can act on are one line, not a traceback."""
+    try:
+        command()
+    except TranscriptionError as problem:
+        raise click.ClickException(str(problem)) from problem
+
+
+@click.group()
+def main() -> None:
+    """Live transcription with Whisper: the client, and files without a server."""
+
+
+@click.group("whisper")
+def flask_commands() -> None:
+    """Live transcription."""
+
+
+for command in (settings, stream, transcribe):
+    main.add_command(command)
+flask_commands.add_command(settings)

@@ -1,0 +1,189 @@
+"""A client of the socket, for the command line: plays a file as a microphone would."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.sync.client import ClientConnection, connect
+
+from whisper_service.audio.decode import Pcm, decode
+from whisper_service.audio.pcm import float32_to_int16
+from whisper_service.errors import BadAudio, TranscriptionError
+
+#: How long the server may take for the rest of the transcript after the last slice.
+_DONE_TIMEOUT_S = 120.0
+
+Message = dict[str, Any]
+
+
+class StreamFailed(TranscriptionError):
+    """The server cannot be reached, or has ended the stream."""
+
+
+def wav_slices(pcm: Pcm, *, slice_ms: int) -> Iterator[bytes]:
+    """Yield ``pcm`` as whole WAV files of ``slice_ms``, as RecordRTC cuts a recording."""
+    size = max(1, pcm.rate * slice_ms // 1000)
+    for start in range(0, pcm.samples.shape[0], size):
+        file = io.BytesIO()
+        with wave.open(file, "wb") as writer:
+            writer.setnchannels(1)
+            writer.setsampwidth(2)
+            writer.setframerate(pcm.rate)
+            writer.writeframes(float32_to_int16(pcm.samples[start : start + size]).tobytes())
+        yield file.getvalue()
+
+
+def play(
+    pcm: Pcm,
+    url: str,
+    *,
+    speed: float,
+    slice_ms: int,
+    on_message: Callable[[Message], None],
+    on_played: Callable[[float], None],
+) -> Message:
+    """Send ``pcm`` at ``speed`` times real time and return the server's ``done``. Blocks.
+
+    :param on_message: called with every message of the server, in a thread of its own.
+    :param on_played: called with the seconds of audio that are sent.
+    :raises StreamFailed: if the server cannot be reached or ends the stream.
+    """
+    try:
+        connection = connect(url, max_size=None)
+    except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as problem:
+        raise StreamFailed(
+            f"No server answers at {url} ({type(problem).__name__}): run 'make serve', or give --url."
+        ) from problem
+    with connection:
+        receiver = _Receiver(connection, on_message)
+        receiver.start()
+        began = time.monotonic()
+        try:
+            for index, data in enumerate(wav_slices(pcm, slice_ms=slice_ms), start=1):
+                played_s = min(index * slice_ms / 1000, pcm.samples.shape[0] / pcm.rate)
+                time.sleep(max(0.0, began + played_s / speed - time.monotonic()))
+                connection.send(data)
+                on_played(played_s)
+            connection.send(json.dumps({"type": "stop"}))
+        except ConnectionClosed:
+            pass  # the receiver knows why
+        receiver.join(_DONE_TIMEOUT_S)
+    if receiver.done is None:
+        raise StreamFailed(receiver.problem or f"The server said nothing final within {_DONE_TIMEOUT_S:g} s.")
+    return receiver.done
+
+
+class _Receiver(threading.Thread):
+    """Reads messages until the connection ends."""
+
+    def __init__(self, connection: ClientConnection, on_message: Callable[[Message], None]) -> None:
+        super().__init__(daemon=True)
+        self._connection = connection
+        self._on_message = on_message
+        self.done: Message | None = None
+        self.problem: str | None = None
+
+    def run(self) -> None:
+        try:
+            for frame in self._connection:
+                message: Message = json.loads(frame)
+                self._on_message(message)
+                if message["type"] == "done":
+                    self.done = message
+                if message["type"] == "error" and message["fatal"]:
+                    self.problem = str(message["message"])
+        except ConnectionClosed as closed:
+            self.problem = self.problem or f"The connection broke ({closed})."
+
+
+def show_stream(file: Path, *, url: str, speed: float, slice_ms: int, as_json: bool) -> None:
+    """Play ``file`` to the server at ``url`` and show partials and finals as they come. Blocks.
+
+    :raises AudioError: if the file cannot be decoded.
+    :raises StreamFailed: as ``play``.
+    """
+    pcm = decode(file.read_bytes())
+    if not pcm.samples.shape[0]:
+        raise BadAudio(f"{file} holds no audio.")
+    if as_json:
+        play(
+            pcm,
+            url,
+            speed=speed,
+            slice_ms=slice_ms,
+            on_message=lambda message: click.echo(json.dumps(message, ensure_ascii=False)),
+            on_played=lambda played_s: None,
+        )
+        return
+    screen = _Screen(Console(), pcm.samples.shape[0] / pcm.rate)
+    with screen:
+        play(pcm, url, speed=speed, slice_ms=slice_ms, on_message=screen.message, on_played=screen.played)
+
+
+class _Screen:
+    """The transcript so far, what is probably being said in grey, and how far the file is played."""
+
+    def __init__(self, console: Console, length_s: float) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task("playing", total=length_s)
+        self._line = Text()
+        self._partial = ""
+        self._live = Live(self._render(), console=console, refresh_per_second=10, transient=True)
+
+    def __enter__(self) -> None:
+        self._live.__enter__()
+
+    def __exit__(self, *exception: Any) -> None:
+        self._live.__exit__(None, None, None)
+        self._end_line()
+
+    def played(self, played_s: float) -> None:
+        self._progress.update(self._task, completed=played_s)
+        self._live.update(self._render())
+
+    def message(self, message: Message) -> None:
+        match message["type"]:
+            case "ready":
+                for warning in message["warnings"]:
+                    self._console.print(f"[yellow]{warning}[/yellow]")
+            case "partial":
+                self._partial = message["text"]
+            case "final":
+                self._line.append(message["text"])
+                self._partial = ""
+            case "speech_started":
+                self._end_line()
+            case "error":
+                self._console.print(f"[red]{message['message']}[/red]")
+            case "lag" if message["behind_s"]:
+                self._console.print(f"[yellow]{message['behind_s']} s behind[/yellow]")
+        self._live.update(self._render())
+
+    def _end_line(self) -> None:
+        """Print the finals of the utterances that are over."""
+        if self._line.plain.strip():
+            self._console.print(Text(self._line.plain.strip()))
+        self._line = Text()
+
+    def _render(self) -> Group:
+        return Group(self._line + Text(self._partial, style="dim"), self._progress)

@@ -1,0 +1,280 @@
+"""The settings: of the service (``WHISPER_*`` keys) and of one stream (chosen by its client).
+
+Each is declared once, with its default, its check and a sentence on what it does; ``flask whisper settings``
+and ``docs/config.md`` are made from these declarations.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any
+
+from whisper_service.errors import BadSetting, ConfigError
+
+KEY_PREFIX = "WHISPER_"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Turns a value, or the text of one, into what is stored.
+
+    :param accepts: the accepted values, for people.
+    :param parse: raises ValueError if the value is not accepted.
+    """
+
+    accepts: str
+    parse: Callable[[Any], Any]
+
+
+def _number(kind: type[int] | type[float], low: float, high: float, unit: str = "") -> Check:
+    def parse(value: Any) -> Any:
+        number = kind(value)
+        if isinstance(value, bool) or not low <= number <= high or (kind is int and number != float(value)):
+            raise ValueError
+        return number
+
+    return Check(f"{low:g} … {high:g} {unit}".rstrip(), parse)
+
+
+def _choice(*names: str) -> Check:
+    def parse(value: Any) -> str:
+        if value not in names:
+            raise ValueError
+        return str(value)
+
+    return Check(" | ".join(name or "(empty)" for name in names), parse)
+
+
+def _switch() -> Check:
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+
+    def parse(value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        try:
+            return words[str(value).strip().lower()]
+        except KeyError:
+            raise ValueError from None
+
+    return Check("true | false", parse)
+
+
+def _text(accepts: str, longest: int) -> Check:
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or len(value) > longest:
+            raise ValueError
+        return value
+
+    return Check(accepts, parse)
+
+
+def _language() -> Check:
+    def parse(value: Any) -> str | None:
+        if value in (None, "", "auto"):
+            return None
+        if not (isinstance(value, str) and value.isascii() and value.isalpha() and 2 <= len(value) <= 3):
+            raise ValueError
+        return value.lower()
+
+    return Check("auto | a language code such as en or de", parse)
+
+
+def _device() -> Check:
+    def parse(value: Any) -> str:
+        kind, _, index = str(value).partition(":")
+        if value not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdigit()):
+            raise ValueError
+        return str(value)
+
+    return Check("auto | cpu | cuda | cuda:N", parse)
+
+
+def _setting(default: Any, check: Check, description: str) -> Any:
+    return field(default=default, metadata={"check": check, "description": description})
+
+
+@dataclass(frozen=True, slots=True)
+class RawFormat:
+    """Samples without a header.
+
+    :param encoding: ``s16le`` or ``f32le``.
+    :param rate: in Hz.
+    """
+
+    encoding: str
+    rate: int
+    channels: int
+
+
+#: Undeclared raw samples, where a default for them is on (``WHISPER_RAW_FORMAT``, ``/ws/transcribe``).
+RAW_RATE = 16_000
+RAW_CHANNELS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What a client chooses for its stream, as query parameters or in a ``start`` message."""
+
+    language: str | None = _setting(None, _language(), "Language of the speech; auto detects it.")
+    task: str = _setting("transcribe", _choice("transcribe", "translate"), "Translate means: into English.")
+    prompt: str = _setting(
+        "",
+        _text("text, at most 1000 characters", 1000),
+        "Text that stands before the speech: names, spelling.",
+    )
+    words: bool = _setting(False, _switch(), "Send time and probability of each word.")
+    interim: bool = _setting(True, _switch(), "Send partials.")
+    full_transcript: bool = _setting(False, _switch(), "Send the whole transcript with every final.")
+    vad_threshold: float = _setting(0.5, _number(float, 0.05, 0.95), "Speech begins at this probability.")
+    min_silence_ms: int = _setting(
+        500, _number(int, 100, 5000, "ms"), "A pause of this length ends an utterance."
+    )
+    min_speech_ms: int = _setting(300, _number(int, 0, 2000, "ms"), "Shorter speech is taken for a noise.")
+    reply: str = _setting(
+        "json", _choice("json", "text"), "Text sends the text of finals as plain frames and nothing else."
+    )
+    format: str = _setting(
+        "", _choice("", "s16le", "f32le"), "Slices are raw samples of this type, without a header."
+    )
+    rate: int = _setting(RAW_RATE, _number(int, 1000, 384_000, "Hz"), "Sample rate of raw samples.")
+    channels: int = _setting(RAW_CHANNELS, _number(int, 1, 32), "Channels of raw samples, interleaved.")
+
+    def merged(self, chosen: Mapping[str, Any]) -> StreamSettings:
+        """Return these settings with those of ``chosen`` in their place.
+
+        :raises BadSetting: if a name is unknown or a value is not accepted.
+        """
+        known = {item.name: item for item in fields(StreamSettings)}
+        for name in chosen:
+            if name not in known:
+                raise BadSetting(f"There is no setting {name!r}.{_hint(name, known)}")
+        return replace(
+            self, **{name: _checked(known[name], name, value, BadSetting) for name, value in chosen.items()}
+        )
+
+    @property
+    def raw_format(self) -> RawFormat | None:
+        """The declared format of raw samples, if the client has declared one."""
+        return RawFormat(self.format, self.rate, self.channels) if self.format else None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of the service; the key of ``model`` is ``WHISPER_MODEL`` and so on."""
+
+    model: str = _setting(
+        "auto",
+        _text("auto | a name such as base.en | a path", 4096),
+        "The checkpoint. Auto is base.en, or the bundled demonstration model where that cannot be had.",
+    )
+    device: str = _setting("auto", _device(), "Where the model runs; auto takes CUDA if there is one.")
+    cache_dir: str = _setting(
+        "",
+        _text("a folder", 4096),
+        "Where downloaded checkpoints are kept; empty is openai-whisper's own cache.",
+    )
+    download_timeout_s: float = _setting(
+        600.0, _number(float, 1, 86_400, "s"), "How long a download of the checkpoint may take."
+    )
+    language: str | None = _setting(None, _language(), "Default language of a stream.")
+    prompt: str = _setting("", _text("text, at most 1000 characters", 1000), "Default prompt of a stream.")
+    vad_threshold: float = _setting(
+        0.5, _number(float, 0.05, 0.95), "Default probability at which speech begins."
+    )
+    min_silence_ms: int = _setting(
+        500, _number(int, 100, 5000, "ms"), "Default pause that ends an utterance."
+    )
+    min_speech_ms: int = _setting(
+        300, _number(int, 0, 2000, "ms"), "Default length below which speech is taken for a noise."
+    )
+    raw_format: str = _setting(
+        "",
+        _choice("", "s16le", "f32le"),
+        "Type of undeclared binary frames that are no known file: 16 kHz, mono. Empty refuses them.",
+    )
+    grid_ms: int = _setting(
+        500, _number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."
+    )
+    max_message_bytes: int = _setting(
+        32 * 2**20, _number(int, 65_536, 2**30, "bytes"), "A longer message closes its stream."
+    )
+    send_timeout_s: float = _setting(
+        10.0, _number(float, 0.1, 600, "s"), "A client that reads nothing for this long is closed."
+    )
+    ping_interval_s: float = _setting(
+        25.0,
+        _number(float, 1, 600, "s"),
+        "Pings go out this often; a client silent for two intervals is closed.",
+    )
+    drain_timeout_s: float = _setting(
+        20.0, _number(float, 0, 600, "s"), "How long a stopping server waits for the last words."
+    )
+
+    @classmethod
+    def from_mapping(cls, *sources: Mapping[str, Any]) -> Config:
+        """Return the settings from the ``WHISPER_*`` keys of ``sources``, of which later ones win.
+
+        :raises ConfigError: if a key is unknown or a value is not accepted.
+        """
+        known = {KEY_PREFIX + item.name.upper(): item for item in fields(cls)}
+        chosen: dict[str, Any] = {}
+        for source in sources:
+            for key, value in source.items():
+                if not key.startswith(KEY_PREFIX):
+                    continue
+                if key not in known:
+                    raise ConfigError(f"There is no setting {key}.{_hint(key, known)}")
+                chosen[known[key].name] = _checked(known[key], key, value, ConfigError)
+        return cls(**chosen)
+
+    def stream_defaults(self) -> StreamSettings:
+        """Return the settings of a stream whose client chooses nothing."""
+        return StreamSettings(
+            language=self.language,
+            prompt=self.prompt,
+            vad_threshold=self.vad_threshold,
+            min_silence_ms=self.min_silence_ms,
+            min_speech_ms=self.min_speech_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One setting, for people."""
+
+    name: str
+    default: str
+    accepts: str
+    description: str
+
+
+def describe(settings: type[Config] | type[StreamSettings]) -> Iterator[Described]:
+    """Yield the settings of a class in order, with the names under which they are set."""
+    for item in fields(settings):
+        name = KEY_PREFIX + item.name.upper() if settings is Config else item.name
+        default = "auto" if item.default is None else str(item.default)
+        yield Described(name, default, item.metadata["check"].accepts, item.metadata["description"])
+
+
+def _checked(item: Field[Any], name: str, value: Any, error: type[ConfigError] | type[BadSetting]) -> Any:
+    check: Check = item.metadata["check"]
+    try:
+        return check.parse(value)
+    except (ValueError, TypeError, OverflowError):
+        raise error(f"{name} is {value!r:.80}; accepted: {check.accepts}.") from None
+
+
+def _hint(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]}?" if close else ""

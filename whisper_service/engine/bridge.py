@@ -1,0 +1,175 @@
+"""Between greenlets and the native threads that compute for them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from gevent.event import AsyncResult, Event
+from numpy.typing import NDArray
+
+from whisper_service.engine.engine import Engine, Runs
+from whisper_service.engine.request import Hypothesis, Request
+from whisper_service.errors import InternalError, ModelUnavailable, TranscriptionError
+from whisper_service.native import HubCalls, Worker
+
+log = logging.getLogger(__name__)
+
+#: Called on the hub with an answer, or with what went wrong. Must neither block nor raise.
+OnAnswer = Callable[[Hypothesis | TranscriptionError], None]
+
+#: How long anybody waits for a speech probability before the thread counts as lost, in seconds.
+_SPEECH_TIMEOUT_S = 30.0
+
+
+class Transcribes(Protocol):
+    """Answers requests for sessions: an engine in this process, another one, or another machine."""
+
+    def submit(self, request: Request, on_answer: OnAnswer) -> None:
+        """Have ``request`` answered. Never blocks. A display request may get no answer."""
+
+    def cancel(self, stream: str) -> None:
+        """Forget the stream and its requests."""
+
+
+class EngineBridge:
+    """An engine in a native thread of this process. All methods are for the hub's thread.
+
+    :param load: makes the runner, in the engine's thread.
+    """
+
+    def __init__(self, load: Callable[[], Runs]) -> None:
+        self._calls = HubCalls()
+        self._waiting: dict[str, dict[int, OnAnswer]] = {}
+        self._loaded = Event()
+        self._problem: TranscriptionError | None = None
+        self._engine = Engine(
+            load,
+            on_loaded=lambda error: self._calls.post(self._on_loaded, error),
+            deliver=lambda request, answer: self._calls.post(self._on_answer, request, answer),
+        )
+
+    def start(self) -> None:
+        """Start the thread, which loads the model."""
+        self._engine.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the engine can answer; return whether it can.
+
+        :raises ModelUnavailable: if the model could not be loaded.
+        """
+        self._loaded.wait(timeout)
+        if self._problem is not None:
+            raise self._problem
+        return self._loaded.is_set()
+
+    def submit(self, request: Request, on_answer: OnAnswer) -> None:
+        """See ``Transcribes``."""
+        self._waiting.setdefault(request.stream, {})[request.number] = on_answer
+        self._engine.submit(request)
+
+    def cancel(self, stream: str) -> None:
+        """See ``Transcribes``."""
+        if self._waiting.pop(stream, None):
+            self._engine.cancel(stream)
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._engine.stop()
+
+    def _on_loaded(self, error: Exception | None) -> None:
+        if isinstance(error, TranscriptionError):
+            self._problem = error
+        elif error is not None:
+            log.error("the model could not be loaded", exc_info=error)
+            self._problem = ModelUnavailable("The model could not be loaded; the server's log says why.")
+        self._loaded.set()
+
+    def _on_answer(self, request: Request, answer: Hypothesis | Exception) -> None:
+        stream = self._waiting.get(request.stream)
+        if stream is None:
+            return
+        on_answer = stream.pop(request.number)
+        # Display requests that were replaced before their turn get no answer.
+        for number in [number for number in stream if number < request.number]:
+            del stream[number]
+        if isinstance(answer, Exception):
+            log.error("%s: request %d failed", request.stream, request.number, exc_info=answer)
+            answer = InternalError("The transcription of this stream failed; the server's log says why.")
+        on_answer(answer)
+
+
+class _Listens(Protocol):
+    def probabilities(self, batch: Sequence[tuple[Any, NDArray[np.float32]]]) -> list[list[float]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Listen:
+    state: Any
+    pcm: NDArray[np.float32]
+    result: AsyncResult[list[float] | Exception]
+
+
+class SpeechBridge:
+    """The speech detector in a native thread of its own; streams that wait together share a batch.
+
+    :param load: makes the detector, in its thread.
+    """
+
+    def __init__(self, load: Callable[[], _Listens]) -> None:
+        self._calls = HubCalls()
+        self._load = load
+        self._worker: Worker[_Listen] = Worker(self._begin)
+
+    def start(self) -> None:
+        """Start the thread, which loads the network."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._worker.stop()
+
+    def probabilities(self, state: Any, pcm: NDArray[np.float32]) -> list[float]:
+        """Return the speech probabilities of the frames that ``pcm`` completes. Blocks the greenlet.
+
+        :param state: the stream's ``SpeechState``; one call for it at a time.
+        :param pcm: the stream's next samples, mono float32 at 16 kHz, ``(n_samples,)``.
+        :raises InternalError: if the detector failed.
+        """
+        result: AsyncResult[list[float] | Exception] = AsyncResult()
+        self._worker.put(_Listen(state, pcm, result))
+        answer = result.wait(_SPEECH_TIMEOUT_S)
+        if isinstance(answer, list):
+            return answer
+        if answer is None:
+            log.error("the speech detector gave no answer within %g s", _SPEECH_TIMEOUT_S)
+        else:
+            log.error("the speech detector failed", exc_info=answer)
+        raise InternalError("The speech detector failed; the server's log says why.")
+
+    def _begin(self) -> Callable[[Sequence[_Listen]], bool]:
+        detector: _Listens | None = None
+        problem: Exception | None = None
+        try:
+            detector = self._load()
+        except Exception as error:
+            # The top of the thread: whoever asks gets it.
+            problem = error
+
+        def handle(items: Sequence[_Listen]) -> bool:
+            answers: Sequence[list[float] | Exception]
+            try:
+                if detector is None:
+                    raise problem or RuntimeError("no detector")
+                answers = detector.probabilities([(item.state, item.pcm) for item in items])
+            except Exception as error:
+                # The top of the thread, as above.
+                answers = [error] * len(items)
+            for item, answer in zip(items, answers, strict=True):
+                self._calls.post(item.result.set, answer)
+            return False
+
+        return handle

@@ -1,0 +1,88 @@
+"""What crosses between a session and an engine: a question about a window of audio, and its answer."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Kind(enum.IntEnum):
+    """Why a request is asked; the smaller value goes first."""
+
+    #: The last word on an utterance: everything in the answer becomes final. Never dropped.
+    FINAL = 0
+    #: A position of the grid: what agrees with the answer before becomes final. Never dropped.
+    COMMIT = 1
+    #: Shows a partial and changes nothing else. A newer request of the same stream replaces it.
+    DISPLAY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word as it was heard.
+
+    :param text: with the leading space and the punctuation that its language writes.
+    :param start: first sample on the stream's 16 kHz clock.
+    :param end: sample behind the last one.
+    :param probability: mean probability of its tokens, 0…1.
+    :param tokens: the ids that spell it; a later request passes them as forced prefix or as draft.
+    """
+
+    text: str
+    start: int
+    end: int
+    probability: float
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """A question about one window: a pure function of its content, so that any engine may answer it.
+
+    :param stream: the session that asks; requests of one stream replace or follow each other.
+    :param number: counts the requests of the stream; the answer carries it back.
+    :param start: the window's first sample on the stream's 16 kHz clock.
+    :param pcm: the window, mono float32 in [-1, 1] at 16 kHz, at most 30 s, ``(n_samples,)``.
+    :param prompt: text that stands before the window; "" for none.
+    :param prefix: tokens of this window's text that are final: the answer continues behind them.
+    :param draft: what the text behind the prefix may be (the last answer). It saves time and changes nothing.
+    :param language: two-letter code, or None: the engine detects it.
+    :param task: ``transcribe`` or ``translate``.
+    """
+
+    stream: str
+    number: int
+    kind: Kind
+    start: int
+    pcm: NDArray[np.float32]
+    prompt: str = ""
+    prefix: tuple[int, ...] = ()
+    draft: tuple[int, ...] = ()
+    language: str | None = None
+    task: str = "transcribe"
+
+    @property
+    def end(self) -> int:
+        """The sample behind the window's last."""
+        return self.start + len(self.pcm)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The answer to the request of the same stream and number.
+
+    :param words: the text behind the request's prefix.
+    :param language: the code that was used to decode.
+    :param no_speech_probability: Whisper's own estimate that the window holds no speech, 0…1.
+    :param average_logprob: mean log-probability of the new tokens and the end of text.
+    """
+
+    stream: str
+    number: int
+    words: tuple[Word, ...]
+    language: str
+    no_speech_probability: float
+    average_logprob: float

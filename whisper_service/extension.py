@@ -1,0 +1,84 @@
+"""The Flask extension: ``Transcriber(app)`` mounts the service in an app."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask, current_app
+
+from whisper_service.cli import flask_commands
+from whisper_service.config import Config
+from whisper_service.service import Service
+from whisper_service.web.blueprint import create_blueprint
+
+#: Key in ``app.extensions``, and name of the blueprint and of the CLI group.
+NAME = "whisper"
+
+
+class Transcriber:
+    """Live transcription for a Flask app, over the WebSocket ``/transcribe``.
+
+    ::
+
+        app = Flask(__name__)
+        Transcriber(app, url_prefix="/speech")
+
+    The app must be served by gevent (``gunicorn -k gevent``, or gevent's own server). The model is loaded in
+    the process that serves: at the first request to one of these routes, or when ``start`` is called.
+
+    Settings are read once from ``app.config`` and, where they are set there, from the environment, which
+    wins: ``WHISPER_MODEL``, ``WHISPER_DEVICE``, ``WHISPER_CACHE_DIR``, ``WHISPER_DOWNLOAD_TIMEOUT_S``,
+    ``WHISPER_LANGUAGE``, ``WHISPER_PROMPT``, ``WHISPER_VAD_THRESHOLD``, ``WHISPER_MIN_SILENCE_MS``,
+    ``WHISPER_MIN_SPEECH_MS``, ``WHISPER_RAW_FORMAT``, ``WHISPER_GRID_MS``, ``WHISPER_MAX_MESSAGE_BYTES``,
+    ``WHISPER_SEND_TIMEOUT_S``, ``WHISPER_PING_INTERVAL_S``, ``WHISPER_DRAIN_TIMEOUT_S``.
+    ``flask whisper settings`` explains them.
+
+    :param url_prefix: where the routes are mounted, such as ``/speech``.
+    :param page: whether the page with the microphone is served at the prefix.
+    """
+
+    def __init__(self, app: Flask | None = None, *, url_prefix: str = "", page: bool = False) -> None:
+        self._url_prefix = url_prefix
+        self._page = page
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Mount the routes in ``app``. One object may serve several apps; each has its own engine.
+
+        :raises RuntimeError: if the app has a Transcriber already.
+        :raises ConfigError: if a ``WHISPER_*`` key is unknown or its value is not accepted.
+        """
+        if NAME in app.extensions:
+            raise RuntimeError(
+                "This app has a Transcriber already: use app.extensions['whisper'], or mount a second one in "
+                "an app of its own."
+            )
+        config = Config.from_mapping(app.config, os.environ)
+        service = Service(config)
+        app.extensions[NAME] = service
+        app.register_blueprint(
+            create_blueprint(service, name=NAME, url_prefix=self._url_prefix, page=self._page)
+        )
+        app.cli.add_command(flask_commands)
+
+    def start(self, app: Flask | None = None) -> None:
+        """Begin to load the model now. Call it in the process that serves, never before a fork."""
+        self.service(app).start()
+
+    def drain(self, app: Flask | None = None) -> None:
+        """Make every open stream final and close it with 1012, for a server that stops. Blocks."""
+        self.service(app).drain()
+
+    @staticmethod
+    def service(app: Flask | None = None) -> Service:
+        """Return the running part of ``app``, by default of the current app.
+
+        :raises RuntimeError: if the app has no Transcriber.
+        """
+        app = app or current_app
+        try:
+            service: Service = app.extensions[NAME]
+        except KeyError:
+            raise RuntimeError("This app has no Transcriber: call init_app(app) first.") from None
+        return service

@@ -1,0 +1,295 @@
+"""One connection's pipeline, from frames to messages: the only place that wires the parts together.
+
+    frame ─► Connection ─► SliceReader ─► speech probabilities ─► Session ─► engine
+    message ◄────────────────────────────────────── events ◄──────────┘
+
+``Stream.run`` blocks its greenlet; answers of the engine come in on the hub. A session never switches
+greenlets in the middle of a call, so the two need no lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from gevent.event import Event as Wakeup
+from numpy.typing import NDArray
+
+from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.audio.slices import SliceReader
+from whisper_service.config import RawFormat
+from whisper_service.engine.bridge import Transcribes
+from whisper_service.engine.request import Hypothesis
+from whisper_service.errors import AudioError, BadSetting, Draining, InternalError, TranscriptionError
+from whisper_service.events import Done, Event, Final, Lag, Partial
+from whisper_service.lag import LagMeter
+from whisper_service.protocol import messages
+from whisper_service.protocol.connection import Audio, Command, Connection, Control, Start
+from whisper_service.session.session import Session, Step
+
+log = logging.getLogger(__name__)
+
+Pcm = NDArray[np.float32]
+
+
+class Send(Protocol):
+    """Takes a frame for the client; never blocks."""
+
+    def __call__(self, frame: str, *, replaces: bool = False) -> None:
+        """Send ``frame``; where it ``replaces``, one like it that still waits need not be sent."""
+
+
+#: Audio goes to the session in pieces of at most this length: a whole file is held back like a stream.
+_PIECE_SAMPLES = SAMPLE_RATE // 2
+#: A stream with more audio than this before the engine is not read on: TCP holds its client back.
+_AHEAD_SAMPLES = 10 * SAMPLE_RATE
+#: From this lag on, jobs of the grid are left out down to this spacing; (lag in seconds, samples).
+_COARSE = ((5.0, 4 * SAMPLE_RATE), (2.0, 2 * SAMPLE_RATE))
+_LAG_TOLD_S = 2.0
+#: How long the engine may take for the 10 s of audio before it, before we call it dead.
+_ENGINE_TIMEOUT_S = 120.0
+
+
+class Listens(Protocol):
+    """Gives speech probabilities; blocks the greenlet."""
+
+    def probabilities(self, state: Any, pcm: Pcm) -> list[float]:
+        """Return those of the frames that ``pcm`` completes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all streams of an app share.
+
+    :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
+    :param speech_state: makes the speech detector's memory of one stream.
+    :param languages: codes that the model knows.
+    """
+
+    engine: Transcribes
+    speech: Listens
+    speech_state: Callable[[], Any]
+    in_thread: Callable[..., Any]
+    model: str
+    languages: frozenset[str]
+    warnings: tuple[str, ...]
+    max_message_bytes: int
+    grid_samples: int
+    drain_timeout_s: float
+    clock: Callable[[], float] = field(default=time.monotonic)
+
+
+class _Opened(NamedTuple):
+    session: Session
+    slices: SliceReader
+
+
+class Stream:
+    """One client's stream.
+
+    :param connection: reads the client's frames, and knows its settings.
+    :param send: takes a frame for the client; never blocks.
+    :param fail: ends ``run`` from outside with an error; never blocks.
+    :param undeclared: format of binary frames that are no known file; None refuses them.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        connection: Connection,
+        *,
+        send: Send,
+        fail: Callable[[TranscriptionError], None],
+        undeclared: RawFormat | None,
+    ) -> None:
+        self.name = secrets.token_hex(8)
+        self._parts = parts
+        self._connection = connection
+        self._send = send
+        self._fail = fail
+        self._undeclared = undeclared
+        self._opened: _Opened | None = None
+        self._speech_state = parts.speech_state()
+        self._lag = LagMeter()
+        self._lag_told = False
+        self._progress = Wakeup()
+        self._problem: TranscriptionError | None = None
+        self._draining = False
+        self._texts: list[str] = []
+
+    def run(self, frames: Iterable[str | bytes]) -> None:
+        """Transcribe until the client says stop, or ``frames`` ends because it is gone. Blocks.
+
+        :param frames: may raise ``Draining``: then everything so far becomes final first.
+        :raises TranscriptionError: what ended the stream, to be told to the client.
+        """
+        self._check_language()
+        self._write(self._ready())
+        log.info("%s: open", self.name)
+        try:
+            for frame in frames:
+                if not self._take(frame):
+                    return
+        except Draining:
+            self._draining = True
+            self._finish(self._parts.drain_timeout_s)
+            raise
+        finally:
+            self._parts.engine.cancel(self.name)
+            received = self._opened.session.received if self._opened else 0
+            log.info("%s: closed after %.1f s of audio", self.name, received / SAMPLE_RATE)
+
+    # -- from the client -------------------------------------------------------------------------------
+
+    def _take(self, frame: str | bytes) -> bool:
+        """Do what ``frame`` asks for; return whether the stream goes on."""
+        try:
+            return self._obey(self._connection.receive(frame))
+        except TranscriptionError as problem:
+            if problem.fatal:
+                raise
+            self._write(messages.error(problem))
+            if isinstance(problem, AudioError) and problem.lost_samples:
+                # Silence of the same length stands in for the slice, so that times stay right.
+                self._hear(np.zeros(problem.lost_samples, dtype=np.float32), lost=True)
+            return True
+
+    def _obey(self, command: Command) -> bool:
+        match command:
+            case Audio(data):
+                self._hear(self._read(data))
+            case Start():
+                self._check_language()
+            case Control.FLUSH:
+                if self._opened is not None:
+                    self._tell(self._opened.session.flush())
+            case Control.STOP:
+                self._finish(_ENGINE_TIMEOUT_S)
+                return False
+            case Control.KEEPALIVE:
+                pass
+        return True
+
+    def _open(self) -> _Opened:
+        """Return what the first audio makes, with the settings as they are by then."""
+        if self._opened is None:
+            settings = self._connection.settings
+            self._opened = _Opened(
+                Session(self.name, settings, grid_samples=self._parts.grid_samples),
+                SliceReader(declared=settings.raw_format, undeclared=self._undeclared),
+            )
+        return self._opened
+
+    def _read(self, data: bytes) -> Pcm:
+        slices = self._open().slices
+        samples: Pcm = (
+            slices.read(data) if slices.is_quick(data) else self._parts.in_thread(slices.read, data)
+        )
+        return samples
+
+    def _hear(self, pcm: Pcm, *, lost: bool = False) -> None:
+        session = self._open().session
+        for start in range(0, pcm.shape[0], _PIECE_SAMPLES):
+            piece = pcm[start : start + _PIECE_SAMPLES]
+            speech = self._parts.speech.probabilities(self._speech_state, piece)
+            self._lag.arrived(session.received + piece.shape[0], self._parts.clock())
+            self._tell(session.feed(piece, speech, lost=lost))
+            self._watch_lag(session)
+            self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
+
+    def _finish(self, timeout_s: float) -> None:
+        session, slices = self._open()
+        self._hear(slices.flush())
+        self._tell(session.finish())
+        self._wait(lambda: session.finished, timeout_s)
+
+    def _check_language(self) -> None:
+        language = self._connection.settings.language
+        if language is not None and language not in self._parts.languages:
+            known = ", ".join(sorted(self._parts.languages))
+            raise BadSetting(
+                f"The model {self._parts.model} does not know the language {language!r}; it knows: {known}."
+            )
+
+    # -- to the client and the engine ------------------------------------------------------------------
+
+    def _tell(self, step: Step) -> None:
+        for event in step.events:
+            self._write_event(event)
+        for request in step.requests:
+            self._parts.engine.submit(request, self._on_answer)
+
+    def _on_answer(self, answer: Hypothesis | TranscriptionError) -> None:
+        """Take an answer of the engine. Runs on the hub: neither blocks nor raises."""
+        if self._opened is None or self._problem is not None:
+            return
+        try:
+            if isinstance(answer, TranscriptionError):
+                raise answer
+            self._tell(self._opened.session.apply(answer))
+            self._watch_lag(self._opened.session)
+        except TranscriptionError as problem:
+            self._problem = problem
+        except Exception:
+            log.exception("%s: the session failed", self.name)
+            self._problem = InternalError(
+                "The transcription of this stream failed; the server's log says why."
+            )
+        if self._problem is not None:
+            self._fail(self._problem)
+        self._progress.set()
+
+    def _wait(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        """Wait for answers until ``condition`` holds.
+
+        :raises InternalError: if none comes in time.
+        """
+        deadline = self._parts.clock() + timeout_s
+        while not condition():
+            self._progress.clear()
+            if self._problem is not None:
+                raise self._problem
+            if not self._progress.wait(max(0.0, deadline - self._parts.clock())):
+                raise InternalError(f"The model gave no answer for {timeout_s:g} s.")
+
+    def _watch_lag(self, session: Session) -> None:
+        behind_s = self._lag.behind_s(session.settled, self._parts.clock())
+        for limit_s, spacing in _COARSE:
+            if behind_s > limit_s:
+                session.coarsen(spacing)
+                break
+        if (behind_s > _LAG_TOLD_S) != self._lag_told:
+            self._lag_told = behind_s > _LAG_TOLD_S
+            self._write_event(Lag(behind_s if self._lag_told else 0.0))
+
+    def _ready(self) -> messages.Message:
+        return messages.ready(
+            session=self.name,
+            model=self._parts.model,
+            language=self._connection.settings.language,
+            max_message_bytes=self._parts.max_message_bytes,
+            warnings=self._parts.warnings,
+        )
+
+    def _write_event(self, event: Event) -> None:
+        settings = self._connection.settings
+        if settings.reply == "text":
+            if isinstance(event, Final):
+                self._send(event.text)
+            return
+        if isinstance(event, Done) and self._draining:
+            return  # the stream is not done: it goes on elsewhere
+        message = messages.of_event(event, words=settings.words)
+        if isinstance(event, Final) and settings.full_transcript:
+            self._texts.append(event.text)
+            message["full_transcript"] = "".join(self._texts)
+        self._send(messages.encode(message), replaces=isinstance(event, Partial))
+
+    def _write(self, message: messages.Message) -> None:
+        if self._connection.settings.reply != "text":
+            self._send(messages.encode(message))

@@ -1,0 +1,105 @@
+"""How probable speech is, frame by frame: Silero VAD, batched over streams.
+
+A probability is a function of the samples around it, not of when they came: the recurrent state begins anew
+at every block of the absolute clock, from a lead-in of fixed length. So a stream that is taken up in the
+middle gives the same probabilities as one that was heard from its beginning.
+
+Source: silero-vad 6.2.3, ``silero_vad.jit`` (MIT).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+#: Samples of one frame at 16 kHz (32 ms), and of the audio before it that the network hears with it.
+FRAME_SAMPLES = 512
+_CONTEXT_SAMPLES = 64
+#: The state begins anew every 256 frames (8.2 s), from the 64 frames (2 s) before.
+BLOCK_FRAMES = 256
+LEAD_IN_FRAMES = 64
+_STATE_SIZE = 128
+
+Pcm = NDArray[np.float32]
+
+
+class SpeechState:
+    """What the detector remembers of one stream."""
+
+    def __init__(self) -> None:
+        self.pending: Pcm = np.zeros(0, dtype=np.float32)
+        self.frame = 0
+        self.recurrent = torch.zeros(2, _STATE_SIZE)
+        # Each entry is a frame with the context before it, (576,).
+        self.recent: deque[Pcm] = deque(maxlen=LEAD_IN_FRAMES)
+        self.context: Pcm = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One run of the network over one frame of one stream."""
+
+    audio: Pcm  # (576,)
+    restart: bool
+    keep: bool
+
+
+class SpeechDetector:
+    """The network. Must only run in one thread at a time."""
+
+    def __init__(self) -> None:
+        # Importing silero_vad sets torch to one thread for the whole process; only its file is needed.
+        spec = importlib.util.find_spec("silero_vad")
+        if spec is None or not spec.submodule_search_locations:
+            raise ModuleNotFoundError("silero-vad is not installed")
+        path = Path(spec.submodule_search_locations[0]) / "data" / "silero_vad.jit"
+        self._network = torch.jit.load(  # type: ignore[no-untyped-call]
+            str(path), map_location="cpu"
+        )._model.eval()
+
+    @torch.inference_mode()
+    def probabilities(self, batch: Sequence[tuple[SpeechState, Pcm]]) -> list[list[float]]:
+        """Return for each stream the probabilities of the frames that ``pcm`` completes. Blocks.
+
+        :param batch: streams, each once, with their next samples: mono float32 at 16 kHz, ``(n_samples,)``.
+        """
+        tasks = [_tasks(state, pcm) for state, pcm in batch]
+        results: list[list[float]] = [[] for _ in batch]
+        for step in range(max((len(todo) for todo in tasks), default=0)):
+            rows = [index for index, todo in enumerate(tasks) if step < len(todo)]
+            for index in rows:
+                if tasks[index][step].restart:
+                    batch[index][0].recurrent = torch.zeros(2, _STATE_SIZE)
+            audio = torch.from_numpy(np.stack([tasks[index][step].audio for index in rows]))  # (B, 576)
+            state = torch.stack([batch[index][0].recurrent for index in rows], dim=1)  # (2, B, 128)
+            probability, state = self._network(audio, state)  # (B, 1), (2, B, 128)
+            values = probability[:, 0].tolist()
+            for row, index in enumerate(rows):
+                batch[index][0].recurrent = state[:, row]
+                if tasks[index][step].keep:
+                    results[index].append(values[row])
+        return results
+
+
+def _tasks(state: SpeechState, pcm: Pcm) -> list[_Task]:
+    """Cut ``pcm`` into frames; where a block begins, its lead-in is heard again first."""
+    audio = np.concatenate([state.pending, pcm])
+    count = audio.shape[0] // FRAME_SAMPLES
+    state.pending = audio[count * FRAME_SAMPLES :]
+    tasks: list[_Task] = []
+    for frame in audio[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES):
+        heard = np.concatenate([state.context, frame])
+        if state.frame % BLOCK_FRAMES == 0 and state.frame:
+            tasks += [_Task(old, restart=index == 0, keep=False) for index, old in enumerate(state.recent)]
+        tasks.append(_Task(heard, restart=False, keep=True))
+        state.recent.append(heard)
+        state.context = heard[-_CONTEXT_SAMPLES:]
+        state.frame += 1
+    return tasks

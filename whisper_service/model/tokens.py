@@ -1,0 +1,66 @@
+"""Token ids and the rules that say which of them may come next."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from whisper.model import Whisper
+from whisper.tokenizer import Tokenizer, get_tokenizer
+
+#: Words of a prompt are cut to the last half of the decoder's context, as in whisper/decoding.py.
+_PROMPT_SHARE = 2
+
+
+class Vocabulary:
+    """The tokenizers of one checkpoint, with its suppression rules as tensors.
+
+    Source: ``SuppressBlank`` and ``SuppressTokens`` in whisper/decoding.py of openai-whisper 20250625.
+    """
+
+    def __init__(self, model: Whisper) -> None:
+        self.multilingual: bool = model.is_multilingual
+        self._num_languages: int = model.num_languages
+        self._n_text_ctx: int = model.dims.n_text_ctx
+        tokenizer = self.tokenizer("en", "transcribe")
+        self.eot: int = tokenizer.eot
+        self.sot: int = tokenizer.sot
+        self.no_speech: int = tokenizer.no_speech
+        n_vocab = model.dims.n_vocab
+        self._suppressed = torch.zeros(n_vocab, device=model.device)
+        self._suppressed[list(tokenizer.non_speech_tokens)] = -torch.inf
+        # Without timestamps only text and the end of the text may follow.
+        self._suppressed[self.eot + 1 :] = -torch.inf
+        self._suppressed_first = self._suppressed.clone()
+        self._suppressed_first[[*tokenizer.encode(" "), self.eot]] = -torch.inf
+
+    def tokenizer(self, language: str, task: str) -> Tokenizer:
+        """Return openai-whisper's tokenizer (cached by it) for a language and a task."""
+        return get_tokenizer(
+            self.multilingual, num_languages=self._num_languages, language=language, task=task
+        )
+
+    def head(self, tokenizer: Tokenizer, prompt: str) -> list[int]:
+        """Return the tokens before the text: the prompt's, then Whisper's start sequence, no timestamps."""
+        start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        if not prompt:
+            return start
+        words = tokenizer.encode(" " + prompt.strip())[-(self._n_text_ctx // _PROMPT_SHARE - 1) :]
+        return [tokenizer.sot_prev, *words, *start]
+
+    def restrict(self, logits: Tensor, *, first: bool) -> Tensor:
+        """Return ``logits`` ``(T, n_vocab)`` with what may not follow at minus infinity.
+
+        :param first: whether row 0 chooses the first token of an empty text, which may be neither a
+            blank nor the end.
+        """
+        allowed = logits + self._suppressed
+        if first:
+            allowed[0] += self._suppressed_first
+        return allowed
+
+    def languages(self) -> dict[int, str]:
+        """Return the code of each language by its token; empty for an English-only checkpoint."""
+        if not self.multilingual:
+            return {}
+        tokenizer = self.tokenizer("en", "transcribe")
+        return dict(zip(tokenizer.all_language_tokens, tokenizer.all_language_codes, strict=True))

@@ -1,0 +1,143 @@
+"""What one app runs: its engine, its speech detector and its open streams."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import gevent
+from gevent.event import Event
+
+from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.config import Config
+from whisper_service.engine.bridge import EngineBridge, SpeechBridge
+from whisper_service.engine.runner import Runner
+from whisper_service.errors import Draining, ModelUnavailable, TranscriptionError
+from whisper_service.live import Parts
+from whisper_service.model.loading import LoadedModel, find_checkpoint, load_model, resolve_device
+from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.native import Pool
+from whisper_service.web.socket import Conversation
+
+log = logging.getLogger(__name__)
+
+#: Native threads that decode files and big slices; more clients than this wait for each other.
+_DECODING_THREADS = 2
+#: How long a new stream waits for a model that is still loading; then it is told so, in seconds.
+_LOADING_TIMEOUT_S = 60.0
+#: How long the last messages of a drained stream may take to go out, beyond its last words.
+_CLOSING_S = 2.0
+
+
+def demonstration_checkpoint() -> Path:
+    """Return the path of the demonstration checkpoint of a source checkout; a wheel does not carry it."""
+    return Path(__file__).resolve().parents[1] / "models" / "micro.en.pt"
+
+
+class Service:
+    """The running part of the extension, one for each app and process.
+
+    Nothing starts before ``start``, which must be called in the process that serves, behind any fork: a
+    model's threads and CUDA do not survive one.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.conversations: set[Conversation] = set()
+        self.draining = False
+        self._pid: int | None = None
+        self._settled = Event()
+        self._problem: TranscriptionError | None = None
+        self._parts: Parts | None = None
+
+    def start(self) -> None:
+        """Begin to load the model, if this process has not begun yet. Never blocks."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._settled, self._problem, self._parts = Event(), None, None
+            gevent.spawn(self._load)
+
+    def state(self) -> tuple[bool, str]:
+        """Return whether streams are taken, and a word for an operator."""
+        self.start()
+        if self.draining:
+            return False, "draining"
+        if self._problem is not None:
+            return False, str(self._problem)
+        return (True, "ready") if self._parts is not None else (False, "loading")
+
+    def parts(self) -> Parts:
+        """Return what streams share. Blocks the greenlet while the model is loading.
+
+        :raises ModelUnavailable: if there is no model, or it is not loaded in time.
+        """
+        self.start()
+        self._settled.wait(_LOADING_TIMEOUT_S)
+        if self._problem is not None:
+            raise self._problem
+        if self._parts is None:
+            raise ModelUnavailable("The model is still loading; try again in a moment.")
+        return self._parts
+
+    def drain(self) -> None:
+        """Take no new streams, make every open one final and close it with 1012. Blocks."""
+        self.draining = True
+        open_now = list(self.conversations)
+        if open_now:
+            log.info("draining %d streams", len(open_now))
+        for conversation in open_now:
+            conversation.drain(Draining("The server is about to stop; connect again."))
+        deadline = time.monotonic() + self.config.drain_timeout_s + _CLOSING_S
+        while self.conversations and time.monotonic() < deadline:
+            gevent.sleep(0.02)
+        if self.conversations:
+            log.warning("%d streams were not finished in time", len(self.conversations))
+
+    def _load(self) -> None:
+        try:
+            self._parts = self._assemble()
+            log.info("ready: %s", self._parts.model)
+        except TranscriptionError as problem:
+            log.error("%s", problem)
+            self._problem = problem
+        except Exception:
+            log.exception("the service could not start")
+            self._problem = ModelUnavailable("The service could not start; its log says why.")
+        self._settled.set()
+
+    def _assemble(self) -> Parts:
+        config = self.config
+        checkpoint = find_checkpoint(
+            config.model,
+            deadline_s=config.download_timeout_s,
+            cache_dir=Path(config.cache_dir) if config.cache_dir else None,
+            demo=demonstration_checkpoint(),
+        )
+        loaded: list[tuple[LoadedModel, Runner]] = []
+
+        def load() -> Runner:
+            model = load_model(checkpoint, resolve_device(config.device))
+            runner = Runner(model.model)
+            runner.warm_up()
+            loaded.append((model, runner))
+            return runner
+
+        engine, speech = EngineBridge(load), SpeechBridge(SpeechDetector)
+        engine.start()
+        speech.start()
+        engine.wait()
+        model, runner = loaded[0]
+        return Parts(
+            engine=engine,
+            speech=speech,
+            speech_state=SpeechState,
+            in_thread=Pool(_DECODING_THREADS).apply,
+            model=model.name,
+            languages=runner.languages,
+            warnings=model.warnings,
+            max_message_bytes=config.max_message_bytes,
+            grid_samples=config.grid_ms * SAMPLE_RATE // 1000,
+            drain_timeout_s=config.drain_timeout_s,
+        )

@@ -1,0 +1,53 @@
+"""The audio that may still be needed, on the stream's absolute sample clock."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Room at the start: one window of 30 s at 16 kHz. It grows when a stream falls behind.
+_INITIAL_SAMPLES = 480_000
+
+
+class RollingBuffer:
+    """Mono float32 samples from ``start`` to ``end``; older ones are forgotten by ``trim``."""
+
+    def __init__(self) -> None:
+        self._data: NDArray[np.float32] = np.empty(_INITIAL_SAMPLES, dtype=np.float32)
+        self.start = 0
+        self.end = 0
+
+    def append(self, pcm: NDArray[np.float32]) -> None:
+        """Add samples behind ``end``."""
+        kept = self.end - self.start
+        if kept + pcm.shape[0] > self._data.shape[0]:
+            grown = np.empty(max(2 * self._data.shape[0], kept + pcm.shape[0]), dtype=np.float32)
+            grown[:kept] = self._data[:kept]
+            self._data = grown
+        self._data[kept : kept + pcm.shape[0]] = pcm
+        self.end += pcm.shape[0]
+
+    def read(self, start: int, end: int) -> NDArray[np.float32]:
+        """Return a copy of the samples from ``start`` to ``end``, ``(end - start,)``.
+
+        :raises IndexError: if some of them are forgotten or have not come yet.
+        """
+        if not self.start <= start <= end <= self.end:
+            raise IndexError(f"[{start}, {end}) is not in [{self.start}, {self.end})")
+        return self._data[start - self.start : end - self.start].copy()
+
+    def trim(self, before: int) -> None:
+        """Forget the samples before ``before``."""
+        drop = min(before, self.end) - self.start
+        if drop <= 0:
+            return
+        kept = self.end - self.start - drop
+        size = self._data.shape[0]
+        if size > _INITIAL_SAMPLES and kept < _INITIAL_SAMPLES // 2:
+            size = _INITIAL_SAMPLES
+        source = self._data[drop : drop + kept]
+        if size == self._data.shape[0]:
+            self._data[:kept] = source.copy() if drop < kept else source
+        else:
+            self._data = np.concatenate([source, np.empty(size - kept, dtype=np.float32)])
+        self.start += drop

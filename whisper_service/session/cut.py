@@ -1,0 +1,71 @@
+"""Where endless speech is cut: the quietest place between two words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.engine.request import Word
+
+#: Loudness is measured over 32 ms, one frame of the speech detector.
+_FRAME_SAMPLES = 512
+#: A cut leaves at least this much on either side: too short a window confuses the model.
+_HEAD_SAMPLES = 5 * SAMPLE_RATE
+_TAIL_SAMPLES = 2 * SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A new window begins at sample ``at``; the first ``words`` words stay behind."""
+
+    at: int
+    words: int
+
+
+def cut_point(pcm: NDArray[np.float32], start: int, words: Sequence[Word], *, committed: int) -> Cut:
+    """Return the best place to cut the window ``pcm``.
+
+    Between two final words if there is such a place, else between two words of the hypothesis, else at the
+    quietest frame.
+
+    :param pcm: the window, float32 ``(n_samples,)``, at least 7 s.
+    :param start: its first sample on the stream's clock.
+    :param words: all words of the window in order, final ones first.
+    :param committed: how many of them are final.
+    """
+    energy = _frame_energy(pcm)
+    low, high = start + _HEAD_SAMPLES, start + pcm.shape[0] - _TAIL_SAMPLES
+    for known in (words[:committed], words):
+        cuts = [
+            (*_quietest(energy, start, _middle(left), _middle(right)), index + 1)
+            for index, (left, right) in enumerate(pairwise(known))
+        ]
+        usable = [(loud, -at, count) for loud, at, count in cuts if low <= at <= high]
+        if usable:
+            _, at, count = min(usable)
+            return Cut(-at, count)
+    _, at = _quietest(energy, start, low, high)
+    return Cut(at, sum(word.end <= at for word in words))
+
+
+def _middle(word: Word) -> int:
+    return (word.start + word.end) // 2
+
+
+def _frame_energy(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+    frames = pcm[: pcm.shape[0] // _FRAME_SAMPLES * _FRAME_SAMPLES].reshape(-1, _FRAME_SAMPLES)
+    energy: NDArray[np.float32] = np.square(frames).mean(axis=1)
+    return energy
+
+
+def _quietest(energy: NDArray[np.float32], start: int, low: int, high: int) -> tuple[float, int]:
+    """Return the energy and the middle of the quietest frame between samples ``low`` and ``high``."""
+    first = min(max(0, (low - start) // _FRAME_SAMPLES), energy.shape[0] - 1)
+    last = max(first + 1, (high - start) // _FRAME_SAMPLES)
+    frame = first + int(energy[first:last].argmin())
+    return float(energy[frame]), start + frame * _FRAME_SAMPLES + _FRAME_SAMPLES // 2

@@ -1,0 +1,72 @@
+"""Where utterances begin and end, from speech probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Samples of one speech probability: Silero's window at 16 kHz, 32 ms.
+FRAME_SAMPLES = 512
+#: Speech goes on until the probability falls this far below the threshold (Silero's own hysteresis).
+_HYSTERESIS = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """There is speech since ``at``, for long enough to be some."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """There was none for long enough since ``at``."""
+
+    at: int
+
+
+class Endpointer:
+    """Turns one probability a frame into beginnings and ends.
+
+    :param threshold: speech begins at this probability, 0…1.
+    :param min_speech: shorter speech is taken for a noise, in samples.
+    :param min_silence: a pause of this length ends an utterance, in samples.
+    """
+
+    def __init__(self, *, threshold: float, min_speech: int, min_silence: int) -> None:
+        self._threshold = threshold
+        self._release = max(0.01, threshold - _HYSTERESIS)
+        self._min_speech = min_speech
+        self._min_silence = min_silence
+        self._heard = 0
+        #: Start of the first frame of speech, also while it is too short to count; None in silence.
+        self.onset: int | None = None
+        #: Whether the speech since ``onset`` counts.
+        self.speaking = False
+        #: End of the last frame of speech.
+        self.last_speech = 0
+
+    def push(self, probability: float, end: int) -> Began | Ended | None:
+        """Take the probability of the frame that ends at sample ``end``."""
+        if probability >= (self._threshold if self.onset is None else self._release):
+            if self.onset is None:
+                self.onset, self._heard = end - FRAME_SAMPLES, 0
+            self.last_speech = end
+            self._heard += FRAME_SAMPLES
+            if not self.speaking and self._heard >= self._min_speech:
+                return self.confirm()
+        elif self.onset is not None and end - self.last_speech >= self._min_silence:
+            was_speaking, at = self.speaking, self.last_speech
+            self.reset()
+            return Ended(at) if was_speaking else None
+        return None
+
+    def confirm(self) -> Began | None:
+        """Let the speech since ``onset`` count, however short; None if there is none or it counts already."""
+        if self.onset is None or self.speaking:
+            return None
+        self.speaking = True
+        return Began(self.onset)
+
+    def reset(self) -> None:
+        """Return to silence."""
+        self.onset, self.speaking, self._heard = None, False, 0

@@ -1,0 +1,309 @@
+"""One stream: samples and speech probabilities in, requests and events out.
+
+A session is pure: no clock, no thread, no socket. It belongs to one connection. Data flows one way:
+
+    feed ─► buffer ─► timeline ─► jobs ─► Request ─ … engine … ─► Hypothesis ─► apply ─► finals
+
+Jobs are asked one after the other, each with what the answers before it have made final, so the finals are a
+function of the samples and the settings: not of the slices, and not of how fast or in which order among
+streams the answers come. Only ``coarsen`` breaks that, and its caller must say so (``Lag``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.config import StreamSettings
+from whisper_service.engine.request import Hypothesis, Kind, Request, Word
+from whisper_service.events import Done, Event, Final, Partial
+from whisper_service.session.buffer import RollingBuffer
+from whisper_service.session.commit import CommitPolicy, LocalAgreement
+from whisper_service.session.cut import cut_point
+from whisper_service.session.endpoint import Endpointer
+from whisper_service.session.ledger import Ledger
+from whisper_service.session.timeline import Job, Timeline
+
+log = logging.getLogger(__name__)
+
+#: An utterance is cut when its window is this long: the model takes 30 s, the next job comes within 4 s.
+_CUT_SAMPLES = 22 * SAMPLE_RATE
+#: A partial is worth a request of its own when this much audio is new: 200 ms.
+_DISPLAY_SAMPLES = SAMPLE_RATE // 5
+#: Whisper's rule for a window without speech (whisper/transcribe.py).
+_NO_SPEECH_PROBABILITY = 0.6
+_NO_SPEECH_LOGPROB = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a call has brought about, in order."""
+
+    events: tuple[Event, ...] = ()
+    requests: tuple[Request, ...] = ()
+
+
+class _Window:
+    """The stretch of audio that is being transcribed: one utterance, or what a cut has left of it."""
+
+    def __init__(self, utterance: int) -> None:
+        self.utterance = utterance
+        self.start = utterance
+        self.committed: list[Word] = []
+        self.hypothesis: tuple[Word, ...] = ()
+
+    @property
+    def prefix(self) -> tuple[int, ...]:
+        return tuple(token for word in self.committed for token in word.tokens)
+
+    @property
+    def draft(self) -> tuple[int, ...]:
+        return tuple(token for word in self.hypothesis for token in word.tokens)
+
+
+class Session:
+    """The state of one stream.
+
+    :param name: unique among the streams of an engine.
+    :param settings: what the client has chosen.
+    :param grid_samples: distance of the positions at which words may become final.
+    :param policy: decides which words are certain; LocalAgreement-2 if None.
+    """
+
+    def __init__(
+        self, name: str, settings: StreamSettings, *, grid_samples: int, policy: CommitPolicy | None = None
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._policy = policy or LocalAgreement()
+        self._buffer = RollingBuffer()
+        self._timeline = Timeline(
+            Endpointer(
+                threshold=settings.vad_threshold,
+                min_speech=settings.min_speech_ms * SAMPLE_RATE // 1000,
+                min_silence=settings.min_silence_ms * SAMPLE_RATE // 1000,
+            ),
+            grid=grid_samples,
+        )
+        self._jobs: deque[Job] = deque()
+        self._asked: tuple[Job, Request] | None = None
+        self._window: _Window | None = None
+        self._display: Request | None = None
+        self._display_end = 0
+        self._language = settings.language
+        self._number = 0
+        self._texts: list[str] = []
+        self._shown = ""
+        self._ledger = Ledger()
+        self._finishing = False
+        self._finished = False
+
+    @property
+    def received(self) -> int:
+        """Samples that were fed so far."""
+        return self._buffer.end
+
+    @property
+    def settled(self) -> int:
+        """The sample up to which every question that must be answered has been answered."""
+        waiting = self._asked[0] if self._asked else self._jobs[0] if self._jobs else None
+        return waiting.position if waiting else self.received
+
+    @property
+    def finished(self) -> bool:
+        """Whether ``finish`` was called and everything is final."""
+        return self._finished
+
+    def feed(self, pcm: NDArray[np.float32], speech: Iterable[float], *, lost: bool = False) -> Step:
+        """Take the next samples.
+
+        :param pcm: mono float32 in [-1, 1] at 16 kHz, ``(n_samples,)``.
+        :param speech: probabilities of the frames (512 samples of the absolute clock) complete by now.
+        :param lost: the samples stand in for audio that could not be decoded.
+        """
+        if lost:
+            self._ledger.lose(self._buffer.end, self._buffer.end + pcm.shape[0])
+        self._buffer.append(pcm)
+        events, jobs = self._timeline.advance(self._buffer.end, speech)
+        self._plan(jobs)
+        return self._step(events, show=not jobs)
+
+    def flush(self) -> Step:
+        """Make final what was said so far: the utterance ends here."""
+        events, jobs = self._timeline.close(self._buffer.end)
+        self._plan(jobs)
+        return self._step(events)
+
+    def finish(self) -> Step:
+        """Make everything final; ``Done`` comes behind the last final."""
+        self._finishing = True
+        return self.flush()
+
+    def apply(self, answer: Hypothesis) -> Step:
+        """Take the answer to one of this session's requests. Answers to superseded ones change nothing."""
+        if self._asked is not None and answer.number == self._asked[1].number:
+            job, _ = self._asked
+            self._asked = None
+            return self._step(self._commit(job, self._heard(answer), answer.language))
+        if self._display is not None and answer.number == self._display.number:
+            request, self._display = self._display, None
+            return Step(tuple(self._show(self._heard(answer), request.end)))
+        return Step()
+
+    def coarsen(self, spacing: int) -> int:
+        """Drop waiting jobs of the grid that lie closer than ``spacing`` samples; return how many.
+
+        For a machine that has fallen behind: from here on the same samples may be committed differently.
+        """
+        kept: deque[Job] = deque()
+        for index, job in enumerate(self._jobs):
+            following = self._jobs[index + 1] if index + 1 < len(self._jobs) else None
+            reached = kept[-1].position if kept else self._asked[0].position if self._asked else job.start
+            needless = following is not None and following.position - reached <= spacing
+            if job.kind is not Kind.COMMIT or not needless:
+                kept.append(job)
+        dropped = len(self._jobs) - len(kept)
+        self._jobs = kept
+        return dropped
+
+    # -- questions -------------------------------------------------------------------------------------
+
+    def _step(self, events: Sequence[Event], *, show: bool = False) -> Step:
+        """Ask the next job, if none is being answered; else what is worth showing; forget old audio."""
+        told = list(events)
+        requests: list[Request] = []
+        if self._asked is None and self._jobs:
+            requests.append(self._ask(self._jobs.popleft()))
+        elif show and self._asked is None:
+            requests.extend(self._ask_display())
+        if self._finishing and not self._finished and self._asked is None:
+            self._finished = True
+            told.append(Done(self._ledger.account(self.received), "".join(self._texts)))
+        self._forget()
+        return Step(tuple(told), tuple(requests))
+
+    def _plan(self, jobs: Sequence[Job]) -> None:
+        self._jobs.extend(jobs)
+        for job in jobs:
+            if job.kind is Kind.FINAL:
+                self._ledger.speak(job.start, job.position)
+
+    def _ask(self, job: Job) -> Request:
+        if self._window is None or self._window.utterance != job.start:
+            self._window = _Window(job.start)
+            self._policy.reset()
+            self._language = self._settings.language
+        request = self._request(job.kind, self._window, job.position)
+        self._asked, self._display = (job, request), None
+        self._display_end = max(self._display_end, job.position)
+        return request
+
+    def _ask_display(self) -> list[Request]:
+        """Return a request for a partial, if there is enough new speech to show."""
+        speech = self._timeline.last_speech
+        if (
+            not self._settings.interim
+            or self._timeline.utterance is None
+            or speech <= self._display_end
+            or self.received - self._display_end < _DISPLAY_SAMPLES
+        ):
+            return []
+        window = self._window
+        if window is None or window.utterance != self._timeline.utterance:
+            window = _Window(self._timeline.utterance)
+        self._display_end = self.received
+        self._display = self._request(Kind.DISPLAY, window, self.received)
+        return [self._display]
+
+    def _request(self, kind: Kind, window: _Window, position: int) -> Request:
+        self._number += 1
+        return Request(
+            stream=self.name,
+            number=self._number,
+            kind=kind,
+            start=window.start,
+            pcm=self._buffer.read(window.start, position),
+            prompt=self._settings.prompt,
+            prefix=window.prefix,
+            draft=window.draft,
+            language=self._language,
+            task=self._settings.task,
+        )
+
+    def _forget(self) -> None:
+        needed = [self._timeline.needed]
+        if self._window is not None and (self._asked or self._window.utterance == self._timeline.utterance):
+            needed = [self._window.start]
+        elif self._jobs:
+            needed.append(self._jobs[0].start)
+        self._buffer.trim(min(needed))
+
+    # -- answers ---------------------------------------------------------------------------------------
+
+    def _heard(self, answer: Hypothesis) -> tuple[Word, ...]:
+        """Return the words of ``answer``, none where Whisper itself believes that nothing was said."""
+        silent = answer.no_speech_probability > _NO_SPEECH_PROBABILITY
+        if answer.words and silent and answer.average_logprob < _NO_SPEECH_LOGPROB:
+            log.info("%s: no speech (probability %.2f)", self.name, answer.no_speech_probability)
+            return ()
+        return answer.words
+
+    def _commit(self, job: Job, words: tuple[Word, ...], language: str) -> list[Event]:
+        window = self._window
+        assert window is not None
+        final = job.kind is Kind.FINAL
+        count = len(words) if final else self._policy.agreed(words)
+        events = self._finalise(window, words[:count], language)
+        window.hypothesis = words[count:]
+        if final:
+            self._window = None
+        elif job.position - window.start >= _CUT_SAMPLES:
+            events += self._cut(window, job.position, language)
+        rest = () if final else window.hypothesis
+        events += self._show(rest, job.position)
+        return events
+
+    def _finalise(self, window: _Window, words: Sequence[Word], language: str) -> list[Event]:
+        if not words:
+            return []
+        window.committed.extend(words)
+        self._language = language
+        text = "".join(word.text for word in words)
+        final = Final(len(self._texts), text, words[0].start, words[-1].end, tuple(words), language)
+        self._texts.append(text)
+        self._shown = ""
+        return [final]
+
+    def _cut(self, window: _Window, position: int, language: str) -> list[Event]:
+        """Begin a new window in mid-speech, at the quietest place between two final words.
+
+        The final words behind the cut go with it, as forced prefix of the new window: nothing is lost or
+        said twice at the seam. Where agreement never came, the words before the cut become final here.
+        """
+        audio = self._buffer.read(window.start, position)
+        words = [*window.committed, *window.hypothesis]
+        cut = cut_point(audio, window.start, words, committed=len(window.committed))
+        events: list[Event] = []
+        if cut.words > len(window.committed):
+            missing = cut.words - len(window.committed)
+            events = self._finalise(window, window.hypothesis[:missing], language)
+            window.hypothesis = window.hypothesis[missing:]
+            self._policy.reset()
+        window.committed = window.committed[cut.words :]
+        window.start = cut.at
+        return events
+
+    def _show(self, words: Sequence[Word], end: int) -> list[Event]:
+        """Return the partial that shows ``words``, if it differs from what is shown."""
+        text = "".join(word.text for word in words)
+        if not self._settings.interim or text == self._shown:
+            return []
+        self._shown = text
+        start = words[0].start if words else end
+        return [Partial(text, 0, start, words[-1].end if words else end, tuple(words))]

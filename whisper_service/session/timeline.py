@@ -1,0 +1,128 @@
+"""What is to be asked, and where: a function of the samples alone.
+
+The timeline walks the stream's clock: at the end of every frame it takes the speech probability, at every
+position of the grid it asks for a hypothesis if there was new speech, at the end of an utterance for the
+last word on it. It knows nothing of answers, so nothing of how fast they come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from whisper_service.engine.request import Kind
+from whisper_service.events import Event, SpeechEnded, SpeechStarted
+from whisper_service.session.endpoint import FRAME_SAMPLES, Began, Endpointer
+
+#: Audio before the first frame of speech that belongs to the utterance: soft onsets are heard late. 400 ms.
+PRE_ROLL_SAMPLES = 6_400
+#: Audio behind the last frame of speech that belongs to the utterance: trailing consonants. 300 ms.
+_TAIL_SAMPLES = 4_800
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A hypothesis to be asked for.
+
+    :param kind: ``COMMIT`` at a position of the grid, ``FINAL`` at the end of the utterance.
+    :param start: first sample of the utterance.
+    :param position: the sample behind the last that the model may hear.
+    """
+
+    kind: Kind
+    start: int
+    position: int
+
+
+class Timeline:
+    """Walks the clock of one stream.
+
+    :param endpointer: decides where utterances begin and end.
+    :param grid: distance of the positions at which words may become final, in samples.
+    """
+
+    def __init__(self, endpointer: Endpointer, *, grid: int) -> None:
+        self._endpointer = endpointer
+        self._grid = grid
+        self._next_grid = grid
+        self._frames_end = 0
+        self._probabilities: deque[float] = deque()
+        self._asked_speech = 0
+        #: First sample of the utterance that is being spoken; None between utterances.
+        self.utterance: int | None = None
+        #: Sample behind the last utterance: none begins before it.
+        self.closed = 0
+
+    @property
+    def needed(self) -> int:
+        """The first sample that a coming utterance may still want."""
+        if self.utterance is not None:
+            return self.utterance
+        onset = self._endpointer.onset
+        begin = (self._frames_end if onset is None else onset) - PRE_ROLL_SAMPLES
+        return max(self.closed, begin, 0)
+
+    @property
+    def last_speech(self) -> int:
+        """End of the last frame that held speech."""
+        return self._endpointer.last_speech
+
+    def advance(self, received: int, speech: Iterable[float]) -> tuple[list[Event], list[Job]]:
+        """Walk to sample ``received``, in an order that does not depend on where slices end.
+
+        :param speech: probabilities of the frames that are complete since the last call.
+        """
+        self._probabilities.extend(speech)
+        events: list[Event] = []
+        jobs: list[Job] = []
+        while True:
+            frame_end = self._frames_end + FRAME_SAMPLES
+            if self._next_grid < frame_end:
+                if received < self._next_grid:
+                    return events, jobs
+                self._at_grid(self._next_grid, jobs)
+                self._next_grid += self._grid
+            elif self._probabilities:
+                self._frames_end = frame_end
+                self._at_frame(self._probabilities.popleft(), frame_end, events, jobs)
+            else:
+                return events, jobs
+
+    def close(self, received: int) -> tuple[list[Event], list[Job]]:
+        """End the utterance at sample ``received``, if there is one, however short it is."""
+        events: list[Event] = []
+        jobs: list[Job] = []
+        if self._endpointer.confirm() is not None:
+            self._begin(events)
+        if self.utterance is not None:
+            self._end(self._endpointer.last_speech, received, events, jobs)
+        self._endpointer.reset()
+        return events, jobs
+
+    def _at_grid(self, position: int, jobs: list[Job]) -> None:
+        if self.utterance is None or self._endpointer.last_speech <= self._asked_speech:
+            return
+        self._asked_speech = self._endpointer.last_speech
+        jobs.append(Job(Kind.COMMIT, self.utterance, position))
+
+    def _at_frame(self, probability: float, end: int, events: list[Event], jobs: list[Job]) -> None:
+        boundary = self._endpointer.push(probability, end)
+        if boundary is None:
+            return
+        if isinstance(boundary, Began):
+            self._begin(events, boundary.at)
+        else:
+            self._end(boundary.at, min(end, boundary.at + _TAIL_SAMPLES), events, jobs)
+
+    def _begin(self, events: list[Event], onset: int | None = None) -> None:
+        at = self._endpointer.onset if onset is None else onset
+        assert at is not None
+        self.utterance = max(self.closed, at - PRE_ROLL_SAMPLES, 0)
+        events.append(SpeechStarted(at))
+
+    def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:
+        assert self.utterance is not None
+        events.append(SpeechEnded(speech_end))
+        jobs.append(Job(Kind.FINAL, self.utterance, end))
+        self.utterance, self.closed = None, end

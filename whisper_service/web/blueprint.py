@@ -1,0 +1,132 @@
+"""The routes: the socket under its three names, health, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from flask import Blueprint, Response, jsonify, render_template_string, request, url_for
+
+from whisper_service.config import RAW_CHANNELS, RAW_RATE, Config, RawFormat
+from whisper_service.errors import Draining
+from whisper_service.live import Parts, Stream
+from whisper_service.protocol.connection import Connection
+from whisper_service.web.socket import Conversation
+from whisper_service.web.transport import Transport, serve
+
+#: The socket's paths: ours, and two that tutorials in circulation use.
+SOCKET_PATHS = ("/transcribe", "/transcription", "/ws/transcribe")
+#: On this path undeclared binary frames that are no known file are samples: a tutorial's client sends them.
+_RAW_PATH = "/ws/transcribe"
+#: The page's bundled sample, below the static folder.
+SAMPLE = "samples/talk-00.flac"
+
+
+def assets_folder(name: str) -> Path:
+    """Return the folder ``static`` or ``templates``: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+class Backend(Protocol):
+    """What the routes need of the service; the extension makes it."""
+
+    config: Config
+    conversations: set[Conversation]
+    draining: bool
+
+    def state(self) -> tuple[bool, str]:
+        """Return whether streams are taken, and a word on why not."""
+
+    def parts(self) -> Parts:
+        """Return what streams share; waits for the model."""
+
+
+def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool) -> Blueprint:
+    """Return the service's routes.
+
+    :param page: whether the page is served at the prefix.
+    """
+    blueprint = Blueprint(
+        name,
+        __name__,
+        url_prefix=url_prefix or None,
+        static_folder=str(assets_folder("static")),
+        static_url_path="/static" if url_prefix else "/whisper/static",
+    )
+    for path in SOCKET_PATHS:
+        blueprint.add_url_rule(
+            path, f"socket{path.replace('/', '_')}", _socket_view(backend, path), websocket=True
+        )
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="alive")
+
+    @blueprint.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        ready, status = backend.state()
+        return jsonify(status=status), 200 if ready else 503
+
+    if page:
+        # Not by name: the host app's own index.html would win over the blueprint's.
+        template = (assets_folder("templates") / "index.html").read_text(encoding="utf-8")
+
+        @blueprint.get("/")
+        def index() -> str:
+            return render_template_string(
+                template,
+                socket_path=url_for(f"{name}.socket_transcribe"),
+                sample_url=url_for(f"{name}.static", filename=SAMPLE),
+            )
+
+    return blueprint
+
+
+def _socket_view(backend: Backend, path: str) -> Callable[[], Response]:
+    undeclared = backend.config.raw_format or ("s16le" if path == _RAW_PATH else "")
+    raw = RawFormat(undeclared, RAW_RATE, RAW_CHANNELS) if undeclared else None
+
+    def view() -> Response:
+        chosen = request.args.to_dict()
+
+        def work(conversation: Conversation) -> None:
+            _transcribe(backend, conversation, chosen, raw)
+
+        def converse(transport: Transport) -> None:
+            conversation = Conversation(
+                transport,
+                work,
+                ping_interval_s=backend.config.ping_interval_s,
+                max_message_bytes=backend.config.max_message_bytes,
+            )
+            backend.conversations.add(conversation)
+            try:
+                conversation.run()
+            finally:
+                backend.conversations.discard(conversation)
+
+        return serve(
+            request.environ,
+            converse,
+            max_message_bytes=backend.config.max_message_bytes,
+            send_timeout_s=backend.config.send_timeout_s,
+        )
+
+    return view
+
+
+def _transcribe(
+    backend: Backend, conversation: Conversation, chosen: dict[str, str], undeclared: RawFormat | None
+) -> None:
+    """Run one stream on its conversation. Blocks until it is over."""
+    if backend.draining:
+        raise Draining("The server is about to stop; connect again.")
+    parts = backend.parts()
+    settings = backend.config.stream_defaults().merged(chosen)
+    stream = Stream(
+        parts, Connection(settings), send=conversation.send, fail=conversation.fail, undeclared=undeclared
+    )
+    stream.run(conversation.inbox)

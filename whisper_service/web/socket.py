@@ -1,0 +1,216 @@
+"""One open WebSocket: a reader, a worker and a writer greenlet, with bounded queues between them.
+
+The reader answers pings whatever the worker does; the worker runs the stream; the writer sends, and pings.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import gevent
+from gevent.event import Event
+
+from whisper_service.errors import InternalError, TooSlow, TranscriptionError
+from whisper_service.protocol import messages
+from whisper_service.web.transport import Transport, TransportClosed
+
+log = logging.getLogger(__name__)
+
+#: Frames that wait for the worker: 32 s of slices of 500 ms. Then the reader waits, and TCP holds the client.
+_INBOX_FRAMES = 64
+#: Frames that wait for a client that does not read; partials replace each other, so these are finals.
+_OUTBOX_FRAMES = 1024
+#: How long the last messages may take to go out.
+_FLUSH_TIMEOUT_S = 10.0
+_FAULT = 1011
+
+
+class Inbox:
+    """Frames from the reader to the worker. Full: the reader waits.
+
+    :param max_bytes: of all frames that wait; one frame is always taken.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._frames: deque[str | bytes] = deque()
+        self._bytes = 0
+        self._changed = Event()
+        self._ended = False
+        self._last_words: TranscriptionError | None = None
+        self._problem: TranscriptionError | None = None
+
+    def put(self, frame: str | bytes) -> None:
+        """Add a frame; blocks while the inbox is full and somebody may still empty it."""
+        while self._frames and not self._ended and self._is_full(len(frame)):
+            self._changed.clear()
+            self._changed.wait()
+        if not self._ended:
+            self._frames.append(frame)
+            self._bytes += len(frame)
+            self._changed.set()
+
+    def end(self, error: TranscriptionError | None = None) -> None:
+        """Take no more frames; behind those that wait comes ``error``, or the plain end."""
+        if not self._ended:
+            self._ended, self._last_words = True, error
+            self._changed.set()
+
+    def interrupt(self, problem: TranscriptionError) -> None:
+        """End at once with ``problem``, whatever waits."""
+        self._problem = problem
+        self._ended = True
+        self._changed.set()
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        while True:
+            while not (self._frames or self._ended):
+                self._changed.clear()
+                self._changed.wait()
+            if self._problem is not None:
+                raise self._problem
+            if not self._frames:
+                if self._last_words is not None:
+                    raise self._last_words
+                return
+            frame = self._frames.popleft()
+            self._bytes -= len(frame)
+            self._changed.set()
+            yield frame
+
+    def _is_full(self, more: int) -> bool:
+        return len(self._frames) >= _INBOX_FRAMES or self._bytes + more > self._max_bytes
+
+
+class Outbox:
+    """Frames for the client. Full: ``overflow`` is called, once."""
+
+    def __init__(self, overflow: Callable[[], None]) -> None:
+        self._overflow = overflow
+        self._frames: deque[tuple[str, bool]] = deque()
+        self._changed = Event()
+        self._closed = False
+
+    def put(self, frame: str, *, replaces: bool = False) -> None:
+        """Add a frame; never blocks. One that ``replaces`` takes the place of one like it at the end."""
+        if self._closed:
+            return
+        if replaces and self._frames and self._frames[-1][1]:
+            self._frames.pop()
+        if len(self._frames) >= _OUTBOX_FRAMES:
+            self._closed = True
+            self._frames.clear()
+            self._overflow()
+            return
+        self._frames.append((frame, replaces))
+        self._changed.set()
+
+    def close(self) -> None:
+        """Take no more frames."""
+        self._closed = True
+        self._changed.set()
+
+    def get(self, timeout_s: float) -> str | None:
+        """Return the next frame, or None if there is none within ``timeout_s`` or ever."""
+        if not self._frames and not self._closed:
+            self._changed.clear()
+            self._changed.wait(timeout_s)
+        return self._frames.popleft()[0] if self._frames else None
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing will come any more."""
+        return self._closed and not self._frames
+
+
+class Conversation:
+    """Runs a stream on a transport.
+
+    :param work: runs the stream: takes the inbox's frames, returns when it is done. It gets this object to
+        send with.
+    :param ping_interval_s: a client that is silent for two of these is given up.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        work: Callable[[Conversation], None],
+        *,
+        ping_interval_s: float,
+        max_message_bytes: int,
+    ) -> None:
+        self._transport = transport
+        self._work = work
+        self._ping_interval_s = ping_interval_s
+        self._closing = False
+        self.inbox = Inbox(max_message_bytes)
+        self._outbox = Outbox(lambda: self.fail(TooSlow("The client does not read what it is sent.")))
+
+    def send(self, frame: str, *, replaces: bool = False) -> None:
+        """Send a frame; never blocks."""
+        self._outbox.put(frame, replaces=replaces)
+
+    def fail(self, problem: TranscriptionError) -> None:
+        """End the stream with ``problem``; never blocks."""
+        self.inbox.interrupt(problem)
+
+    def drain(self, problem: TranscriptionError) -> None:
+        """End the stream with ``problem`` once what was received is transcribed; never blocks."""
+        self.inbox.end(problem)
+
+    def run(self) -> None:
+        """Blocks until the connection has ended."""
+        worker = gevent.spawn(self._run_worker)
+        try:
+            while (frame := self._transport.receive()) is not None:
+                self.inbox.put(frame)
+        finally:
+            self.inbox.end()
+            if not self._closing:
+                worker.kill()  # the client is gone: nobody is left to read the answers
+            worker.join()
+
+    def _run_worker(self) -> None:
+        writer = gevent.spawn(self._write)
+        code, reason = 1000, ""
+        try:
+            self._work(self)
+        except TranscriptionError as problem:
+            code, reason = self._say(problem)
+        except Exception:
+            log.exception("a stream failed")
+            code, reason = self._say(InternalError("The server failed; its log says why."))
+        finally:
+            self._outbox.close()
+            writer.join(_FLUSH_TIMEOUT_S)
+            writer.kill()
+            self._closing = True
+            self._transport.close(code, reason)
+
+    def _say(self, problem: TranscriptionError) -> tuple[int, str]:
+        message = messages.error(problem) | {"fatal": True}
+        self._outbox.put(messages.encode(message))
+        return problem.close_code or 4400, problem.code
+
+    def _write(self) -> None:
+        next_ping = time.monotonic() + self._ping_interval_s
+        try:
+            while not self._outbox.drained:
+                frame = self._outbox.get(max(0.0, next_ping - time.monotonic()))
+                if frame is not None:
+                    self._transport.send(frame)
+                elif time.monotonic() >= next_ping:
+                    self._ping()
+                    next_ping = time.monotonic() + self._ping_interval_s
+        except TransportClosed as problem:
+            log.debug("the client takes no more: %s", problem)
+            self._transport.close(_FAULT)
+
+    def _ping(self) -> None:
+        if time.monotonic() - self._transport.last_heard > 2 * self._ping_interval_s:
+            log.info("no pong from a client; giving it up")
+            raise TransportClosed("no pong")
+        self._transport.ping()

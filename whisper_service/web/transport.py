@@ -1,0 +1,503 @@
+"""A WebSocket under gevent, from the handshake to the end of its TCP connection.
+
+The protocol is ``websockets``' sans-I/O :class:`~websockets.server.ServerProtocol`; socket, locks and
+deadlines are ours. simple-websocket, which flask-sock builds on, ignores the count that ``send`` returns:
+under gevent a slow client gets a corrupt stream from 18 KB messages on; and it buffers without a bound.
+
+A view on a route with ``websocket=True`` calls :func:`serve`, or :func:`accept` and :func:`finish`.
+
+Source: RFC 6455; ``websockets`` 17, "Integrate the Sans-I/O layer".
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+import flask
+import gevent
+import gevent.socket
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from whisper_service.errors import TooBig, TranscriptionError
+
+log = logging.getLogger(__name__)
+
+#: One read; with one message of the limit it bounds what a client can make us hold.
+READ_BYTES = 64 * 1024
+#: How long :meth:`Transport.close` waits for the peer's close frame.
+CLOSE_TIMEOUT_S = 1.0
+#: RFC 6455, section 5.5: 125 bytes in a control frame, two of them are the code.
+CLOSE_REASON_BYTES = 123
+
+# Only what ServerProtocol looks at: a long cookie must not run into its limit for a header line.
+_HANDSHAKE_HEADERS = (
+    "CONNECTION",
+    "UPGRADE",
+    "SEC_WEBSOCKET_KEY",
+    "SEC_WEBSOCKET_VERSION",
+    "SEC_WEBSOCKET_PROTOCOL",
+    "TRANSFER_ENCODING",
+)
+# For ServerProtocol. Our changes of state are atomic because nothing in them switches greenlets; a log
+# handler that locks or writes to a socket would, so this logger has none.
+_SILENT = logging.Logger(f"{__name__}.protocol", level=logging.CRITICAL + 1)
+_LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+class UnsupportedServer(RuntimeError):
+    """The WSGI server gives no socket that gevent drives."""
+
+    def __str__(self) -> str:
+        return (
+            "a live transcription needs a WebSocket on a gevent server: serve the app with `python app.py`, "
+            "`gunicorn -k gevent`, or gevent.pywsgi.WSGIServer after gevent.monkey.patch_all()"
+        )
+
+
+class TransportClosed(Exception):
+    """Nothing can be sent any more: the peer has closed or is lost, or we have closed."""
+
+
+class SendTimeout(TransportClosed):
+    """The peer did not take a message in time. Half a frame may be on the wire: the connection was reset."""
+
+
+class _TimeIsUp(Exception):
+    """:data:`CLOSE_TIMEOUT_S` is over."""
+
+
+class Transport(Protocol):
+    """A connection that carries messages.
+
+    One greenlet calls :meth:`receive`; any greenlet may call the other methods meanwhile.
+    """
+
+    @property
+    def last_heard(self) -> float:
+        """Time (``time.monotonic``) of the last bytes from the peer, pongs included."""
+
+    @property
+    def close_code(self) -> int | None:
+        """Code of the peer's close frame, 1005 if that had none; None if no close frame came."""
+
+    def receive(self) -> str | bytes | None:
+        """Return the next whole message, or None once the connection has ended. Blocks the greenlet.
+
+        :raises TooBig: if a message is over the limit; the connection has then been closed with 1009.
+        """
+
+    def send(self, text: str) -> None:
+        """Send ``text`` as one message. Blocks until the kernel has all of it.
+
+        :raises TransportClosed: if it cannot be sent.
+        :raises SendTimeout: if it could not be sent in time.
+        """
+
+    def ping(self) -> None:
+        """Ask the peer for a pong, which moves :attr:`last_heard`.
+
+        :raises TransportClosed: as for :meth:`send`.
+        """
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the connection. Blocks for at most :data:`CLOSE_TIMEOUT_S`; a second call waits for the first.
+
+        Never raises for the peer's sake. Of a long ``reason`` as much is sent as fits.
+        """
+
+
+class WsgiTransport:
+    """A :class:`Transport` on the socket of a WSGI server.
+
+    The socket stays the server's: a duplicate would cost a second descriptor for each stream and cannot be
+    had of a TLS socket. We only shut it down, which ends TCP for every descriptor, and the server closes it
+    when the view returns. That order also guards the stream: whatever the server still wants to write
+    (:class:`Handled`) fails with EPIPE, which pywsgi and gunicorn ignore; on a closed socket it would be
+    EBADF and a traceback.
+
+    :param sock: connected socket of gevent.
+    :param protocol: in state CONNECTING after its ``accept``, or OPEN.
+    """
+
+    def __init__(
+        self, sock: gevent.socket.socket, protocol: ServerProtocol, *, send_timeout_s: float
+    ) -> None:
+        self._sock = sock
+        self._protocol = protocol
+        self._send_timeout_s = send_timeout_s
+        self._write_turn = BoundedSemaphore(1)
+        # gevent refuses two readers on one socket: receive() holds this, close() takes over when it lets go.
+        self._read_turn = BoundedSemaphore(1)
+        self._outbox: list[bytes] = []
+        self._messages: deque[str | bytes] = deque()
+        self._partial = bytearray()
+        self._partial_is_text = False
+        self._closing = False
+        self._heard_all = False
+        self._ended = Event()
+        self._last_heard = time.monotonic()
+        sock.settimeout(None)
+        with suppress(OSError):  # a Unix socket has no such option
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @property
+    def last_heard(self) -> float:
+        return self._last_heard
+
+    @property
+    def close_code(self) -> int | None:
+        received = self._protocol.close_rcvd
+        return None if received is None else int(received.code)
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol agreed upon in the handshake, if any."""
+        return self._protocol.subprotocol
+
+    def start(self) -> None:
+        """Send what the handshake has left to send."""
+        self._flush(self._send_timeout_s)
+
+    def receive(self) -> str | bytes | None:
+        with self._read_turn:
+            while not self._closing:
+                if self._messages:
+                    return self._messages.popleft()
+                if self._heard_all:
+                    self._shut()
+                elif self._failed():
+                    self._hang_up()
+                    if isinstance(self._protocol.parser_exc, PayloadTooBig):
+                        raise TooBig(f"a message may have {self._protocol.max_message_size} bytes")
+                else:
+                    self._read()
+            # A close() of another greenlet waits for the peer's close frame, and we sit on the socket.
+            while not self._heard_all and not self._ended.is_set():
+                self._read()
+        return None
+
+    def send(self, text: str) -> None:
+        self._check_open()
+        self._protocol.send_text(text.encode())
+        self._flush(self._send_timeout_s)
+
+    def ping(self) -> None:
+        self._check_open()
+        self._protocol.send_ping(b"")
+        self._flush(self._send_timeout_s)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        if self._closing:
+            # Our caller may return from the view next, and then the server writes: not before the end.
+            if not self._ended.wait(2 * CLOSE_TIMEOUT_S):
+                self._drop()
+            return
+        self._closing = True
+        try:
+            with suppress(TransportClosed, _TimeIsUp), gevent.Timeout(CLOSE_TIMEOUT_S, _TimeIsUp()):
+                if self._protocol.state is State.OPEN:
+                    self._protocol.send_close(code, _cut(reason))
+                self._flush(CLOSE_TIMEOUT_S)
+                self._read_to_the_end()
+        finally:
+            self._shut()
+
+    def _check_open(self) -> None:
+        if self._closing or self._ended.is_set() or self._protocol.state is not State.OPEN:
+            raise TransportClosed
+
+    def _failed(self) -> bool:
+        """Whether the peer broke the protocol: ServerProtocol has then written a close frame of its own."""
+        return self._protocol.state is State.CLOSING and self._protocol.close_rcvd is None
+
+    def _flush(self, timeout_s: float) -> None:
+        """Send what the protocol has written, in its order, or end the connection.
+
+        The protocol itself needs no lock, for gevent switches only where something blocks. So a reader that
+        has nothing to answer reads on while a writer waits for a peer that writes before it reads.
+        """
+        written = [data for data in self._protocol.data_to_send() if data != SEND_EOF]
+        if not written:
+            return
+        self._outbox += written
+        try:
+            with gevent.Timeout(timeout_s, TimeoutError("send timed out")), self._write_turn:
+                data = b"".join(self._outbox)
+                self._outbox.clear()
+                if self._ended.is_set():
+                    raise TransportClosed
+                self._sock.sendall(data)
+        except TimeoutError as exc:
+            self._drop()
+            raise SendTimeout from exc
+        except (OSError, ValueError) as exc:  # ValueError: a TLS socket that was shut down meanwhile
+            self._drop()
+            raise TransportClosed from exc
+        except BaseException:
+            # Killed in the middle of a frame: nothing can follow it.
+            self._drop()
+            raise
+
+    def _read(self) -> None:
+        """Read once and take in what came; note the end of the stream."""
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except (OSError, ValueError):
+            data = b""
+        if not data:
+            self._heard_all = True
+            self._protocol.receive_eof()
+            return
+        self._last_heard = time.monotonic()
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._take(event)
+        try:
+            self._flush(self._send_timeout_s)
+        except TransportClosed:
+            self._heard_all = True
+        if self._protocol.close_rcvd is not None:
+            self._heard_all = True
+
+    def _take(self, frame: Frame) -> None:
+        """Add a data frame to the message that is being received."""
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._partial_is_text = frame.opcode is Opcode.TEXT
+        elif frame.opcode is not Opcode.CONT:
+            return
+        if self._closing:
+            return
+        # One buffer, no list of fragments: any number of empty ones costs nothing.
+        self._partial += frame.data
+        if not frame.fin:
+            return
+        message, self._partial = self._partial, bytearray()
+        if not self._partial_is_text:
+            self._messages.append(bytes(message))
+            return
+        try:
+            self._messages.append(message.decode())
+        except UnicodeDecodeError:
+            if not self._protocol.eof_sent:
+                self._protocol.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
+
+    def _read_to_the_end(self) -> None:
+        with self._read_turn:
+            while not self._heard_all:
+                self._read()
+
+    def _hang_up(self) -> None:
+        """Say goodbye to a peer that broke the protocol, or the limit. Called by the reader.
+
+        Nothing of it is parsed any more, so we half-close and discard until it has closed too: a socket
+        closed with unread data sends a reset, which can overtake the close frame.
+        """
+        self._closing = True
+        try:
+            with suppress(TransportClosed, _TimeIsUp), gevent.Timeout(CLOSE_TIMEOUT_S, _TimeIsUp()):
+                self._flush(CLOSE_TIMEOUT_S)
+                with suppress(OSError):
+                    self._sock.shutdown(socket.SHUT_WR)
+                while not self._heard_all:
+                    self._read()
+        finally:
+            self._shut()
+
+    def _drop(self) -> None:
+        """End the connection with a reset: the kernel need not keep what the peer does not read."""
+        if self._ended.is_set():
+            return  # a reset now could overtake a close frame
+        with suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+        self._shut()
+
+    def _shut(self) -> None:
+        """End the TCP connection; a reader on it wakes up. The server closes the descriptor."""
+        self._closing = True
+        with suppress(OSError):  # the peer was first
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._ended.set()
+
+
+def accept(
+    environ: dict[str, Any],
+    *,
+    max_message_bytes: int,
+    send_timeout_s: float,
+    subprotocols: Sequence[str] = (),
+) -> WsgiTransport:
+    """Return the transport of a WebSocket request, its handshake done.
+
+    Extensions are declined: audio does not deflate and text is small.
+
+    :param environ: of the request. Under gevent-websocket, which has shaken hands already, ``subprotocols``
+        has no effect.
+    :param subprotocols: those that we speak, the best first. A client that offers none of them gets none.
+    :raises UnsupportedServer: if the server is not gevent's.
+    :raises HTTPException: if the handshake is bad; Flask turns it into a response.
+    :raises TransportClosed: if the client has gone.
+    """
+    theirs = environ.get("wsgi.websocket")
+    protocol = ServerProtocol(
+        state=State.CONNECTING if theirs is None else State.OPEN,
+        select_subprotocol=_selector(subprotocols),
+        max_size=max_message_bytes,
+        logger=_SILENT,
+    )
+    if theirs is None:
+        sock = _server_socket(environ)
+        _shake_hands(protocol, environ)
+    else:
+        # gevent-websocket: its reader takes 4 ms for 21 KB and has no size limit, its close() loses the
+        # code, and it has no pings. We need only its socket. Marked as closed, it writes no frames of its
+        # own.
+        sock = _gevent_socket(getattr(getattr(theirs, "handler", None), "socket", None))
+        theirs.closed = True
+    transport = WsgiTransport(sock, protocol, send_timeout_s=send_timeout_s)
+    transport.start()
+    return transport
+
+
+class Handled(flask.Response):
+    """The response of a view whose WebSocket has ended: a 101 for the access log, of which no byte is sent.
+
+    It may be called only on a socket that is shut down. Then on each server:
+
+    - pywsgi fails to write the headers (EPIPE, which it ignores) and closes the connection. Returning ``[]``
+      without ``start_response``, as flask-sock does, would leave it waiting for the next request.
+    - gunicorn's gevent worker does the same, and logs it at DEBUG. flask-sock raises StopIteration there,
+      which any middleware that catches exceptions, or iterates in a generator, turns into an error.
+    - gevent-websocket's handler, alone or in gunicorn, has a ``start_response`` that does nothing.
+
+    A response put in its place by an ``after_request`` function, or Flask's own page after an error there,
+    ends in the same way.
+    """
+
+    default_status = 101
+    default_mimetype = None
+
+
+def finish(transport: Transport) -> Handled:
+    """Return what the view has to return, after the end of the connection."""
+    transport.close()
+    return Handled()
+
+
+def serve(
+    environ: dict[str, Any],
+    handler: Callable[[Transport], None],
+    *,
+    max_message_bytes: int,
+    send_timeout_s: float,
+    subprotocols: Sequence[str] = (),
+) -> Handled:
+    """Run ``handler`` on the connection and return the response for the view.
+
+    The connection is closed with 1000 when the handler returns, with the error's own code after a
+    :class:`TranscriptionError`, with 1011 after any other exception and with 1001 if the greenlet is killed.
+
+    :raises UnsupportedServer, HTTPException: as :func:`accept`.
+    """
+    try:
+        transport = accept(
+            environ,
+            max_message_bytes=max_message_bytes,
+            send_timeout_s=send_timeout_s,
+            subprotocols=subprotocols,
+        )
+    except TransportClosed:
+        return Handled()
+    code, reason = 1001, ""
+    try:
+        handler(transport)
+        code = 1000
+    except TransportClosed:
+        log.debug("the client left before the handler was done")
+    except TranscriptionError as exc:
+        code, reason = exc.close_code or 1011, exc.code
+    except Exception:
+        log.exception("WebSocket handler failed")
+        code, reason = 1011, TranscriptionError.code
+    finally:
+        transport.close(code, reason)
+    return finish(transport)
+
+
+def _server_socket(environ: dict[str, Any]) -> gevent.socket.socket:
+    """Return the socket of the request from pywsgi or from gunicorn's gevent worker."""
+    sock = environ.get("gunicorn.socket")
+    if sock is None:
+        stream = environ.get("wsgi.input")
+        stream = getattr(stream, "rfile", stream)
+        sock = getattr(getattr(stream, "raw", None), "_sock", None)
+    return _gevent_socket(sock)
+
+
+def _gevent_socket(sock: object) -> gevent.socket.socket:
+    if not isinstance(sock, gevent.socket.socket):
+        raise UnsupportedServer
+    return sock
+
+
+def _selector(
+    ours: Sequence[str],
+) -> Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None]:
+    """Return a choice that, unlike that of ServerProtocol, lets in a client without a subprotocol."""
+
+    def select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        return next((Subprotocol(name) for name in ours if name in offered), None)
+
+    return select
+
+
+def _shake_hands(protocol: ServerProtocol, environ: dict[str, Any]) -> None:
+    """Let ``protocol`` accept the request of ``environ``.
+
+    :raises HTTPException: with the status that it was refused with. Nothing has been written then.
+    """
+    protocol.receive_data(_request_bytes(environ))
+    events = protocol.events_received()
+    if not events or not isinstance(events[0], Request):
+        raise BadRequest("Failed to open a WebSocket connection: not an HTTP/1.1 request without a body.")
+    response = protocol.accept(events[0])
+    if response.status_code == 101:
+        protocol.send_response(response)
+        return
+    refusal = flask.Response(bytes(response.body), status=response.status_code, mimetype="text/plain")
+    for name in ("Upgrade", "Allow"):
+        if name in response.headers:
+            refusal.headers[name] = response.headers[name]
+    raise HTTPException(response=refusal)
+
+
+def _request_bytes(environ: dict[str, Any]) -> bytes:
+    """Return the handshake as it came over the wire, as far as it matters (the path does not)."""
+    lines = [f"{environ['REQUEST_METHOD']} / {environ['SERVER_PROTOCOL']}"]
+    for key in _HANDSHAKE_HEADERS:
+        value = environ.get(f"HTTP_{key}")
+        if value is not None:
+            lines.append(f"{key.replace('_', '-')}: {value}")
+    if environ.get("CONTENT_LENGTH"):
+        lines.append(f"Content-Length: {environ['CONTENT_LENGTH']}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _cut(reason: str) -> str:
+    """Return as much of ``reason`` as fits into a close frame, whole characters only."""
+    return reason.encode()[:CLOSE_REASON_BYTES].decode(errors="ignore")
