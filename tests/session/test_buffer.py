@@ -1,0 +1,48 @@
+"""The rolling buffer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from whisper_service.session.buffer import RollingBuffer
+
+
+def _ramp(start: int, end: int) -> np.ndarray:
+    return np.arange(start, end, dtype=np.float32)
+
+
+def test_reads_by_absolute_position_after_any_trims() -> None:
+    dice, buffer = np.random.default_rng(0), RollingBuffer()
+    for _ in range(300):
+        size = int(dice.integers(0, 60_000))
+        buffer.append(_ramp(buffer.end, buffer.end + size))
+        start = int(dice.integers(buffer.start, buffer.end + 1))
+        assert np.array_equal(buffer.read(start, buffer.end), _ramp(start, buffer.end))
+        if dice.random() < 0.3:
+            buffer.trim(start)
+            assert buffer.start == start
+
+
+def test_grows_for_a_backlog_and_shrinks_after_it() -> None:
+    buffer = RollingBuffer()
+    buffer.append(_ramp(0, 2_000_000))
+    buffer.trim(1_999_000)
+    assert np.array_equal(buffer.read(1_999_000, 2_000_000), _ramp(1_999_000, 2_000_000))
+    assert buffer._data.nbytes == 4 * 480_000
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 10), (5, 31), (12, 11), (31, 40)])
+def test_refuses_what_it_does_not_hold(start: int, end: int) -> None:
+    buffer = RollingBuffer()
+    buffer.append(_ramp(0, 30))
+    buffer.trim(5)
+    with pytest.raises(IndexError):
+        buffer.read(start, end)
+
+
+def test_a_read_is_a_copy() -> None:
+    buffer = RollingBuffer()
+    buffer.append(_ramp(0, 10))
+    buffer.read(0, 10)[:] = -1
+    assert buffer.read(3, 4)[0] == 3
