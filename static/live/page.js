@@ -20,7 +20,7 @@ const STATES = {
 const REASONS = {
   1009: 'The server found a message too large and closed the connection.',
   1011: 'Something went wrong on the server. Press Start to try again.',
-  1012: 'The server is restarting. Press Start again in a moment.',
+  1012: 'The server is restarting. Your words up to here are safe; press Start again in a moment.',
   1013: 'The server is full at the moment. Try again in a minute.',
   4400: 'The server did not understand this page. Reload it, then try again.',
   4401: 'The server wants you to sign in first.',
@@ -165,6 +165,7 @@ function receive(mine, event) {
       showLag(event.behind_s);
       break;
     case 'error':
+      if (event.code === 'draining') break; // the close code that follows says it better
       mine.failed ||= Boolean(event.fatal);
       banners.show(event.message || `The server reports: ${event.code}.`);
       break;

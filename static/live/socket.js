@@ -16,12 +16,13 @@ export class Connection {
   #onClose;
 
   /**
-   * @param path    of the WebSocket on this host, such as /transcribe
+   * @param address of the WebSocket, such as /transcribe; only its path counts
    * @param onEvent called with each message of the server, an object with a `type`
    * @param onClose called once with {opened, finished, code}; `finished` is true after `done`
    */
-  constructor(path, { onEvent, onClose }) {
-    const url = new URL(path, location.href);
+  constructor(address, { onEvent, onClose }) {
+    // Behind a proxy the server may name a host and a scheme that only the proxy can reach.
+    const url = new URL(new URL(address, location.href).pathname, location.href);
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#onEvent = onEvent;
     this.#onClose = onClose;

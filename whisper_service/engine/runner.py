@@ -149,7 +149,7 @@ class Runner:
         if not decoded.tokens:
             return ()
         prefix = len(request.prefix)
-        frames = -(-request.pcm.shape[0] // _SAMPLES_PER_FRAME)
+        frames = max(1, -(-request.pcm.shape[0] // _SAMPLES_PER_FRAME))
         begins = token_frames(decoded.attention, first=decoded.first, frames=frames)[prefix:]
         samples = request.start + np.minimum(begins * _SAMPLES_PER_FRAME, request.pcm.shape[0])
         texts, ids = tokenizer.split_to_word_tokens(decoded.tokens)

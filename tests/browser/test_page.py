@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import pytest
+from whisper.normalizers import EnglishTextNormalizer
+
+from tests.browser.conftest import OpenPage, RunServer
+from tests.browser.page import LivePage, frames_and_rate
+from tests.servers import ROOT, Server
+
+pytestmark = pytest.mark.browser
+
+SAMPLE_RATE = 16_000
+REFERENCE: dict[str, Any] = json.loads((ROOT / "tests" / "data" / "talk-00.json").read_text())
+#: The demonstration model's own errors, and those of a browser's microphone path.
+MAX_WORD_ERROR_RATE = 0.15
+LAST_WORDS = "east coast"
+STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "media-src 'self' blob:; worker-src blob:"
+)
+NO_MICROPHONE = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined });"
+
+
+def normalized(text: str) -> str:
+    words: str = EnglishTextNormalizer()(text)
+    return words
+
+
+def assert_right(text: str) -> None:
+    """Fail unless ``text`` is what was said in the talk, to its last words."""
+    words = normalized(text)
+    rate = jiwer.wer(normalized(REFERENCE["text"]), words)
+    assert rate <= MAX_WORD_ERROR_RATE, text
+    assert words.endswith(LAST_WORDS), text
+
+
+def assert_accounted_for(page: LivePage) -> None:
+    """Fail unless the server has accounted for each sample that the page sent."""
+    sizes = [frames_and_rate(slice_) for slice_ in page.slices]
+    (rate,) = {rate for _, rate in sizes}
+    sent = sum(frames for frames, _ in sizes) * SAMPLE_RATE / rate
+    (done,) = page.messages_of("done")
+    assert abs(done["received_samples"] - sent) <= 1
+    assert done["lost_samples"] == 0
+
+
+def test_a_talk_into_the_microphone_becomes_text_while_it_is_spoken(
+    server: Server, open_page: OpenPage
+) -> None:
+    with open_page(server) as page:
+        page.press("#talk")
+        page.wait_for_state("listening")
+        page.wait_until(lambda: bool(page.partials))
+        page.wait_until(lambda: bool(page.finals))
+        first = page.finals[0]
+        page.wait_until(lambda: page.seconds_sent >= REFERENCE["seconds"])
+        assert len(page.finals) > 1
+        page.press("#talk")
+        page.wait_for_state("done")
+
+        assert page.finals[0] == first
+        assert page.banners == []
+        assert_right(page.transcript)
+        assert_accounted_for(page)
+
+
+def test_the_last_words_before_stop_reach_the_server(server: Server, open_page: OpenPage) -> None:
+    with open_page(server) as page:
+        page.press("#talk")
+        page.wait_until(lambda: page.seconds_sent >= 8)  # "Although all of the shots ..."
+        page.press("#talk")
+        page.wait_for_state("done")
+
+        assert_accounted_for(page)
+        kinds = [kind for kind, _ in page.sent_in]
+        assert kinds == ["slice"] * len(page.slices) + ["text"]
+        # The tail: what the microphone had heard and no regular slice had held yet.
+        assert page.sent_in[-2:] == [("slice", "finishing"), ("text", "finishing")]
+        assert ("slice", "listening") in page.sent_in
+        assert frames_and_rate(page.slices[-1])[0] > 0
+        print(page.seconds_sent, page.transcript)
+
+
+def test_the_sample_plays_through_the_service(server: Server, open_page: OpenPage) -> None:
+    with open_page(server) as page:
+        page.press("#sample")
+        page.wait_for_state("listening")
+        page.wait_for_state("done")
+
+        assert page.seconds_sent == pytest.approx(REFERENCE["seconds"], abs=0.01)
+        assert_right(page.transcript)
+        assert_accounted_for(page)
+
+
+def test_without_a_microphone_the_page_says_what_to_do_and_plays_the_sample(
+    server: Server, open_page: OpenPage
+) -> None:
+    with open_page(server, init_script=NO_MICROPHONE) as page:
+        (banner,) = page.banners
+        assert "cannot use the microphone: browsers allow it only over https, or on localhost" in banner
+        assert f"http://localhost:{server.port}" in banner
+        page.press("#talk")
+        assert page.banners == [banner]
+        assert page.page.get_attribute("#state", "data-state") == "idle"
+
+        page.press("#sample")
+        page.wait_until(lambda: bool(page.finals))
+        page.page.keyboard.press("Escape")
+        page.wait_for_state("done")
+        assert page.transcript.startswith("There will be two questions")
+
+
+def test_the_demonstration_model_is_announced(
+    run_server: RunServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    without_network = {
+        "WHISPER_MODEL": "auto",
+        "WHISPER_DOWNLOAD_TIMEOUT_S": "5",
+        "XDG_CACHE_HOME": str(tmp_path),
+        "HTTPS_PROXY": "http://127.0.0.1:9",  # nobody listens there: the download fails everywhere
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    with run_server(**without_network) as server, open_page(server) as page:
+        page.press("#talk")
+        banner = page.page.locator(".banner[data-kind=warning]")
+        banner.wait_for()
+
+        assert page.messages_of("ready")[0]["warnings"] == page.banners
+        assert "Demonstration model" in banner.inner_text()
+        assert banner.bounding_box() is not None
+        page.press("#talk")
+        page.wait_for_state("done")
+        assert banner.is_visible()
+
+
+def test_a_strict_content_security_policy_breaks_nothing(server: Server, open_page: OpenPage) -> None:
+    with open_page(server, policy=STRICT_POLICY) as page:
+        page.press("#talk")
+        page.wait_until(lambda: bool(page.finals))
+        page.page.keyboard.press("Escape")
+        page.wait_for_state("done")
+        assert_accounted_for(page)
+
+        page.press("#clear")
+        assert page.transcript == ""
+        page.press("#sample")
+        page.wait_until(lambda: bool(page.partials and page.page.locator(".partial").text_content()))
+        page.page.keyboard.press("Escape")
+        page.wait_for_state("done")
+        assert page.banners == []  # a forbidden load would be told here
+
+
+def test_a_stopping_server_finishes_the_words_and_the_page_says_so(
+    run_server: RunServer, open_page: OpenPage
+) -> None:
+    with run_server() as server, open_page(server) as page:
+        page.press("#talk")
+        page.wait_until(lambda: bool(page.finals) and page.seconds_sent >= 6)
+        server.process.send_signal(signal.SIGTERM)
+        page.wait_for_state("disconnected")
+
+        assert len(page.banners) == 1
+        assert "server is restarting" in page.banners[0]
+        assert "Press Start again" in page.banners[0] or "press Start again" in page.banners[0]
+        assert page.page.locator("#talk-text").inner_text() == "Start"
+        assert page.page.locator(".partial, .unconfirmed").count() == 0
+        said = " ".join(final["text"].strip() for final in page.messages_of("final"))
+        assert " ".join(page.transcript.split()) == " ".join(said.split())
+        assert "british casualties" in normalized(page.transcript)

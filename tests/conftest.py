@@ -1,0 +1,58 @@
+"""What many tests share: the demonstration model, loaded once, and a talk with its truth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.servers import ROOT
+from whisper_service.audio.decode import decode
+
+if TYPE_CHECKING:
+    from whisper.model import Whisper
+
+    from whisper_service.engine.runner import Runner
+
+CHECKPOINT = ROOT / "models" / "micro.en.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A talk of a synthetic voice; ``words`` have the true start and end of each word in seconds."""
+
+    path: Path
+    pcm: NDArray[np.float32]  # 16 kHz mono, (n_samples,)
+    text: str
+    words: list[dict[str, object]]
+
+
+@pytest.fixture(scope="session")
+def talk() -> Talk:
+    """The page's bundled sample, 27 s."""
+    path = ROOT / "static" / "samples" / "talk-00.flac"
+    truth = json.loads((ROOT / "tests" / "data" / "talk-00.json").read_text())
+    return Talk(path, decode(path.read_bytes()).samples, truth["text"], truth["words"])
+
+
+@pytest.fixture(scope="session")
+def model() -> Whisper:
+    """The demonstration model in float32 on the CPU."""
+    import torch
+
+    from whisper_service.model.loading import find_checkpoint, load_model
+
+    return load_model(find_checkpoint(str(CHECKPOINT), deadline_s=0), torch.device("cpu")).model
+
+
+@pytest.fixture(scope="session")
+def runner(model: Whisper) -> Runner:
+    """The engine's inside on that model."""
+    from whisper_service.engine.runner import Runner
+
+    return Runner(model)

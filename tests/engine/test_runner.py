@@ -1,0 +1,139 @@
+"""Answers to requests, held against openai-whisper's own decoding of the same windows."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import whisper
+from whisper.model import Whisper
+
+from tests.conftest import Talk
+from whisper_service.engine.request import Hypothesis, Kind, Request
+from whisper_service.engine.runner import Runner
+
+RATE = 16_000
+#: First timestamp token of an English-only checkpoint. Where Whisper is told to write no timestamps it still
+#: could; we do not let it, and neither does the reference here.
+_TIMESTAMPS = 50_363
+
+
+def _request(pcm: np.ndarray, *, start: int = 0, **options: object) -> Request:
+    return Request(stream="s", number=1, kind=Kind.COMMIT, start=start, pcm=pcm, **options)  # type: ignore[arg-type]
+
+
+def _tokens(answer: Hypothesis) -> tuple[int, ...]:
+    return tuple(token for word in answer.words for token in word.tokens)
+
+
+def _text(answer: Hypothesis) -> str:
+    return "".join(word.text for word in answer.words)
+
+
+def _reference(model: Whisper, pcm: np.ndarray, prompt: str | None = None) -> whisper.DecodingResult:
+    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(torch.from_numpy(pcm)))
+    options = whisper.DecodingOptions(
+        language="en",
+        temperature=0.0,
+        prompt=prompt,
+        without_timestamps=True,
+        suppress_tokens=[-1, *range(_TIMESTAMPS, model.dims.n_vocab)],
+        fp16=False,
+    )
+    result = whisper.decode(model, mel, options)
+    assert isinstance(result, whisper.DecodingResult)
+    return result
+
+
+@pytest.mark.parametrize("seconds", [1.5, 4.0, 11.3, 26.8])
+def test_tokens_are_those_of_whisper(runner: Runner, model: Whisper, talk: Talk, seconds: float) -> None:
+    pcm = talk.pcm[: round(seconds * RATE)]
+    expected = _reference(model, pcm)
+    answer = runner.run(_request(pcm))
+    assert list(_tokens(answer)) == expected.tokens
+    assert answer.average_logprob == pytest.approx(expected.avg_logprob, abs=1e-3)
+    assert answer.no_speech_probability == pytest.approx(expected.no_speech_prob, abs=1e-4)
+
+
+def test_the_prompt_stands_where_whisper_puts_it(runner: Runner, model: Whisper, talk: Talk) -> None:
+    pcm = talk.pcm[: 8 * RATE]
+    prompt = "British casualties in algebra."
+    answer = runner.run(_request(pcm, prompt=prompt))
+    assert list(_tokens(answer)) == _reference(model, pcm, prompt=prompt).tokens
+
+
+@pytest.mark.parametrize("words", [1, 5, 9])
+def test_the_text_goes_on_behind_a_forced_prefix(runner: Runner, talk: Talk, words: int) -> None:
+    pcm = talk.pcm[: 7 * RATE]
+    whole = runner.run(_request(pcm))
+    prefix = tuple(token for word in whole.words[:words] for token in word.tokens)
+    rest = runner.run(_request(pcm, prefix=prefix))
+    assert [word.text for word in rest.words] == [word.text for word in whole.words[words:]]
+    assert [word.start for word in rest.words] == [word.start for word in whole.words[words:]]
+
+
+def test_a_draft_changes_nothing(runner: Runner, talk: Talk) -> None:
+    pcm = talk.pcm[: 9 * RATE]
+    plain = runner.run(_request(pcm))
+    right = _tokens(plain)
+    wrong_in_the_middle = (*right[:6], right[0], *right[7:])
+    for draft in (right, right[:4], (*right, *right), wrong_in_the_middle, right[3:], (50_000, 7)):
+        answer = runner.run(_request(pcm, draft=draft))
+        assert _tokens(answer) == right
+        assert [word.start for word in answer.words] == [word.start for word in plain.words]
+        assert answer.average_logprob == pytest.approx(plain.average_logprob, abs=1e-3)
+
+
+def test_words_begin_where_they_were_spoken(runner: Runner, talk: Talk) -> None:
+    answer = runner.run(_request(talk.pcm))
+    spoken = {str(word["word"]).lower().strip(".,"): word for word in talk.words}
+    errors = [
+        abs(word.start / RATE - float(spoken[bare]["start"]))  # type: ignore[arg-type]
+        for word in answer.words
+        if (bare := word.text.strip().lower().strip(".,")) in spoken
+        and sum(str(other["word"]).lower().strip(".,") == bare for other in talk.words) == 1
+    ]
+    assert len(errors) > 30 and np.median(errors) <= 0.03
+
+
+def test_word_times_are_on_the_streams_clock_and_in_order(runner: Runner, talk: Talk) -> None:
+    start = 7 * RATE
+    answer = runner.run(_request(talk.pcm[start:], start=start))
+    assert answer.words[0].start >= start and answer.words[-1].end <= talk.pcm.shape[0]
+    assert all(one.start <= one.end <= other.end for one, other in pairwise(answer.words))
+    assert all(0.0 < word.probability <= 1.0 for word in answer.words)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 300, 5_000])
+def test_the_shortest_windows_are_answered(runner: Runner, samples: int) -> None:
+    answer = runner.run(_request(np.zeros(samples, dtype=np.float32)))
+    assert all(word.end <= samples for word in answer.words)
+
+
+def test_a_window_over_30_s_is_refused(runner: Runner) -> None:
+    with pytest.raises(ValueError, match="480001 samples"):
+        runner.run(_request(np.zeros(480_001, dtype=np.float32)))
+
+
+def test_a_loop_ends_with_the_budget(runner: Runner, talk: Talk) -> None:
+    looping = tuple(_tokens(runner.run(_request(talk.pcm[: 3 * RATE])))) * 3
+    answer = runner.run(_request(talk.pcm[: 3 * RATE], prefix=looping))
+    assert len(_tokens(answer)) <= 16 + 3 * 12
+
+
+def test_a_multilingual_checkpoint_detects_its_language() -> None:
+    torch.manual_seed(0)
+    dims = whisper.ModelDimensions(80, 1500, 64, 2, 1, 51865, 448, 64, 2, 1)
+    seeded = whisper.model.Whisper(dims).eval()
+    for parameter in seeded.parameters():  # a position table from torch.empty holds anything
+        torch.nn.init.normal_(parameter, std=0.05)
+    pcm = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
+    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(torch.from_numpy(pcm)))
+    with torch.inference_mode():
+        _, probabilities = whisper.detect_language(seeded, mel)
+    assert isinstance(probabilities, dict)
+    answer = Runner(seeded).run(_request(pcm))
+    assert answer.language == max(probabilities, key=lambda code: probabilities[code])
+    assert Runner(seeded).run(_request(pcm, language="de", task="translate")).language == "de"

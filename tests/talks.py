@@ -1,0 +1,194 @@
+"""Talks with known words, and a client that streams them. Runs in the test's process: nothing is patched."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import jiwer
+import numpy as np
+from numpy.typing import NDArray
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from whisper.normalizers import EnglishTextNormalizer
+
+from whisper_service.audio.decode import Pcm, decode
+from whisper_service.client import wav_slices
+
+DATA = Path(__file__).resolve().parent / "data"
+SAMPLE = Path(__file__).resolve().parent.parent / "static" / "samples" / "talk-00.flac"
+RATE = 16_000
+SLICE_MS = 500
+#: For anything that a server must do at last; long, because the machine may be busy.
+DEADLINE_S = 120.0
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Speech and what is said in it.
+
+    :param samples: mono float32 at 16 kHz, shape ``(n,)``.
+    :param words: each with its start and end in seconds.
+    """
+
+    samples: NDArray[np.float32]
+    words: tuple[tuple[str, float, float], ...]
+
+    @property
+    def text(self) -> str:
+        return " ".join(word for word, _, _ in self.words)
+
+    def until(self, seconds: float) -> Talk:
+        """Return the talk up to ``seconds``, with the words that begin and end before."""
+        words = tuple(word for word in self.words if word[2] <= seconds)
+        return Talk(self.samples[: round(seconds * RATE)], words)
+
+    def wavs(self) -> list[bytes]:
+        """Return the talk as whole WAV files of 500 ms."""
+        return list(wav_slices(Pcm(self.samples, RATE), slice_ms=SLICE_MS))
+
+    def raw(self, dtype: str = "<i2") -> list[bytes]:
+        """Return the talk as raw samples of 500 ms, ``<i2`` or ``<f4``."""
+        samples = self.samples * (32_767 if dtype == "<i2" else 1)
+        size = RATE * SLICE_MS // 1000
+        return [samples[at : at + size].astype(dtype).tobytes() for at in range(0, samples.shape[0], size)]
+
+
+@cache
+def talk(name: str) -> Talk:
+    """Return ``talk-00`` (the page's sample) or ``talk-04``."""
+    path = SAMPLE if name == SAMPLE.stem else DATA / f"{name}.flac"
+    pcm = decode(path.read_bytes())
+    assert pcm.rate == RATE
+    words = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))["words"]
+    return Talk(pcm.samples, tuple((word["word"], word["start"], word["end"]) for word in words))
+
+
+def word_error_rate(reference: str, hypothesis: str) -> float:
+    """Return the word error rate, spelling and punctuation evened out by Whisper's own rules."""
+    normalise = _normaliser()
+    rate: float = jiwer.wer(normalise(reference), normalise(hypothesis))
+    return rate
+
+
+@cache
+def _normaliser() -> Callable[[str], str]:
+    normaliser: Callable[[str], str] = EnglishTextNormalizer()
+    return normaliser
+
+
+class Heard(NamedTuple):
+    """What a server said on a stream, from its first frame to its close frame."""
+
+    frames: list[str]
+    code: int | None
+    reason: str
+
+    @property
+    def messages(self) -> list[Message]:
+        return [json.loads(frame) for frame in self.frames]
+
+    def of(self, kind: str) -> list[Message]:
+        """Return the messages of one type."""
+        return [message for message in self.messages if message["type"] == kind]
+
+    @property
+    def done(self) -> Message:
+        """The one ``done``, which nothing may follow."""
+        assert [message["type"] for message in self.messages].index("done") == len(self.frames) - 1
+        return self.messages[-1]
+
+    @property
+    def transcript(self) -> str:
+        return "".join(final["text"] for final in self.of("final"))
+
+
+class Client:
+    """A stream from the client's side; reads all the time, in a thread of its own.
+
+    :param url: of the socket, with its query.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._connection = connect(url, compression=None, max_size=None, proxy=None)
+        self._frames: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+        self._reader.join(DEADLINE_S)
+
+    def send(self, frames: Iterable[str | bytes]) -> None:
+        """Send as fast as the server reads, until it closes."""
+        with suppress(ConnectionClosed):
+            for frame in frames:
+                self._connection.send(frame)
+
+    def control(self, kind: str, **settings: Any) -> None:
+        """Send a control message."""
+        self.send([json.dumps({"type": kind, **settings})])
+
+    def arrived(self) -> None:
+        """Wait until the server has read all that was sent: it answers a ping in its turn."""
+        assert self._connection.ping().wait(DEADLINE_S), "no pong"
+
+    def wait_for(self, kind: str, condition: Callable[[Message], bool] = lambda message: True) -> Message:
+        """Return the first message of a type for which ``condition`` holds, now or when it comes."""
+        seen = 0
+        deadline = time.monotonic() + DEADLINE_S
+        with self._news:
+            while True:
+                for frame in self._frames[seen:]:
+                    message: Message = json.loads(frame)
+                    if message["type"] == kind and condition(message):
+                        return message
+                seen = len(self._frames)
+                assert not self._ended, f"the stream ended without {kind!r}: {self._frames[-3:]}"
+                assert self._news.wait(deadline - time.monotonic()), f"no {kind!r}: {self._frames[-3:]}"
+
+    def heard(self) -> Heard:
+        """Return everything, once the server has closed."""
+        self._reader.join(DEADLINE_S)
+        assert not self._reader.is_alive(), f"the server does not close: {self._frames[-3:]}"
+        return Heard(self._frames, self._connection.close_code, self._connection.close_reason or "")
+
+    def vanish(self) -> None:
+        """Break the connection without a word."""
+        self._connection.socket.close()
+
+    def _read(self) -> None:
+        with suppress(ConnectionClosed):
+            for frame in self._connection:
+                assert isinstance(frame, str)
+                with self._news:
+                    self._frames.append(frame)
+                    self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+
+def stream_talk(url: str, frames: Iterable[str | bytes]) -> Heard:
+    """Send ``frames`` and ``stop``; return all that the server says until it closes. Blocks."""
+    with Client(url) as client:
+        client.send(frames)
+        client.control("stop")
+        return client.heard()
