@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -53,9 +53,9 @@ class Talk:
         words = tuple(word for word in self.words if word[2] <= seconds)
         return Talk(self.samples[: round(seconds * RATE)], words)
 
-    def wavs(self) -> list[bytes]:
-        """Return the talk as whole WAV files of 500 ms."""
-        return list(wav_slices(Pcm(self.samples, RATE), slice_ms=SLICE_MS))
+    def wavs(self, *, start_s: float = 0.0) -> list[bytes]:
+        """Return the talk from ``start_s`` on as whole WAV files of 500 ms."""
+        return list(wav_slices(Pcm(self.samples[round(start_s * RATE) :], RATE), slice_ms=SLICE_MS))
 
     def raw(self, dtype: str = "<i2") -> list[bytes]:
         """Return the talk as raw samples of 500 ms, ``<i2`` or ``<f4``."""
@@ -120,7 +120,8 @@ class Client:
     """
 
     def __init__(self, url: str) -> None:
-        self._connection = connect(url, compression=None, max_size=None, proxy=None)
+        self._open = ExitStack()
+        self._connection = self._open.enter_context(connect(url, compression=None, max_size=None, proxy=None))
         self._frames: list[str] = []
         self._news = threading.Condition()
         self._ended = False
@@ -133,7 +134,7 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self._open.close()
         self._reader.join(DEADLINE_S)
 
     def send(self, frames: Iterable[str | bytes]) -> None:

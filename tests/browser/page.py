@@ -119,8 +119,8 @@ class LivePage:
         host = urlsplit(self.origin).netloc
         foreign = [address for address in self._addresses if urlsplit(address).netloc != host]
         assert self._addresses
-        assert foreign == []
-        assert self._complaints == []
+        assert foreign == [], f"requests beyond the server: {foreign}"
+        assert self._complaints == [], f"the page complained: {self._complaints}"
 
     def _on_request(self, request: Request) -> None:
         if urlsplit(request.url).scheme not in ("blob", "data"):  # these leave nothing

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import signal
+import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,15 @@ STRICT_POLICY = (
 NO_MICROPHONE = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined });"
 
 
+@cache
+def normalizer() -> EnglishTextNormalizer:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves its word list open
+        return EnglishTextNormalizer()
+
+
 def normalized(text: str) -> str:
-    words: str = EnglishTextNormalizer()(text)
+    words: str = normalizer()(text)
     return words
 
 

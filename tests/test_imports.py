@@ -1,0 +1,74 @@
+"""The arrows of the architecture: who may import whom, and where torch, gevent and Flask may be."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "whisper_service"
+
+#: What each part may import of the others. `errors`, `config` and `events` are for everyone.
+ARROWS: dict[str, set[str]] = {
+    "extension": {"web", "cli", "service"},
+    "server": {"extension", "service"},
+    "service": {"live", "engine", "model", "audio", "native", "web"},
+    "cli": {"client", "offline"},
+    "client": {"audio"},
+    "offline": {"audio", "engine", "model", "session", "service", "subtitles"},
+    "subtitles": {"audio", "engine.request"},
+    "web": {"live", "protocol"},
+    "live": {"protocol", "audio", "session", "engine", "lag"},
+    "lag": {"audio"},
+    "protocol": {"audio", "engine.request"},
+    "session": {"audio", "engine.request"},
+    "engine": {"model", "native"},
+    "model": set(),
+    "audio": set(),
+    "native": set(),
+    "events": {"engine.request"},
+    "config": set(),
+    "errors": set(),
+    "__init__": {"extension"},
+    "__main__": {"cli"},
+}
+FOR_EVERYONE = {"errors", "config", "events"}
+FENCES = {
+    "torch": {"model", "engine/runner.py"},
+    "whisper": {"model", "engine/runner.py"},
+    "gevent": {"extension.py", "server.py", "service.py", "live.py", "native.py", "web", "engine/bridge.py"},
+    "flask": {"extension.py", "server.py", "web"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_imports_upward(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in _imports(path):
+        if not name.startswith("whisper_service."):
+            continue
+        target = name.removeprefix("whisper_service.")
+        other = target.split(".")[0]
+        allowed = ARROWS[part] | FOR_EVERYONE | {part}
+        assert other in allowed or target in allowed, f"{part} must not import {target}"
+
+
+@pytest.mark.parametrize("library", FENCES)
+def test_libraries_stay_behind_their_fences(library: str) -> None:
+    for path in MODULES:
+        relative = path.relative_to(PACKAGE)
+        inside = str(relative) in FENCES[library] or relative.parts[0] in FENCES[library]
+        used = {name.split(".")[0] for name in _imports(path)}
+        assert inside or library not in used, f"{relative} must not import {library}"
