@@ -49,7 +49,8 @@ def test_a_cue_holds_no_more_than_can_be_read() -> None:
         ),
         (
             "vtt",
-            "WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nIt rains here.\n\n00:00:01.600 --> 00:00:02.100\nCats &amp;\n",
+            "WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nIt rains here.\n\n"
+            "00:00:01.600 --> 00:00:02.100\nCats &amp;\n",
         ),
     ],
 )

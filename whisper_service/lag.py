@@ -20,7 +20,7 @@ class LagMeter:
         self._arrivals: deque[tuple[int, float]] = deque()
 
     def arrived(self, received: int, now: float) -> None:
-        """The samples up to ``received`` are here at the monotonic time ``now``; told in pieces of a slice."""
+        """The samples up to ``received`` are here at the monotonic time ``now``; told slice by slice."""
         if self._began is None:
             self._began = now - received / SAMPLE_RATE
         self._received = received

@@ -231,8 +231,9 @@ class Stream:
         try:
             if isinstance(answer, TranscriptionError):
                 raise answer
-            self._tell(self._opened.session.apply(answer))
-            self._watch_lag(self._opened.session)
+            step = self._opened.session.apply(answer)
+            self._watch_lag(self._opened.session)  # before the step: nothing comes behind `done`
+            self._tell(step)
         except TranscriptionError as problem:
             self._problem = problem
         except Exception:

@@ -29,6 +29,8 @@ _DECODING_THREADS = 2
 _LOADING_TIMEOUT_S = 60.0
 #: How long the last messages of a drained stream may take to go out, beyond its last words.
 _CLOSING_S = 2.0
+#: What clients learn; the log names files and reasons.
+_NO_MODEL = "The server has no model; its log says why."
 
 
 def demonstration_checkpoint() -> Path:
@@ -65,7 +67,7 @@ class Service:
         if self.draining:
             return False, "draining"
         if self._problem is not None:
-            return False, str(self._problem)
+            return False, _NO_MODEL
         return (True, "ready") if self._parts is not None else (False, "loading")
 
     def parts(self) -> Parts:
@@ -76,7 +78,7 @@ class Service:
         self.start()
         self._settled.wait(_LOADING_TIMEOUT_S)
         if self._problem is not None:
-            raise self._problem
+            raise ModelUnavailable(_NO_MODEL)
         if self._parts is None:
             raise ModelUnavailable("The model is still loading; try again in a moment.")
         return self._parts
@@ -104,7 +106,7 @@ class Service:
             self._problem = problem
         except Exception:
             log.exception("the service could not start")
-            self._problem = ModelUnavailable("The service could not start; its log says why.")
+            self._problem = ModelUnavailable(_NO_MODEL)
         self._settled.set()
 
     def _assemble(self) -> Parts:

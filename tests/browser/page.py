@@ -127,7 +127,7 @@ class LivePage:
             self._addresses.append(request.url)
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type == "error":
             self._complaints.append(message.text)
 
     def _on_socket(self, socket: WebSocket) -> None:

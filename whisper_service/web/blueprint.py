@@ -21,6 +21,13 @@ SOCKET_PATHS = ("/transcribe", "/transcription", "/ws/transcribe")
 _RAW_PATH = "/ws/transcribe"
 #: The page's bundled sample, below the static folder.
 SAMPLE = "samples/talk-00.flac"
+#: The page loads nothing from elsewhere and runs nothing inline; RecordRTC makes its worker from a blob.
+#: Older Safari does not take 'self' for a WebSocket.
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
+    "worker-src blob:; connect-src 'self' ws://{host} wss://{host}; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
 
 
 def assets_folder(name: str) -> Path:
@@ -75,12 +82,13 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
         template = (assets_folder("templates") / "index.html").read_text(encoding="utf-8")
 
         @blueprint.get("/")
-        def index() -> str:
-            return render_template_string(
+        def index() -> Response:
+            page = render_template_string(
                 template,
                 socket_path=url_for(f"{name}.socket_transcribe"),
                 sample_url=url_for(f"{name}.static", filename=SAMPLE),
             )
+            return Response(page, headers={"Content-Security-Policy": _PAGE_POLICY.format(host=request.host)})
 
     return blueprint
 

@@ -1,0 +1,255 @@
+"""One connection's pipeline, with an engine that is slow, or late, or broken."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import gevent
+import numpy as np
+import pytest
+
+from tests.fakes import (
+    FakeDetector,
+    FakeEngine,
+    Pcm,
+    cut_evenly,
+    cut_randomly,
+    finals,
+    make_session,
+    play,
+    speak,
+)
+from whisper_service.audio.pcm import float32_to_int16
+from whisper_service.config import RawFormat, StreamSettings
+from whisper_service.engine.bridge import OnAnswer
+from whisper_service.engine.request import Request
+from whisper_service.errors import Draining, InternalError, TranscriptionError
+from whisper_service.live import Parts, Stream
+from whisper_service.protocol.connection import Connection
+
+F32 = RawFormat("f32le", 16_000, 1)
+STOP = '{"type": "stop"}'
+
+
+class LateEngine:
+    """Answers every request after a random delay, so in any order across streams."""
+
+    def __init__(self, *, delay_s: float = 0.01, fail: bool = False) -> None:
+        self._engine = FakeEngine()
+        self._delay_s = delay_s
+        self._dice = random.Random(0)
+        self._fail = fail
+        self.cancelled: list[str] = []
+
+    def submit(self, request: Request, on_answer: OnAnswer) -> None:
+        answer = InternalError("broken") if self._fail else self._engine.run(request)
+        gevent.spawn_later(self._dice.uniform(0, self._delay_s), on_answer, answer)
+
+    def cancel(self, stream: str) -> None:
+        self.cancelled.append(stream)
+
+
+class _Speech:
+    def probabilities(self, state: FakeDetector, pcm: Pcm) -> list[float]:
+        gevent.sleep(0)
+        return state.probabilities(pcm)
+
+
+def _parts(engine: LateEngine, clock: Callable[[], float] = time.monotonic) -> Parts:
+    return Parts(
+        engine=engine,
+        speech=_Speech(),
+        speech_state=FakeDetector,
+        in_thread=lambda function, *args: function(*args),
+        model="fake",
+        languages=frozenset({"en"}),
+        warnings=("It is a fake.",),
+        max_message_bytes=1_000_000,
+        grid_samples=8_000,
+        drain_timeout_s=5.0,
+        clock=clock,
+    )
+
+
+class Client:
+    """Runs a stream on frames and keeps what it sends."""
+
+    def __init__(self, parts: Parts, **settings: object) -> None:
+        self.frames: list[str] = []
+        self.failures: list[TranscriptionError] = []
+        self.stream = Stream(
+            parts,
+            Connection(StreamSettings().merged(settings)),
+            send=lambda frame, *, replaces=False: self.frames.append(frame),
+            fail=self.failures.append,
+            undeclared=F32,
+        )
+
+    def run(self, frames: Iterable[str | bytes]) -> list[dict[str, Any]]:
+        self.stream.run(frames)
+        return self.messages
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(frame) for frame in self.frames]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["type"] == kind]
+
+
+def _raw(slices: Iterable[Pcm]) -> list[str | bytes]:
+    return [pcm.tobytes() for pcm in slices]
+
+
+TALK = [0.1, 0.1, 0.3, 0.1, 0.9, 0.05, 0.2, 0.2, 1.4, 0.1, 0.1, 0.4, 0.1, 0.1]
+
+
+def test_streams_on_a_late_engine_get_the_finals_of_an_instant_one() -> None:
+    talks = [speak(TALK[index:])[0] for index in range(4)]
+    parts = _parts(LateEngine(delay_s=0.02))
+    clients = [Client(parts) for _ in talks]
+    greenlets = [
+        gevent.spawn(client.run, [*_raw(cut_randomly(pcm, 5, 9_000)), STOP])
+        for client, pcm in zip(clients, talks, strict=True)
+    ]
+    gevent.joinall(greenlets, timeout=30, raise_error=True)
+    for client, pcm in zip(clients, talks, strict=True):
+        expected = [final.text for final in finals(play(make_session(), FakeEngine(), [pcm]))]
+        assert [message["text"] for message in client.of("final")] == expected
+        assert client.messages[-1]["received_samples"] == pcm.shape[0]
+
+
+def test_ready_comes_first_and_done_last() -> None:
+    messages = Client(_parts(LateEngine())).run([*_raw([speak([0.1])[0]]), STOP])
+    assert messages[0]["type"] == "ready" and messages[0]["warnings"] == ["It is a fake."]
+    assert messages[-1]["type"] == "done" and messages[-1]["full_transcript"] == " w1."
+
+
+def test_stop_without_audio_is_done_at_once() -> None:
+    messages = Client(_parts(LateEngine())).run([STOP])
+    assert [message["type"] for message in messages] == ["ready", "done"]
+
+
+def test_a_rejected_slice_of_known_length_becomes_silence() -> None:
+    pcm, said = speak([1.0, 0.1, 0.1])
+    odd = b"\0" * 4_001  # 1,000 samples and a byte
+    client = Client(_parts(LateEngine()))
+    client.run([pcm[:16_000].tobytes(), odd, pcm[16_000:].tobytes(), STOP])
+    (error,) = client.of("error")
+    assert error["code"] == "bad_audio" and not error["fatal"]
+    account = client.messages[-1]
+    assert account["lost_samples"] == 1_000 and account["received_samples"] == pcm.shape[0] + 1_000
+    assert account["full_transcript"] == "".join(said)
+
+
+def test_a_bad_message_does_not_end_the_stream() -> None:
+    client = Client(_parts(LateEngine()))
+    client.run(['{"type": "dance"}', *_raw([speak([0.1])[0]]), STOP])
+    assert [message["code"] for message in client.of("error")] == ["bad_message"]
+    assert client.messages[-1]["full_transcript"] == " w1."
+
+
+def test_an_unknown_language_is_refused_before_audio_is_taken() -> None:
+    client = Client(_parts(LateEngine()))
+    client.run(['{"type": "start", "language": "de"}', STOP])
+    (error,) = client.of("error")
+    assert error["code"] == "bad_setting" and "'de'; it knows: en" in error["message"]
+
+
+def test_reply_text_sends_finals_alone() -> None:
+    pcm, said = speak(TALK)
+    client = Client(_parts(LateEngine()), reply="text")
+    client.stream.run([*_raw(cut_evenly(pcm, 8_000)), "not base64!", STOP])
+    assert "".join(client.frames) == "".join(said) and client.frames[0] in "".join(said)
+
+
+def test_full_transcript_with_every_final() -> None:
+    pcm, said = speak(TALK)
+    client = Client(_parts(LateEngine()), full_transcript=True)
+    client.run([*_raw(cut_evenly(pcm, 8_000)), STOP])
+    assert client.of("final")[-1]["full_transcript"] == "".join(said)
+
+
+def test_slices_of_another_rate_are_one_stream() -> None:
+    pcm, said = speak([0.4, 0.4, 0.4])
+    twice = np.repeat(pcm, 2)
+    client = Client(_parts(LateEngine()), format="s16le", rate=32_000)
+    client.run([*(float32_to_int16(piece).tobytes() for piece in cut_evenly(twice, 4_001)), STOP])
+    assert abs(client.messages[-1]["received_samples"] - pcm.shape[0]) <= 1
+    assert client.messages[-1]["speech_samples"] > 0 and len(said) == 3
+
+
+def test_draining_makes_everything_final_but_is_not_done() -> None:
+    pcm, said = speak(TALK, tail_s=0)
+
+    def frames() -> Iterator[str | bytes]:
+        yield pcm.tobytes()
+        raise Draining("bye")
+
+    client = Client(_parts(LateEngine()))
+    with pytest.raises(Draining):
+        client.run(frames())
+    assert "".join(message["text"] for message in client.of("final")) == "".join(said)
+    assert not client.of("done")
+
+
+def test_a_client_that_is_gone_frees_its_work() -> None:
+    engine = LateEngine()
+    client = Client(_parts(engine))
+    client.run(_raw([speak(TALK)[0]]))
+    assert engine.cancelled == [client.stream.name] and not client.of("done")
+
+
+def test_a_fault_of_the_engine_ends_the_stream() -> None:
+    client = Client(_parts(LateEngine(fail=True)))
+    with pytest.raises(InternalError):
+        client.run([*_raw([speak(TALK)[0]]), STOP])
+    assert [failure.code for failure in client.failures] == ["internal"]
+
+
+def test_a_slow_machine_says_so_loses_no_word_and_recovers() -> None:
+    # A clock that runs 100 times as fast makes an answer after 40 ms one after 4 s.
+    parts = _parts(LateEngine(delay_s=0.04), clock=lambda: 100 * time.monotonic())
+    pcm, said = speak([0.1, 0.2, 0.1, 0.9, 0.3] * 6)
+    client = Client(parts)
+    client.run([*_raw(cut_evenly(pcm, 8_000)), STOP])
+    lags = [message["behind_s"] for message in client.of("lag")]
+    assert lags[0] > 2.0 and lags[-1] == 0.0
+    assert client.messages[-1]["full_transcript"] == "".join(said)
+
+
+def test_a_stream_far_ahead_of_the_engine_is_not_read_on() -> None:
+    read_s = 0.0
+    engine = LateEngine()
+    waiting: list[tuple[Request, OnAnswer]] = []
+    parts = replace(_parts(engine), engine=_Held(waiting))
+    pcm, _ = speak([0.1] * 100)
+
+    def frames() -> Iterator[bytes]:
+        nonlocal read_s
+        for piece in cut_evenly(pcm, 8_000):
+            read_s += 0.5
+            yield piece.tobytes()
+
+    greenlet = gevent.spawn(Client(parts).run, frames())
+    gevent.sleep(0.3)
+    greenlet.kill()
+    assert 9.0 < read_s < 13.0
+
+
+class _Held:
+    """An engine that never answers."""
+
+    def __init__(self, waiting: list[tuple[Request, OnAnswer]]) -> None:
+        self._waiting = waiting
+
+    def submit(self, request: Request, on_answer: OnAnswer) -> None:
+        self._waiting.append((request, on_answer))
+
+    def cancel(self, stream: str) -> None:
+        self._waiting.clear()
