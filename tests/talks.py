@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -83,7 +84,9 @@ def word_error_rate(reference: str, hypothesis: str) -> float:
 
 @cache
 def _normaliser() -> Callable[[str], str]:
-    normaliser: Callable[[str], str] = EnglishTextNormalizer()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves its table of spellings open
+        normaliser: Callable[[str], str] = EnglishTextNormalizer()
     return normaliser
 
 

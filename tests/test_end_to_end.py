@@ -120,7 +120,7 @@ def sentences(*, until_s: float = 3.3) -> Talk:
 def test_two_talks_at_once(server: Server, prefix: str, request: pytest.FixtureRequest) -> None:
     talks = [talk("talk-00"), talk("talk-04")]
     if request.node.callspec.params["server"] != "app.py":  # the rest, up to a pause, for the time it takes
-        talks = [talks[0].until(11.6), talks[1].until(12.0)]
+        talks = [talks[0].until(7.2), talks[1].until(9.6)]
 
     for spoken, heard in zip(talks, stream_together(server.ws(f"{prefix}/transcribe"), talks), strict=True):
         assert_whole(heard, samples=spoken.samples.shape[0])
@@ -394,11 +394,12 @@ def test_without_network_the_demonstration_model_serves(tmp_path: Path) -> None:
 
 
 def test_missing_model_is_told(tmp_path: Path) -> None:
-    sentence = "There is no checkpoint /nowhere.pt: correct the path in WHISPER_MODEL."
+    sentence = "The server has no model; its log says why."
     with serving("app.py", tmp_path, WHISPER_MODEL="/nowhere.pt") as server:
         assert wait_until(lambda: status(server, "/readyz") == (503, sentence), timeout_s=DEADLINE_S)
         assert status(server, "/healthz") == (200, "alive")
         heard = stream_talk(server.ws("/transcribe"), [])
+        assert "There is no checkpoint /nowhere.pt: correct the path in WHISPER_MODEL." in server.log()
 
     [error] = heard.messages
     assert (error["code"], error["message"], error["fatal"]) == ("model_unavailable", sentence, True)

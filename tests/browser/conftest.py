@@ -26,6 +26,8 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A document that Playwright answers counts as public, and may then not open a socket on 127.0.0.1.
+    "--disable-features=LocalNetworkAccessChecks",
 )
 
 RunServer = Callable[..., AbstractContextManager[Server]]

@@ -85,7 +85,8 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
         def index() -> Response:
             page = render_template_string(
                 template,
-                socket_path=url_for(f"{name}.socket_transcribe"),
+                # A path: url_for would name a scheme and a host, and behind a proxy those are others.
+                socket_path=f"{request.script_root}{url_prefix}{SOCKET_PATHS[0]}",
                 sample_url=url_for(f"{name}.static", filename=SAMPLE),
             )
             return Response(page, headers={"Content-Security-Policy": _PAGE_POLICY.format(host=request.host)})

@@ -1,0 +1,183 @@
+"""The greenlets and queues of one open WebSocket."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import gevent
+import pytest
+from gevent.queue import Queue
+
+from whisper_service.errors import Draining, InternalError
+from whisper_service.web.socket import Conversation, Inbox, Outbox
+from whisper_service.web.transport import TransportClosed
+
+
+class FakeTransport:
+    """A client in memory; `stalled` ones never take a frame."""
+
+    def __init__(self, *, stalled: bool = False) -> None:
+        self.incoming: Queue[str | bytes | None] = Queue()
+        self.sent: list[str] = []
+        self.pings = 0
+        self.closed: tuple[int, str] | None = None
+        self.last_heard = time.monotonic()
+        self.close_code = None
+        self._stalled = stalled
+
+    def receive(self) -> str | bytes | None:
+        return self.incoming.get()
+
+    def send(self, text: str) -> None:
+        if self._stalled:
+            gevent.sleep(60)
+        if self.closed:
+            raise TransportClosed
+        self.sent.append(text)
+
+    def ping(self) -> None:
+        self.pings += 1
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        if self.closed is None:
+            self.closed = (code, reason)
+            self.incoming.put(None)
+
+
+def _run(
+    transport: FakeTransport, work: Callable[[Conversation], None], *, ping_interval_s: float = 25.0
+) -> Conversation:
+    conversation = Conversation(transport, work, ping_interval_s=ping_interval_s, max_message_bytes=1_000)
+    with gevent.Timeout(5):
+        conversation.run()
+    return conversation
+
+
+def test_frames_reach_the_stream_in_order_and_answers_the_client() -> None:
+    transport = FakeTransport()
+    for frame in ("a", b"b", "stop"):
+        transport.incoming.put(frame)
+
+    def work(conversation: Conversation) -> None:
+        for frame in conversation.inbox:
+            conversation.send(repr(frame))
+            if frame == "stop":
+                return
+
+    _run(transport, work)
+    assert transport.sent == ["'a'", "b'b'", "'stop'"] and transport.closed == (1000, "")
+
+
+def test_a_client_that_is_gone_ends_the_stream() -> None:
+    transport, ended = FakeTransport(), []
+
+    def work(conversation: Conversation) -> None:
+        try:
+            gevent.sleep(60)
+        finally:
+            ended.append(True)
+
+    gevent.spawn_later(0.02, transport.incoming.put, None)
+    _run(transport, work)
+    assert ended == [True] and transport.closed is not None
+
+
+def test_a_fault_is_told_and_closes_with_1011() -> None:
+    transport = FakeTransport()
+
+    def work(conversation: Conversation) -> None:
+        raise InternalError("The server failed.")
+
+    _run(transport, work)
+    assert json.loads(transport.sent[-1]) == {
+        "type": "error",
+        "code": "internal",
+        "message": "The server failed.",
+        "fatal": True,
+    }
+    assert transport.closed == (1011, "internal")
+
+
+def test_an_unexpected_fault_tells_nothing_of_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    transport = FakeTransport()
+
+    def work(conversation: Conversation) -> None:
+        raise ZeroDivisionError("secret")
+
+    _run(transport, work)
+    assert "secret" not in transport.sent[-1] and transport.closed == (1011, "internal")
+    assert "secret" in caplog.text
+
+
+def test_drain_comes_behind_what_was_received() -> None:
+    transport, heard = FakeTransport(), []
+
+    def work(conversation: Conversation) -> None:
+        gevent.spawn_later(0.05, conversation.drain, Draining("Bye."))
+        for frame in conversation.inbox:
+            heard.append(frame)
+
+    transport.incoming.put("a")
+    transport.incoming.put("b")
+    _run(transport, work)
+    assert heard == ["a", "b"] and transport.closed == (1012, "draining")
+
+
+def test_a_silent_client_is_pinged_and_given_up() -> None:
+    transport = FakeTransport()
+
+    def work(conversation: Conversation) -> None:
+        for _ in conversation.inbox:
+            pass
+
+    _run(transport, work, ping_interval_s=0.03)
+    assert transport.pings >= 1 and transport.closed == (1011, "")
+
+
+def test_a_client_that_does_not_read_is_closed_as_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whisper_service.web.socket._FLUSH_TIMEOUT_S", 0.05)
+    transport = FakeTransport(stalled=True)
+
+    def work(conversation: Conversation) -> None:
+        for number in range(2_000):
+            conversation.send(f"final {number}")
+        for _ in conversation.inbox:
+            pass
+
+    _run(transport, work)
+    assert transport.closed == (1011, "too_slow")
+
+
+def test_a_full_inbox_holds_the_reader() -> None:
+    inbox = Inbox(max_bytes=10)
+    reader = gevent.spawn(lambda: [inbox.put(b"12345") for _ in range(5)])
+    gevent.sleep(0.01)
+    assert not reader.dead
+    frames = iter(inbox)
+    taken = [next(frames) for _ in range(3)]
+    reader.join(1)
+    assert reader.dead and taken == [b"12345"] * 3
+
+
+def test_one_frame_larger_than_the_inbox_is_taken() -> None:
+    inbox = Inbox(max_bytes=10)
+    inbox.put(b"x" * 100)
+    inbox.end()
+    assert list(inbox) == [b"x" * 100]
+
+
+def test_an_interrupt_overtakes_what_waits() -> None:
+    inbox = Inbox(max_bytes=10)
+    inbox.put(b"x")
+    inbox.interrupt(InternalError("now"))
+    with pytest.raises(InternalError):
+        list(inbox)
+
+
+def test_a_partial_takes_the_place_of_the_partial_before_it_only() -> None:
+    outbox = Outbox(overflow=lambda: None)
+    for frame, replaces in (("p1", True), ("p2", True), ("final", False), ("p3", True), ("p4", True)):
+        outbox.put(frame, replaces=replaces)
+    assert [outbox.get(0) for _ in range(4)] == ["p2", "final", "p4", None]
