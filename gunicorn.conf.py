@@ -28,3 +28,8 @@ def post_worker_init(worker):
         transcriber.drain()
 
     gevent.spawn(drain_at_the_end)
+
+
+def worker_exit(server, worker):
+    """End the model's threads before the interpreter ends."""
+    Transcriber.service(worker.app.callable).stop()

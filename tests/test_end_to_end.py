@@ -354,8 +354,8 @@ def test_stopping_server_gives_the_last_words(way: str, tmp_path: Path) -> None:
 
 
 @contextmanager
-def silent_proxy() -> Iterator[tuple[str, threading.Event]]:
-    """Give the address of a proxy that says nothing until the body ends, and what tells of a connection."""
+def silent_proxy() -> Iterator[tuple[str, threading.Event, threading.Event]]:
+    """Give the address of a proxy, what it sets when it is called, and what makes it hang up."""
     called, over = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -369,7 +369,7 @@ def silent_proxy() -> Iterator[tuple[str, threading.Event]]:
         thread = threading.Thread(target=hold)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", called
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", called, over
         finally:
             over.set()
             listener.shutdown(socket.SHUT_RDWR)
@@ -377,14 +377,15 @@ def silent_proxy() -> Iterator[tuple[str, threading.Event]]:
 
 
 def test_without_network_the_demonstration_model_serves(tmp_path: Path) -> None:
-    with silent_proxy() as (proxy, called):
+    with silent_proxy() as (proxy, called, hang_up):
         nowhere = {"https_proxy": proxy, "HTTPS_PROXY": proxy, "no_proxy": "", "NO_PROXY": ""}
-        settings = {"WHISPER_MODEL": "auto", "WHISPER_DOWNLOAD_TIMEOUT_S": "5"}
+        settings = {"WHISPER_MODEL": "auto", "WHISPER_DOWNLOAD_TIMEOUT_S": "60"}
         with serving("app.py", tmp_path, XDG_CACHE_HOME=str(tmp_path), **nowhere, **settings) as server:
             assert called.wait(DEADLINE_S), server.log()
             # The download hangs: the process is alive, and says that it is not ready.
             assert status(server, "/healthz") == (200, "alive")
             assert status(server, "/readyz") == (503, "loading")
+            hang_up.set()
             wait_until_ready(server)
             [ready, _] = stream_talk(server.ws("/transcribe"), []).messages
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from _queue import Empty, SimpleQueue
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -39,6 +40,7 @@ class Worker(Generic[T]):
         self._queue: SimpleQueue[T | None] = SimpleQueue()
         self._begin = begin
         self._started = False
+        self._ended = False
 
     def start(self) -> None:
         """Start the thread; does nothing if it was started before."""
@@ -50,11 +52,26 @@ class Worker(Generic[T]):
         """Hand over an item. Never blocks; who calls bounds how much waits."""
         self._queue.put(item)
 
-    def stop(self) -> None:
-        """Let the thread end. Does not wait for it; what still waits is dropped."""
+    def stop(self, timeout_s: float) -> bool:
+        """Let the thread end behind what it is doing; what waits is dropped. Blocks the greenlet.
+
+        An interpreter that ends while a thread is inside of torch aborts.
+
+        :returns: whether the thread has ended within ``timeout_s``.
+        """
         self._queue.put(None)
+        deadline = time.monotonic() + timeout_s
+        while self._started and not self._ended and time.monotonic() < deadline:
+            gevent.sleep(0.01)
+        return self._ended or not self._started
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._ended = True
+
+    def _work(self) -> None:
         with contextlib.suppress(OSError):  # a container may forbid it; then all threads are equal
             os.setpriority(os.PRIO_PROCESS, _get_native_id(), _NICE)
         handle = self._begin()

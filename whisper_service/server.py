@@ -31,6 +31,7 @@ def serve(app: Flask) -> None:
     server.stop_accepting()
     service.drain()
     server.stop(timeout=1)
+    service.stop()
 
 
 def _announce(service: Service, address: str) -> None:

@@ -29,6 +29,8 @@ _DECODING_THREADS = 2
 _LOADING_TIMEOUT_S = 60.0
 #: How long the last messages of a drained stream may take to go out, beyond its last words.
 _CLOSING_S = 2.0
+#: How long the model may take for what it is doing when the process ends.
+_STOPPING_S = 10.0
 #: What clients learn; the log names files and reasons.
 _NO_MODEL = "The server has no model; its log says why."
 
@@ -53,6 +55,7 @@ class Service:
         self._settled = Event()
         self._problem: TranscriptionError | None = None
         self._parts: Parts | None = None
+        self._threads: tuple[EngineBridge | SpeechBridge, ...] = ()
 
     def start(self) -> None:
         """Begin to load the model, if this process has not begun yet. Never blocks."""
@@ -97,6 +100,12 @@ class Service:
         if self.conversations:
             log.warning("%d streams were not finished in time", len(self.conversations))
 
+    def stop(self) -> None:
+        """End the native threads, for a process that ends. Blocks until they have."""
+        for thread in self._threads:
+            if not thread.stop(_STOPPING_S):
+                log.warning("a native thread is still busy after %g s", _STOPPING_S)
+
     def _load(self) -> None:
         try:
             self._parts = self._assemble()
@@ -127,6 +136,7 @@ class Service:
             return runner
 
         engine, speech = EngineBridge(load), SpeechBridge(SpeechDetector)
+        self._threads = (engine, speech)
         engine.start()
         speech.start()
         engine.wait()

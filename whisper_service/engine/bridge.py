@@ -76,9 +76,9 @@ class EngineBridge:
         if self._waiting.pop(stream, None):
             self._engine.cancel(stream)
 
-    def stop(self) -> None:
-        """Let the thread end."""
-        self._engine.stop()
+    def stop(self, timeout_s: float) -> bool:
+        """Let the thread end; return whether it has. Blocks the greenlet."""
+        return self._engine.stop(timeout_s)
 
     def _on_loaded(self, error: Exception | None) -> None:
         if isinstance(error, TranscriptionError):
@@ -128,9 +128,9 @@ class SpeechBridge:
         """Start the thread, which loads the network."""
         self._worker.start()
 
-    def stop(self) -> None:
-        """Let the thread end."""
-        self._worker.stop()
+    def stop(self, timeout_s: float) -> bool:
+        """Let the thread end; return whether it has. Blocks the greenlet."""
+        return self._worker.stop(timeout_s)
 
     def probabilities(self, state: Any, pcm: NDArray[np.float32]) -> list[float]:
         """Return the speech probabilities of the frames that ``pcm`` completes. Blocks the greenlet.

@@ -56,9 +56,9 @@ class Engine:
         """Drop what waits for ``stream``; what runs is still delivered."""
         self._worker.put(_Cancel(stream))
 
-    def stop(self) -> None:
-        """Let the thread end; what waits is dropped."""
-        self._worker.stop()
+    def stop(self, timeout_s: float) -> bool:
+        """Let the thread end; what waits is dropped. Blocks; see ``Worker.stop``."""
+        return self._worker.stop(timeout_s)
 
     def _begin(self) -> Callable[[Sequence[Request | _Cancel]], bool]:
         try:
