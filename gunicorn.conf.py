@@ -1,8 +1,6 @@
 """gunicorn settings: ``gunicorn -c gunicorn.conf.py app:app``. Each value says why."""
 
-import gevent
-
-from whisper_service.extension import Transcriber
+import logging
 
 bind = "127.0.0.1:5003"  # behind a proxy that speaks TLS; --bind moves it
 worker_class = "gevent"
@@ -19,17 +17,27 @@ control_socket_disable = True  # gunicorn 27 would open one in the home director
 
 def post_worker_init(worker):
     """Load the model in the worker, behind the fork; drain the streams when the worker is told to stop."""
-    transcriber = Transcriber.service(worker.app.callable)
-    transcriber.start()
+    # Imported here, because the master process is not patched by gevent and must not load torch.
+    import gevent
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    service = _service(worker)
+    service.start()
 
     def drain_at_the_end():
         while worker.alive:
             gevent.sleep(0.1)
-        transcriber.drain()
+        service.drain()
 
     gevent.spawn(drain_at_the_end)
 
 
 def worker_exit(server, worker):
     """End the model's threads before the interpreter ends."""
-    Transcriber.service(worker.app.callable).stop()
+    _service(worker).stop()
+
+
+def _service(worker):
+    from whisper_service.extension import Transcriber
+
+    return Transcriber.service(worker.app.callable)

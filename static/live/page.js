@@ -33,6 +33,7 @@ const LAG_SHOWN_FROM_S = 2;
 
 const { socket: socketPath, sample: sampleUrl, title } = document.body.dataset;
 const element = (id) => document.getElementById(id);
+const about = element('about').textContent;
 const banners = new Banners(element('banners'));
 const transcript = new Transcript({
   root: element('transcript'), scroller: element('scroller'), jump: element('jump'),
@@ -173,9 +174,9 @@ function receive(mine, event) {
   }
 }
 
-function showAbout({ model, language, version }) {
-  const facts = [model && `Model ${model}`, language && `language ${language}`, version && `version ${version}`];
-  if (facts.some(Boolean)) element('about').textContent = facts.filter(Boolean).join(' · ');
+function showAbout({ model, language }) {
+  const facts = [model && `Model ${model}.`, language && language !== 'auto' && `Language ${language}.`];
+  element('about').textContent = [about, ...facts].filter(Boolean).join(' ');
 }
 
 function explainMicrophone() {
