@@ -269,10 +269,11 @@ class Stream:
             self._write_event(Lag(behind_s if self._lag_told else 0.0))
 
     def _ready(self) -> messages.Message:
+        only = next(iter(self._parts.languages)) if len(self._parts.languages) == 1 else None
         return messages.ready(
             session=self.name,
             model=self._parts.model,
-            language=self._connection.settings.language,
+            language=self._connection.settings.language or only,
             max_message_bytes=self._parts.max_message_bytes,
             warnings=self._parts.warnings,
         )

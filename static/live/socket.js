@@ -16,13 +16,12 @@ export class Connection {
   #onClose;
 
   /**
-   * @param address of the WebSocket, such as /transcribe; only its path counts
+   * @param path    of the WebSocket on this host, such as /transcribe
    * @param onEvent called with each message of the server, an object with a `type`
    * @param onClose called once with {opened, finished, code}; `finished` is true after `done`
    */
-  constructor(address, { onEvent, onClose }) {
-    // Behind a proxy the server may name a host and a scheme that only the proxy can reach.
-    const url = new URL(new URL(address, location.href).pathname, location.href);
+  constructor(path, { onEvent, onClose }) {
+    const url = new URL(path, location.href);
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#onEvent = onEvent;
     this.#onClose = onClose;

@@ -1,0 +1,111 @@
+"""The command line's client, against a server that is scripted."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from websockets.sync.server import ServerConnection, serve
+
+from tests.servers import free_port
+from whisper_service.audio.decode import Pcm
+from whisper_service.cli import main
+from whisper_service.client import wav_slices
+
+DONE = {"type": "done", "received_samples": 8_000, "full_transcript": " Hello."}
+
+
+@contextmanager
+def _server(answers: list[dict[str, Any]]) -> Iterator[tuple[str, list[str | bytes]]]:
+    """Run a server that gives ``answers`` once the client says stop; yield its address and what it gets."""
+    got: list[str | bytes] = []
+
+    def handle(socket: ServerConnection) -> None:
+        socket.send(json.dumps({"type": "ready", "warnings": ["A fake."]}))
+        for frame in socket:
+            got.append(frame)
+            if isinstance(frame, str):
+                for answer in answers:
+                    socket.send(json.dumps(answer))
+                return
+
+    with serve(handle, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/transcribe", got
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Half a second of a ramp, 8 kHz."""
+    path = tmp_path / "recording.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8_000, 0, "NONE", ""))
+        file.writeframes(np.arange(4_000, dtype="<i2").tobytes())
+    return path
+
+
+def _stream(recording: Path, url: str, *options: str) -> Result:
+    arguments = ["stream", str(recording), "--url", url, "--speed", "50", "--slice-ms", "200", *options]
+    return CliRunner().invoke(main, arguments)
+
+
+def test_it_sends_whole_wav_slices_and_then_stop(recording: Path) -> None:
+    with _server([DONE]) as (url, got):
+        assert _stream(recording, url).exit_code == 0
+    *slices, stop = got
+    assert json.loads(str(stop)) == {"type": "stop"} and len(slices) == 3
+    samples = b""
+    for data in slices:
+        assert isinstance(data, bytes)
+        with wave.open(io.BytesIO(data)) as file:
+            assert file.getframerate() == 8_000
+            samples += file.readframes(file.getnframes())
+    assert samples == np.arange(4_000, dtype="<i2").tobytes()
+
+
+def test_it_shows_warnings_and_finals(recording: Path) -> None:
+    final = {"type": "final", "text": " Hello.", "id": 0}
+    with _server([{"type": "partial", "text": " Hel"}, final, DONE]) as (url, _):
+        output = _stream(recording, url).output
+    assert "A fake." in output and "Hello." in output
+
+
+def test_json_prints_the_messages_as_they_are(recording: Path) -> None:
+    with _server([DONE]) as (url, _):
+        lines = _stream(recording, url, "--json").output.splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["ready", "done"]
+
+
+def test_a_fatal_error_is_one_line_and_status_1(recording: Path) -> None:
+    error = {"type": "error", "code": "draining", "message": "Connect again.", "fatal": True}
+    with _server([error]) as (url, _):
+        result = _stream(recording, url)
+    assert result.exit_code == 1 and "Error: Connect again." in result.output
+
+
+def test_without_a_server_it_says_what_to_do(recording: Path) -> None:
+    result = _stream(recording, f"ws://127.0.0.1:{free_port()}/transcribe")
+    assert result.exit_code == 1 and "run 'make serve', or give --url" in result.output
+
+
+def test_slices_of_any_length_hold_every_sample() -> None:
+    pcm = Pcm(np.linspace(-1, 1, 10_007, dtype=np.float32), 44_100)
+    frames = 0
+    for data in wav_slices(pcm, slice_ms=37):
+        with wave.open(io.BytesIO(data)) as file:
+            frames += file.getnframes()
+    assert frames == 10_007
