@@ -21,7 +21,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from whisper.normalizers import EnglishTextNormalizer
 
-from whisper_service.audio.decode import Pcm, decode
+from whisper_service.audio.decode import decode
+from whisper_service.audio.pcm import Pcm
 from whisper_service.client import wav_slices
 
 DATA = Path(__file__).resolve().parent / "data"

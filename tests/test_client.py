@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from websockets.sync.server import ServerConnection, serve
 
 from tests.servers import free_port
-from whisper_service.audio.decode import Pcm
+from whisper_service.audio.pcm import Pcm
 from whisper_service.cli import main
 from whisper_service.client import wav_slices
 

@@ -19,8 +19,8 @@ from rich.text import Text
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
-from whisper_service.audio.decode import Pcm, decode
-from whisper_service.audio.pcm import float32_to_int16
+from whisper_service.audio.decode import decode
+from whisper_service.audio.pcm import Pcm, float32_to_int16
 from whisper_service.errors import BadAudio, TranscriptionError
 
 #: How long the server may take for the rest of the transcript after the last slice.

@@ -20,7 +20,8 @@ from whisper_service.config import Config, StreamSettings
 from whisper_service.engine.engine import Runs
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event, Final
-from whisper_service.model.loading import find_checkpoint, load_model, resolve_device
+from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.loading import load_model, resolve_device
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.service import demonstration_checkpoint
 from whisper_service.session.session import Session, Step

@@ -16,7 +16,8 @@ from whisper_service.engine.bridge import EngineBridge, SpeechBridge
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts
-from whisper_service.model.loading import LoadedModel, find_checkpoint, load_model, resolve_device
+from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.loading import LoadedModel, load_model, resolve_device
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.native import Pool
 from whisper_service.web.socket import Conversation

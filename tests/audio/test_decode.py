@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 
 from whisper_service.audio.decode import (
-    Pcm,
     _joined,
     container_format,
     decode,
     decode_base64,
     decode_file,
     decode_raw,
-    decode_wav,
-    is_wav,
 )
+from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.wav import decode_wav, is_wav
 from whisper_service.errors import BadAudio, BadBase64, UnsupportedAudio
 
 

@@ -1,20 +1,39 @@
-"""Conversions between PCM sample formats, without I/O."""
+"""Decoded samples: what they are, how they are converted, and what is within bounds."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from whisper_service.errors import BadAudio
+
 #: Rate that Whisper hears, in Hz (Radford et al. 2022, section 2.2).
 SAMPLE_RATE = 16_000
+
+MIN_RATE = 1_000
+MAX_RATE = 384_000
+MAX_CHANNELS = 32
 
 #: One past the largest int16. A power of two: every int16 is exact in float32, and comes back unchanged.
 INT16_SCALE = 32_768
 
 Float32 = npt.NDArray[np.float32]
 Int16 = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Pcm:
+    """Decoded audio.
+
+    :param samples: mono float32 in [-1, 1], shape ``(n,)``.
+    :param rate: samples per second, in Hz.
+    """
+
+    samples: Float32
+    rate: int
 
 
 def int16_to_float32(samples: npt.NDArray[Any]) -> Float32:
@@ -63,3 +82,16 @@ def mono(samples: Float32) -> Float32:
         return samples[:, 0]
     average: Float32 = samples.mean(axis=1, dtype=np.float32)
     return average
+
+
+def check_rate_and_channels(rate: int, channels: int) -> None:
+    """Raise BadAudio if no device has this rate (in Hz) or this many channels."""
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise BadAudio(f"A rate of {rate} Hz is out of range: {MIN_RATE} to {MAX_RATE} Hz.")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise BadAudio(f"{channels} channels are out of range: 1 to {MAX_CHANNELS}.")
+
+
+def at_16k(count: int, per_s: int) -> int:
+    """Return how many samples at 16 kHz last as long as ``count`` units of which ``per_s`` make a second."""
+    return round(count * SAMPLE_RATE / per_s)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from whisper_service.audio.decode import Pcm, container_format, decode, decode_raw, is_wav
-from whisper_service.audio.pcm import Float32
+from whisper_service.audio.decode import container_format, decode, decode_raw
+from whisper_service.audio.pcm import Float32, Pcm
 from whisper_service.audio.resample import Resampler
+from whisper_service.audio.wav import is_wav
 from whisper_service.config import RawFormat
 from whisper_service.errors import UnsupportedAudio
 

@@ -1,0 +1,97 @@
+"""Word error rate of streams against openai-whisper: ``python -m benchmarks.bench_accuracy --talks FOLDER``.
+
+FOLDER holds FLAC files, each with a JSON of the same name whose ``text`` is what is said. Every talk goes in
+slices of 500 ms through session and engine, as fast as they allow; the rival is ``whisper.transcribe(…,
+temperature=0.0, condition_on_previous_text=False)`` in float32 on the whole file. Both texts are normalised
+with Whisper's ``EnglishTextNormalizer``; the rate is that of the corpus.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import jiwer
+import torch
+import whisper
+from whisper.normalizers import EnglishTextNormalizer
+
+from benchmarks.machine import describe
+from whisper_service.audio.decode import decode
+from whisper_service.config import StreamSettings
+from whisper_service.engine.runner import Runner
+from whisper_service.events import Done, Final
+from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.loading import load_model
+from whisper_service.model.speech import SpeechDetector
+from whisper_service.offline import transcribe
+
+ROOT = Path(__file__).resolve().parents[1]
+_SLICE_SAMPLES = 8_000
+_GRID_SAMPLES = 8_000
+
+
+def main() -> None:
+    """Run the benchmark and print a line for each talk and the corpus."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--talks", type=Path, required=True)
+    parser.add_argument("--model", default=str(ROOT / "models" / "micro.en.pt"))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    model = load_model(find_checkpoint(options.model, deadline_s=600), torch.device("cpu")).model
+    runner, detector, normalise = Runner(model), SpeechDetector(), EnglishTextNormalizer()
+    runner.warm_up()
+    truths, streamed, whole, rows = [], [], [], []
+    for path in sorted(options.talks.glob("*.flac")):
+        pcm = decode(path.read_bytes()).samples
+        truths.append(normalise(json.loads(path.with_suffix(".json").read_text())["text"]))
+        begin = time.perf_counter()
+        slices = (pcm[start : start + _SLICE_SAMPLES] for start in range(0, pcm.shape[0], _SLICE_SAMPLES))
+        events = list(
+            transcribe(
+                slices,
+                runner=runner,
+                detector=detector,
+                settings=StreamSettings(),
+                grid_samples=_GRID_SAMPLES,
+            )
+        )
+        took_s = time.perf_counter() - begin
+        done = events[-1]
+        assert isinstance(done, Done)
+        finals = [event for event in events if isinstance(event, Final)]
+        account = done.account
+        assert account.received == pcm.shape[0] == account.speech + account.silent + account.lost
+        assert done.transcript == "".join(final.text for final in finals)
+        streamed.append(normalise(done.transcript))
+        begin = time.perf_counter()
+        result = whisper.transcribe(model, pcm, temperature=0.0, condition_on_previous_text=False, fp16=False)
+        whole_s = time.perf_counter() - begin
+        whole.append(normalise(result["text"]))
+        rows.append(
+            {
+                "talk": path.stem,
+                "seconds": round(pcm.shape[0] / 16_000, 1),
+                "stream_wer": round(jiwer.wer(truths[-1], streamed[-1]), 4),
+                "whisper_wer": round(jiwer.wer(truths[-1], whole[-1]), 4),
+                "stream_s": round(took_s, 1),
+                "whisper_s": round(whole_s, 1),
+                "finals": len(finals),
+            }
+        )
+        print(rows[-1], flush=True)
+    result = {
+        "machine": describe(),
+        "stream_wer": round(jiwer.wer(truths, streamed), 4),
+        "whisper_wer": round(jiwer.wer(truths, whole), 4),
+        "talks": rows,
+    }
+    print(json.dumps({key: value for key, value in result.items() if key != "talks"}, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
