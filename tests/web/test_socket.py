@@ -84,6 +84,14 @@ def test_a_client_that_is_gone_ends_the_stream() -> None:
     assert ended == [True] and transport.closed is not None
 
 
+def test_a_client_that_goes_on_sending_behind_the_end_is_let_go() -> None:
+    transport = FakeTransport()
+    for _ in range(200):
+        transport.incoming.put("more")
+    _run(transport, lambda conversation: gevent.sleep(0.02))
+    assert transport.closed == (1000, "")
+
+
 def test_a_fault_is_told_and_closes_with_1011() -> None:
     transport = FakeTransport()
 

@@ -184,6 +184,7 @@ class Conversation:
             log.exception("a stream failed")
             code, reason = self._say(InternalError("The server failed; its log says why."))
         finally:
+            self.inbox.end()  # a reader that waits for room must not wait for ever
             self._outbox.close()
             writer.join(_FLUSH_TIMEOUT_S)
             writer.kill()
