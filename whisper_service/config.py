@@ -185,7 +185,7 @@ class Config:
         "Where downloaded checkpoints are kept; empty is openai-whisper's own cache.",
     )
     download_timeout_s: float = _setting(
-        600.0, _number(float, 1, 86_400, "s"), "How long a download of the checkpoint may take."
+        600.0, _number(float, 0, 86_400, "s"), "How long a download of the checkpoint may take; 0 forbids it."
     )
     language: str | None = _setting(None, _language(), "Default language of a stream.")
     prompt: str = _setting("", _text("text, at most 1000 characters", 1000), "Default prompt of a stream.")
