@@ -117,10 +117,8 @@ def sentences(*, until_s: float = 3.3) -> Talk:
 # --- every way to serve
 
 
-def test_two_talks_at_once(server: Server, prefix: str, request: pytest.FixtureRequest) -> None:
+def test_two_talks_at_once(server: Server, prefix: str) -> None:
     talks = [talk("talk-00"), talk("talk-04")]
-    if request.node.callspec.params["server"] != "app.py":  # the rest, up to a pause, for the time it takes
-        talks = [talks[0].until(7.2), talks[1].until(9.6)]
 
     for spoken, heard in zip(talks, stream_together(server.ws(f"{prefix}/transcribe"), talks), strict=True):
         assert_whole(heard, samples=spoken.samples.shape[0])
