@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "session": {"audio", "engine.request"},
     "engine": {"model", "native"},
     "model": set(),
-    "audio": set(),
+    "audio": {"native"},
     "native": set(),
     "events": {"engine.request"},
     "config": set(),

@@ -209,6 +209,12 @@ class Config:
     max_message_bytes: int = _setting(
         32 * 2**20, _number(int, 65_536, 2**30, "bytes"), "A longer message closes its stream."
     )
+    max_audio_s: float = _setting(
+        14_400.0, _number(float, 1, 604_800, "s"), "Most audio of one stream; then it is closed with 4408."
+    )
+    container_streams: int = _setting(
+        64, _number(int, 0, 10_000), "WebM, Ogg, MP4, MP3 and FLAC streams at once; each takes a thread."
+    )
     send_timeout_s: float = _setting(
         10.0, _number(float, 0.1, 600, "s"), "A client that reads nothing for this long is closed."
     )

@@ -10,6 +10,8 @@ TranscriptionError
 │   ├── BadAudio              a slice that cannot be decoded
 │   └── UnsupportedAudio      a slice in a format that we do not take
 ├── TooBig                    a message over the size limit
+├── Full                      no room for one more stream of this kind
+├── SessionTooLong            more audio than one stream may have
 ├── TooSlow                   the client does not read what we send
 ├── Draining                  the server is about to stop
 └── InternalError             a fault of ours; the log has the reason, the client only this
@@ -103,6 +105,22 @@ class TooBig(TranscriptionError):
     code = "too_big"
     http_status = 413
     close_code = 1009
+
+
+class Full(TranscriptionError):
+    """There is no room for one more stream of this kind; try again later."""
+
+    code = "full"
+    http_status = 503
+    close_code = 1013
+
+
+class SessionTooLong(TranscriptionError):
+    """More audio than one stream may have; what came before is final."""
+
+    code = "session_too_long"
+    http_status = 413
+    close_code = 4408
 
 
 class TooSlow(TranscriptionError):

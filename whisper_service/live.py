@@ -21,15 +21,23 @@ from gevent.event import Event as Wakeup
 from numpy.typing import NDArray
 
 from whisper_service.audio.pcm import SAMPLE_RATE
-from whisper_service.audio.slices import SliceReader
+from whisper_service.audio.slices import InThread, SliceReader
+from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import RawFormat
 from whisper_service.engine.bridge import Transcribes
 from whisper_service.engine.request import Hypothesis
-from whisper_service.errors import AudioError, BadSetting, Draining, InternalError, TranscriptionError
+from whisper_service.errors import (
+    AudioError,
+    Draining,
+    InternalError,
+    SessionTooLong,
+    TooBig,
+    TranscriptionError,
+)
 from whisper_service.events import Done, Event, Final, Lag, Partial
 from whisper_service.lag import LagMeter
 from whisper_service.protocol import messages
-from whisper_service.protocol.connection import Audio, Command, Connection, Control, Start
+from whisper_service.protocol.connection import Audio, Command, Connection, Control
 from whisper_service.session.session import Session, Step
 
 log = logging.getLogger(__name__)
@@ -66,6 +74,7 @@ class Listens(Protocol):
 class Parts:
     """What all streams of an app share.
 
+    :param containers: decodes container streams, in threads of their own.
     :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
     :param speech_state: makes the speech detector's memory of one stream.
     :param languages: codes that the model knows.
@@ -74,11 +83,13 @@ class Parts:
     engine: Transcribes
     speech: Listens
     speech_state: Callable[[], Any]
-    in_thread: Callable[..., Any]
+    containers: ContainerThreads
+    in_thread: InThread
     model: str
     languages: frozenset[str]
     warnings: tuple[str, ...]
     max_message_bytes: int
+    max_audio_samples: int
     grid_samples: int
     drain_timeout_s: float
     clock: Callable[[], float] = field(default=time.monotonic)
@@ -119,28 +130,29 @@ class Stream:
         self._lag_told = False
         self._progress = Wakeup()
         self._problem: TranscriptionError | None = None
-        self._draining = False
+        self._cut_short = False
         self._texts: list[str] = []
 
     def run(self, frames: Iterable[str | bytes]) -> None:
         """Transcribe until the client says stop, or ``frames`` ends because it is gone. Blocks.
 
-        :param frames: may raise ``Draining``: then everything so far becomes final first.
+        :param frames: may raise ``Draining`` or ``TooBig``: then everything so far becomes final first.
         :raises TranscriptionError: what ended the stream, to be told to the client.
         """
-        self._check_language()
         self._write(self._ready())
         log.info("%s: open", self.name)
         try:
             for frame in frames:
                 if not self._take(frame):
                     return
-        except Draining:
-            self._draining = True
+        except (Draining, TooBig):
+            self._cut_short = True
             self._finish(self._parts.drain_timeout_s)
             raise
         finally:
             self._parts.engine.cancel(self.name)
+            if self._opened:
+                self._opened.slices.abort()
             received = self._opened.session.received if self._opened else 0
             log.info("%s: closed after %.1f s of audio", self.name, received / SAMPLE_RATE)
 
@@ -162,16 +174,15 @@ class Stream:
     def _obey(self, command: Command) -> bool:
         match command:
             case Audio(data):
-                self._hear(self._read(data))
-            case Start():
-                self._check_language()
+                for pcm in self._open().slices.read(data):
+                    self._hear(pcm)
             case Control.FLUSH:
                 if self._opened is not None:
                     self._tell(self._opened.session.flush())
             case Control.STOP:
                 self._finish(_ENGINE_TIMEOUT_S)
                 return False
-            case Control.KEEPALIVE:
+            case Control.START | Control.KEEPALIVE:
                 pass
         return True
 
@@ -181,22 +192,22 @@ class Stream:
             settings = self._connection.settings
             self._opened = _Opened(
                 Session(self.name, settings, grid_samples=self._parts.grid_samples),
-                SliceReader(declared=settings.raw_format, undeclared=self._undeclared),
+                SliceReader(
+                    declared=settings.raw_format,
+                    undeclared=self._undeclared,
+                    containers=self._parts.containers,
+                    in_thread=self._parts.in_thread,
+                ),
             )
         return self._opened
-
-    def _read(self, data: bytes) -> Pcm:
-        slices = self._open().slices
-        samples: Pcm = (
-            slices.read(data) if slices.is_quick(data) else self._parts.in_thread(slices.read, data)
-        )
-        return samples
 
     def _hear(self, pcm: Pcm, *, lost: bool = False) -> None:
         session = self._open().session
         for start in range(0, pcm.shape[0], _PIECE_SAMPLES):
             piece = pcm[start : start + _PIECE_SAMPLES]
             speech = self._parts.speech.probabilities(self._speech_state, piece)
+            if session.received + piece.shape[0] > self._parts.max_audio_samples:
+                raise self._too_long(session)
             self._lag.arrived(session.received + piece.shape[0], self._parts.clock())
             self._tell(session.feed(piece, speech, lost=lost))
             self._watch_lag(session)
@@ -204,17 +215,20 @@ class Stream:
 
     def _finish(self, timeout_s: float) -> None:
         session, slices = self._open()
-        self._hear(slices.flush())
+        try:
+            for pcm in slices.finish():
+                self._hear(pcm)
+        except AudioError as problem:
+            self._write(messages.error(problem))
         self._tell(session.finish())
         self._wait(lambda: session.finished, timeout_s)
 
-    def _check_language(self) -> None:
-        language = self._connection.settings.language
-        if language is not None and language not in self._parts.languages:
-            known = ", ".join(sorted(self._parts.languages))
-            raise BadSetting(
-                f"The model {self._parts.model} does not know the language {language!r}; it knows: {known}."
-            )
+    def _too_long(self, session: Session) -> SessionTooLong:
+        """Make final what came so far, and return the error that ends the stream."""
+        self._tell(session.finish())
+        self._wait(lambda: session.finished, _ENGINE_TIMEOUT_S)
+        limit_s = self._parts.max_audio_samples / SAMPLE_RATE
+        return SessionTooLong(f"One stream may have {limit_s:g} seconds of audio; connect again for more.")
 
     # -- to the client and the engine ------------------------------------------------------------------
 
@@ -274,6 +288,7 @@ class Stream:
             session=self.name,
             model=self._parts.model,
             language=self._connection.settings.language or only,
+            languages=sorted(self._parts.languages),
             max_message_bytes=self._parts.max_message_bytes,
             warnings=self._parts.warnings,
         )
@@ -284,8 +299,8 @@ class Stream:
             if isinstance(event, Final):
                 self._send(event.text)
             return
-        if isinstance(event, Done) and self._draining:
-            return  # the stream is not done: it goes on elsewhere
+        if isinstance(event, Done) and self._cut_short:
+            return  # the client has not said that this is the end
         message = messages.of_event(event, words=settings.words)
         if isinstance(event, Final) and settings.full_transcript:
             self._texts.append(event.text)

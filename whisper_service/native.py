@@ -12,11 +12,12 @@ import contextlib
 import os
 import time
 from _queue import Empty, SimpleQueue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import gevent
 from gevent import monkey
+from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
 T = TypeVar("T")
@@ -111,3 +112,118 @@ class Pool:
         """Return ``function(*args)``, or raise what it raises. Blocks the greenlet."""
         result: R = self._pool.apply(function, args)
         return result
+
+
+#: Fewer bytes than these are not worth a turn of the thread, see ``ByteSource.read``.
+_LEAST_READ_BYTES = 64
+
+
+#: A turn of a thread takes milliseconds; after this long it will not end, in seconds.
+_TURN_TIMEOUT_S = 60.0
+
+
+class ByteSource:
+    """The bytes that a ``Pipe`` was given, for the code in its thread. Reading past them waits for more."""
+
+    def __init__(self, starve: Callable[[], None]) -> None:
+        self._starve = starve
+        self._bytes = bytearray()
+        self._closed = False
+
+    def put(self, data: bytes) -> None:
+        """Add bytes. Only while the thread waits."""
+        self._bytes += data
+
+    def close(self) -> None:
+        """Say that no more bytes come. Only while the thread waits."""
+        self._closed = True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes, all there are if it is negative; b"" at the end. Blocks the thread.
+
+        FFmpeg's MP4 demuxer takes a short read in the middle of a box's header for its end, so fewer than 64
+        bytes are given out only at the end.
+        """
+        while len(self._bytes) < _LEAST_READ_BYTES and not self._closed:
+            self._starve()
+        count = len(self._bytes) if size < 0 else size
+        data = bytes(self._bytes[:count])
+        del self._bytes[:count]
+        return data
+
+
+class Pipe(Generic[T]):
+    """Runs a generator in a real thread of its own: bytes go in, items come out.
+
+    The hub and the thread take turns: the thread runs only while somebody waits in ``take``. So nothing is
+    shared without order, and what is not taken is not computed.
+
+    :param generate: makes the generator, in the thread; it reads from the source.
+    :param batch: items that one ``take`` returns at most.
+    """
+
+    def __init__(self, generate: Callable[[ByteSource], Iterable[T]], *, batch: int = 64) -> None:
+        self._generate = generate
+        self._batch = batch
+        self._turns: SimpleQueue[bool] = SimpleQueue()
+        self._calls = HubCalls()
+        self._answer: AsyncResult[bool] = AsyncResult()
+        self._items: list[T] = []
+        self._problem: Exception | None = None
+        self.source = ByteSource(self._yield)
+        #: Whether the generator has ended, or was aborted.
+        self.ended = False
+        #: Whether the generator waits for more bytes.
+        self.hungry = True
+        _start_new_thread(self._run, ())
+
+    def take(self) -> list[T]:
+        """Return the next items, none if the generator needs more bytes or has ended. Blocks the greenlet.
+
+        :raises Exception: what the generator raised, behind the items before it.
+        """
+        if not self.ended:
+            self._answer = AsyncResult()
+            self.hungry = False
+            self._turns.put(True)
+            self._answer.wait(_TURN_TIMEOUT_S)
+            if not self._answer.ready():
+                raise RuntimeError(f"a thread was silent for {_TURN_TIMEOUT_S:g} s")
+        items, self._items = self._items, []
+        if not items and self._problem is not None:
+            problem, self._problem = self._problem, None
+            raise problem
+        return items
+
+    def abort(self) -> None:
+        """Let the thread come to its end; what it has is dropped."""
+        if not self.ended:
+            self.ended = True
+            self._turns.put(False)
+
+    def _run(self) -> None:
+        try:
+            self._wait()
+            for item in self._generate(self.source):
+                if self.ended:
+                    return
+                self._items.append(item)
+                if len(self._items) >= self._batch:
+                    self._hand_over()
+        except Exception as error:
+            # The top of the thread: whoever takes gets it.
+            self._problem = error
+        self.ended = True
+        self._calls.post(self._answer.set, True)
+
+    def _yield(self) -> None:
+        self.hungry = True
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._calls.post(self._answer.set, True)
+        self._wait()
+
+    def _wait(self) -> None:
+        if not self._turns.get():
+            self.source.close()  # whoever reads it comes to its end

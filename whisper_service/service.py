@@ -11,6 +11,7 @@ import gevent
 from gevent.event import Event
 
 from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import Config
 from whisper_service.engine.bridge import EngineBridge, SpeechBridge
 from whisper_service.engine.runner import Runner
@@ -24,7 +25,7 @@ from whisper_service.web.socket import Conversation
 
 log = logging.getLogger(__name__)
 
-#: Native threads that decode files and big slices; more clients than this wait for each other.
+#: Native threads that decode big slices; more clients than this wait for each other.
 _DECODING_THREADS = 2
 #: How long a new stream waits for a model that is still loading; then it is told so, in seconds.
 _LOADING_TIMEOUT_S = 60.0
@@ -146,11 +147,13 @@ class Service:
             engine=engine,
             speech=speech,
             speech_state=SpeechState,
+            containers=ContainerThreads(config.container_streams),
             in_thread=Pool(_DECODING_THREADS).apply,
             model=model.name,
             languages=runner.languages,
             warnings=model.warnings,
             max_message_bytes=config.max_message_bytes,
+            max_audio_samples=round(config.max_audio_s * SAMPLE_RATE),
             grid_samples=config.grid_ms * SAMPLE_RATE // 1000,
             drain_timeout_s=config.drain_timeout_s,
         )

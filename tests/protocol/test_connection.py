@@ -8,12 +8,12 @@ import pytest
 
 from whisper_service.config import StreamSettings
 from whisper_service.errors import BadBase64, BadMessage, BadSetting
-from whisper_service.protocol.connection import Audio, Connection, Control, Start
+from whisper_service.protocol.connection import Audio, Connection, Control
 
 
 @pytest.fixture
 def connection() -> Connection:
-    return Connection(StreamSettings())
+    return Connection(StreamSettings(), languages=frozenset({"de", "en"}))
 
 
 def test_a_binary_frame_is_audio(connection: Connection) -> None:
@@ -25,15 +25,21 @@ def test_a_text_frame_is_audio_in_base64(connection: Connection, prefix: str) ->
     assert connection.receive(prefix + base64.b64encode(b"RIFF").decode()) == Audio(b"RIFF")
 
 
-@pytest.mark.parametrize("control", Control)
+@pytest.mark.parametrize("control", set(Control) - {Control.START})
 def test_a_control_message(connection: Connection, control: Control) -> None:
     assert connection.receive(f'{{"type": "{control.value}"}}') is control
 
 
 def test_start_chooses_settings(connection: Connection) -> None:
     command = connection.receive('{"type": "start", "language": "de", "words": true, "vad_threshold": 0.3}')
-    assert command == Start(StreamSettings(language="de", words=True, vad_threshold=0.3))
-    assert connection.settings.language == "de"
+    assert command is Control.START
+    assert connection.settings == StreamSettings(language="de", words=True, vad_threshold=0.3)
+
+
+def test_a_language_that_the_model_does_not_know_changes_nothing(connection: Connection) -> None:
+    with pytest.raises(BadSetting, match="'fr'; it knows: de, en"):
+        connection.receive('{"type": "start", "language": "fr", "words": true}')
+    assert connection.settings == StreamSettings()
 
 
 def test_start_after_audio_is_refused(connection: Connection) -> None:

@@ -76,7 +76,9 @@ def test_every_field_is_documented(event: Event) -> None:
 
 
 def test_ready_is_documented() -> None:
-    message = messages.ready(session="s", model="m", language=None, max_message_bytes=1, warnings=())
+    message = messages.ready(
+        session="s", model="m", language=None, languages=["en"], max_message_bytes=1, warnings=()
+    )
     row = next(line for line in DOCUMENT.splitlines() if line.startswith("| `ready`"))
     assert set(message) - {"type"} <= set(re.findall(r"`(\w+)`", row))
     assert json.loads(messages.encode(message))["language"] == "auto"

@@ -169,6 +169,18 @@ def test_a_full_inbox_holds_the_reader() -> None:
     assert reader.dead and taken == [b"12345"] * 3
 
 
+def test_a_reader_and_a_worker_that_wait_for_each_other_both_wake_up() -> None:
+    inbox = Inbox(max_bytes=10)
+    taken: list[str | bytes] = []
+    worker = gevent.spawn(lambda: taken.extend(inbox))
+    with gevent.Timeout(5):
+        for _ in range(100):
+            inbox.put(b"12345")
+        inbox.end()
+        worker.join()
+    assert len(taken) == 100
+
+
 def test_one_frame_larger_than_the_inbox_is_taken() -> None:
     inbox = Inbox(max_bytes=10)
     inbox.put(b"x" * 100)

@@ -35,12 +35,22 @@ def is_wav(data: bytes) -> bool:
     return data[:4] in (b"RIFF", b"RF64", b"BW64") and data[8:12] == b"WAVE"
 
 
+def has_wav_data(data: bytes) -> bool:
+    """Return whether a WAV's header is whole: its data chunk has begun."""
+    return _wav_chunks(data)[1] is not None
+
+
 def decode_wav(data: bytes) -> Pcm:
-    """Return the audio of a whole WAV file; an empty data chunk gives no samples.
+    """Return the audio of a whole WAV file; see ``begin_wav``."""
+    return begin_wav(data)[0]
+
+
+def begin_wav(data: bytes) -> tuple[Pcm, WavRest | None]:
+    """Return the audio of a WAV file, and where its header promises more than is here, what takes the rest.
 
     Takes 1 to 32 channels at 1 to 384 kHz of 8-bit unsigned, 16, 24 or 32-bit integer, 32 or 64-bit float,
     mu-law or A-law samples. The length in the header is not believed where recorders lie: 0, 0xFFFFFFFF, or
-    more than there is, mean to the end of ``data``. A partial last frame is dropped.
+    more than there is, mean to the end of ``data``. An empty data chunk gives no samples.
 
     :raises BadAudio: if the file is broken; ``lost_samples`` is set where its length is known.
     :raises UnsupportedAudio: if it is no WAV, or coded in another way.
@@ -49,7 +59,7 @@ def decode_wav(data: bytes) -> Pcm:
     """
     if not is_wav(data):
         raise UnsupportedAudio("This is no WAV: it does not begin with 'RIFF', a length and 'WAVE'.")
-    header, body = _wav_chunks(data)
+    header, body, promised = _wav_chunks(data)
     if header is None:
         raise BadAudio("The WAV has no 'fmt ' chunk: send each slice as a whole WAV, header included.")
     if body is None:
@@ -64,39 +74,67 @@ def decode_wav(data: bytes) -> Pcm:
             "integers, 32 or 64-bit floats, mu-law or A-law.",
             lost_samples=at_16k(len(body), form.bytes_per_s) if credible else 0,
         )
-    whole = len(body) - len(body) % form.frame_bytes
-    return Pcm(mono(item(body[:whole]).reshape(-1, form.channels)), form.rate)
+    rest = WavRest(form, item, promised)
+    return rest.read(bytes(body)), rest if rest.missing else None
 
 
-def _wav_chunks(data: bytes) -> tuple[bytes | None, memoryview | None]:
-    """Return the contents of the format chunk and of the data chunk, None for what is missing."""
+class WavRest:
+    """Reads the data chunk of one WAV, piece by piece.
+
+    :param promised: bytes that the header says it has.
+    """
+
+    def __init__(self, form: _WavFormat, item: Callable[[memoryview], Float32], promised: int) -> None:
+        self._form = form
+        self._item = item
+        self._partial = b""
+        #: Bytes that are still to come.
+        self.missing = promised
+
+    def read(self, data: bytes) -> Pcm:
+        """Return the audio of the next bytes; what is behind the promised end is dropped."""
+        taken = data[: self.missing]
+        self.missing -= len(taken)
+        body = self._partial + taken
+        whole = len(body) - len(body) % self._form.frame_bytes
+        self._partial = body[whole:]
+        samples = self._item(memoryview(body)[:whole]).reshape(-1, self._form.channels)
+        return Pcm(mono(samples), self._form.rate)
+
+
+def _wav_chunks(data: bytes) -> tuple[bytes | None, memoryview | None, int]:
+    """Return the contents of the format and the data chunk, None for what is missing, and the data's length.
+
+    The length is what the header says, or that of the contents where it says nothing credible.
+    """
     view = memoryview(data)
     header: bytes | None = None
     body: memoryview | None = None
-    long_size = 0
+    long_size = promised = 0
     at = 12
     while at + 8 <= len(data) and (header is None or body is None):
         name, size = struct.unpack_from("<4sI", data, at)
         at += 8
         if name == b"data":
-            size = _data_size(data, at, size, long_size)
+            promised = _data_size(data, at, size, long_size)
+            size = min(promised, len(data) - at)
             body = view[at : at + size]
         elif name == b"fmt ":
             header = data[at : at + size]
         elif name == b"ds64" and len(data) >= at + 16:
             long_size = struct.unpack_from("<Q", data, at + 8)[0]
         at += size + size % 2
-    return header, body
+    return header, body, promised
 
 
 def _data_size(data: bytes, at: int, size: int, long_size: int) -> int:
-    """Return the true length of the data chunk whose contents begin at ``at``."""
+    """Return the length of the data chunk whose contents begin at ``at``: the rest, if none is credible."""
     rest = len(data) - at
     if size == 0xFFFFFFFF:
         size = long_size
     if size == 0 and data[at : at + 4] in (b"fmt ", b"LIST", b"fact", b"bext", b"id3 "):
         return 0
-    return size if 0 < size <= rest else rest
+    return size or rest
 
 
 def _wav_format(chunk: bytes) -> _WavFormat:

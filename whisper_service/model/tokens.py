@@ -44,8 +44,9 @@ class Vocabulary:
         start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         if not prompt:
             return start
-        words = tokenizer.encode(" " + prompt.strip())[-(self._n_text_ctx // _PROMPT_SHARE - 1) :]
-        return [tokenizer.sot_prev, *words, *start]
+        # What looks like a special token in a client's prompt is text like any other.
+        words = tokenizer.encode(" " + prompt.strip(), disallowed_special=())
+        return [tokenizer.sot_prev, *words[-(self._n_text_ctx // _PROMPT_SHARE - 1) :], *start]
 
     def restrict(self, logits: Tensor, *, first: bool) -> Tensor:
         """Return ``logits`` ``(T, n_vocab)`` with what may not follow at minus infinity.

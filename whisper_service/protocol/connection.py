@@ -10,7 +10,7 @@ from typing import Any
 
 from whisper_service.audio.decode import decode_base64
 from whisper_service.config import StreamSettings
-from whisper_service.errors import BadMessage
+from whisper_service.errors import BadMessage, BadSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +21,28 @@ class Audio:
 
 
 class Control(enum.Enum):
-    """Control messages that carry nothing."""
+    """Control messages; what ``start`` carries is in the settings by then."""
 
+    START = "start"
     FLUSH = "flush"
     STOP = "stop"
     KEEPALIVE = "keepalive"
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The client has chosen its settings."""
-
-    settings: StreamSettings
-
-
-Command = Audio | Control | Start
+Command = Audio | Control
 
 
 class Connection:
     """Reads the frames of one client.
 
     :param settings: the server's defaults, with the query parameters in their place.
+    :param languages: codes that the model knows.
+    :raises BadSetting: if it does not know the language of the settings.
     """
 
-    def __init__(self, settings: StreamSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: StreamSettings, *, languages: frozenset[str]) -> None:
+        self._languages = languages
+        self.settings = self._known(settings)
         self._heard = False
 
     def receive(self, frame: str | bytes) -> Command:
@@ -64,16 +61,22 @@ class Connection:
     def _control(self, text: str) -> Command:
         message = _parse(text)
         kind = message.pop("type", None)
-        if kind == "start":
+        try:
+            control = Control(kind)
+        except ValueError:
+            known = ", ".join(control.value for control in Control)
+            raise BadMessage(f"There is no message of type {kind!r:.40}; known are: {known}.") from None
+        if control is Control.START:
             if self._heard:
                 raise BadMessage("'start' comes before the first audio; the settings of this stream stay.")
-            self.settings = self.settings.merged(message)
-            return Start(self.settings)
-        try:
-            return Control(kind)
-        except ValueError:
-            known = ", ".join(["start", *(control.value for control in Control)])
-            raise BadMessage(f"There is no message of type {kind!r:.40}; known are: {known}.") from None
+            self.settings = self._known(self.settings.merged(message))
+        return control
+
+    def _known(self, settings: StreamSettings) -> StreamSettings:
+        if settings.language is not None and settings.language not in self._languages:
+            known = ", ".join(sorted(self._languages))
+            raise BadSetting(f"The model does not know language {settings.language!r}; it knows: {known}.")
+        return settings
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -26,7 +26,13 @@ def seconds(samples: int) -> float:
 
 
 def ready(
-    *, session: str, model: str, language: str | None, max_message_bytes: int, warnings: Sequence[str]
+    *,
+    session: str,
+    model: str,
+    language: str | None,
+    languages: Sequence[str],
+    max_message_bytes: int,
+    warnings: Sequence[str],
 ) -> Message:
     """The first message: the stream is open."""
     return {
@@ -35,6 +41,7 @@ def ready(
         "version": VERSION,
         "model": model,
         "language": language or "auto",
+        "languages": list(languages),
         "limits": {"max_message_bytes": max_message_bytes},
         "warnings": list(warnings),
     }

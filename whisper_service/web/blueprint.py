@@ -136,6 +136,10 @@ def _transcribe(
     parts = backend.parts()
     settings = backend.config.stream_defaults().merged(chosen)
     stream = Stream(
-        parts, Connection(settings), send=conversation.send, fail=conversation.fail, undeclared=undeclared
+        parts,
+        Connection(settings, languages=parts.languages),
+        send=conversation.send,
+        fail=conversation.fail,
+        undeclared=undeclared,
     )
     stream.run(conversation.inbox)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import gevent
 from gevent.event import Event
 
-from whisper_service.errors import InternalError, TooSlow, TranscriptionError
+from whisper_service.errors import InternalError, TooBig, TooSlow, TranscriptionError
 from whisper_service.protocol import messages
 from whisper_service.web.transport import Transport, TransportClosed
 
@@ -38,7 +38,9 @@ class Inbox:
         self._max_bytes = max_bytes
         self._frames: deque[str | bytes] = deque()
         self._bytes = 0
-        self._changed = Event()
+        # One for each side: only who waits for an event clears it, or a wake-up would be lost.
+        self._news = Event()
+        self._room = Event()
         self._ended = False
         self._last_words: TranscriptionError | None = None
         self._problem: TranscriptionError | None = None
@@ -46,30 +48,29 @@ class Inbox:
     def put(self, frame: str | bytes) -> None:
         """Add a frame; blocks while the inbox is full and somebody may still empty it."""
         while self._frames and not self._ended and self._is_full(len(frame)):
-            self._changed.clear()
-            self._changed.wait()
+            self._room.clear()
+            self._room.wait()
         if not self._ended:
             self._frames.append(frame)
             self._bytes += len(frame)
-            self._changed.set()
+            self._news.set()
 
     def end(self, error: TranscriptionError | None = None) -> None:
         """Take no more frames; behind those that wait comes ``error``, or the plain end."""
         if not self._ended:
-            self._ended, self._last_words = True, error
-            self._changed.set()
+            self._last_words = error
+            self._end()
 
     def interrupt(self, problem: TranscriptionError) -> None:
         """End at once with ``problem``, whatever waits."""
         self._problem = problem
-        self._ended = True
-        self._changed.set()
+        self._end()
 
     def __iter__(self) -> Iterator[str | bytes]:
         while True:
             while not (self._frames or self._ended):
-                self._changed.clear()
-                self._changed.wait()
+                self._news.clear()
+                self._news.wait()
             if self._problem is not None:
                 raise self._problem
             if not self._frames:
@@ -78,8 +79,13 @@ class Inbox:
                 return
             frame = self._frames.popleft()
             self._bytes -= len(frame)
-            self._changed.set()
+            self._room.set()
             yield frame
+
+    def _end(self) -> None:
+        self._ended = True
+        self._news.set()
+        self._room.set()
 
     def _is_full(self, more: int) -> bool:
         return len(self._frames) >= _INBOX_FRAMES or self._bytes + more > self._max_bytes
@@ -167,6 +173,9 @@ class Conversation:
         try:
             while (frame := self._transport.receive()) is not None:
                 self.inbox.put(frame)
+        except TooBig as problem:
+            self.inbox.end(problem)
+            worker.join()
         finally:
             self.inbox.end()
             if not self._closing:

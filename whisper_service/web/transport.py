@@ -25,7 +25,6 @@ import gevent
 import gevent.socket
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
-from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import SEND_EOF, State
@@ -98,7 +97,8 @@ class Transport(Protocol):
     def receive(self) -> str | bytes | None:
         """Return the next whole message, or None once the connection has ended. Blocks the greenlet.
 
-        :raises TooBig: if a message is over the limit; the connection has then been closed with 1009.
+        :raises TooBig: if a message is over the limit. Nothing can be received any more; the connection is
+            still open, for the caller to say why and to close it.
         """
 
     def send(self, text: str) -> None:
@@ -121,6 +121,21 @@ class Transport(Protocol):
         """
 
 
+class _Protocol(ServerProtocol):
+    """Leaves it to us to close after a message over the limit: the client is told why before."""
+
+    too_big = False
+
+    def fail(self, code: CloseCode | int, reason: str = "") -> None:
+        if code != CloseCode.MESSAGE_TOO_BIG or self.state is not State.OPEN:
+            super().fail(code, reason)
+            return
+        self.too_big = True
+        self.send_eof()
+        self.parser = self.discard()
+        next(self.parser)
+
+
 class WsgiTransport:
     """A :class:`Transport` on the socket of a WSGI server.
 
@@ -134,9 +149,7 @@ class WsgiTransport:
     :param protocol: in state CONNECTING after its ``accept``, or OPEN.
     """
 
-    def __init__(
-        self, sock: gevent.socket.socket, protocol: ServerProtocol, *, send_timeout_s: float
-    ) -> None:
+    def __init__(self, sock: gevent.socket.socket, protocol: _Protocol, *, send_timeout_s: float) -> None:
         self._sock = sock
         self._protocol = protocol
         self._send_timeout_s = send_timeout_s
@@ -178,12 +191,15 @@ class WsgiTransport:
             while not self._closing:
                 if self._messages:
                     return self._messages.popleft()
+                if self._protocol.too_big:
+                    raise TooBig(
+                        f"A message may have {self._protocol.max_message_size} bytes at most, which this one "
+                        "has not kept to. Send slices of about 500 ms."
+                    )
                 if self._heard_all:
                     self._shut()
                 elif self._failed():
                     self._hang_up()
-                    if isinstance(self._protocol.parser_exc, PayloadTooBig):
-                        raise TooBig(f"a message may have {self._protocol.max_message_size} bytes")
                 else:
                     self._read()
             # A close() of another greenlet waits for the peer's close frame, and we sit on the socket.
@@ -213,6 +229,8 @@ class WsgiTransport:
                 if self._protocol.state is State.OPEN:
                     self._protocol.send_close(code, _cut(reason))
                 self._flush(CLOSE_TIMEOUT_S)
+                if self._protocol.too_big:
+                    self._half_close()
                 self._read_to_the_end()
         finally:
             self._shut()
@@ -274,6 +292,8 @@ class WsgiTransport:
             self._heard_all = True
         if self._protocol.close_rcvd is not None:
             self._heard_all = True
+        # Of a peer that sends without a pause recv() returns at once; nobody else would ever run.
+        gevent.sleep(0)
 
     def _take(self, frame: Frame) -> None:
         """Add a data frame to the message that is being received."""
@@ -303,21 +323,25 @@ class WsgiTransport:
                 self._read()
 
     def _hang_up(self) -> None:
-        """Say goodbye to a peer that broke the protocol, or the limit. Called by the reader.
-
-        Nothing of it is parsed any more, so we half-close and discard until it has closed too: a socket
-        closed with unread data sends a reset, which can overtake the close frame.
-        """
+        """Say goodbye to a peer that broke the protocol. Called by the reader."""
         self._closing = True
         try:
             with suppress(TransportClosed, _TimeIsUp), gevent.Timeout(CLOSE_TIMEOUT_S, _TimeIsUp()):
                 self._flush(CLOSE_TIMEOUT_S)
-                with suppress(OSError):
-                    self._sock.shutdown(socket.SHUT_WR)
+                self._half_close()
                 while not self._heard_all:
                     self._read()
         finally:
             self._shut()
+
+    def _half_close(self) -> None:
+        """Show our end to a peer of which nothing is parsed any more, not even its close frame.
+
+        What it still sends is discarded until it has closed too: a socket closed with unread data sends a
+        reset, which can overtake our close frame.
+        """
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
 
     def _drop(self) -> None:
         """End the connection with a reset: the kernel need not keep what the peer does not read."""
@@ -354,7 +378,7 @@ def accept(
     :raises TransportClosed: if the client has gone.
     """
     theirs = environ.get("wsgi.websocket")
-    protocol = ServerProtocol(
+    protocol = _Protocol(
         state=State.CONNECTING if theirs is None else State.OPEN,
         select_subprotocol=_selector(subprotocols),
         max_size=max_message_bytes,

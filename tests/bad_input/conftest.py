@@ -1,0 +1,76 @@
+"""One server for all tests of bad input. Beside each of them a witness streams a talk on it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bad_input.cases import MAX_AUDIO_S, MAX_MESSAGE_BYTES, SEND_TIMEOUT_S
+from tests.servers import Server, free_port, running
+from tests.talks import DEADLINE_S, Client, stream_talk, word_error_rate
+from tests.test_end_to_end import (
+    MAX_ERROR_RATE_SHORT,
+    MODEL,
+    assert_whole,
+    sentences,
+    wait_until_ready,
+)
+
+#: As a microphone would.
+_WITNESS_INTERVAL_S = 0.5
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    port = free_port()
+    settings = {
+        "PORT": str(port),
+        "WHISPER_MODEL": MODEL,
+        "WHISPER_MAX_MESSAGE_BYTES": str(MAX_MESSAGE_BYTES),
+        "WHISPER_MAX_AUDIO_S": str(MAX_AUDIO_S),
+        "WHISPER_SEND_TIMEOUT_S": str(SEND_TIMEOUT_S),
+    }
+    log_path = tmp_path_factory.mktemp("bad_input") / "log"
+    with running(["app.py"], port=port, log_path=log_path, **settings) as server:
+        wait_until_ready(server)
+        stream_talk(server.ws("/transcribe"), sentences().wavs())  # the first stream warms caches up
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def witness(server: Server) -> Iterator[None]:
+    """Stream a talk over and over; fail if anything of the test shows in it, or a traceback in the log."""
+    log_before = len(server.log())
+    spoken = sentences()
+    over = threading.Event()
+    rounds = 0
+
+    def stream(client: Client) -> None:
+        nonlocal rounds
+        while not over.is_set():
+            for wav in spoken.wavs():
+                client.send([wav])
+                over.wait(_WITNESS_INTERVAL_S)
+            rounds += 1
+
+    with Client(server.ws("/transcribe")) as client:
+        client.wait_for("ready")
+        thread = threading.Thread(target=stream, args=(client,))
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(DEADLINE_S)
+        client.control("stop")
+        heard = client.heard()
+
+    assert not heard.of("error")
+    assert_whole(heard, samples=rounds * spoken.samples.shape[0])
+    assert heard.done["lost_samples"] == 0
+    text = " ".join([spoken.text] * rounds)
+    assert word_error_rate(text, heard.transcript) <= MAX_ERROR_RATE_SHORT, heard.transcript
+    assert server.process.poll() is None
+    assert "Traceback" not in server.log()[log_before:], server.log()[log_before:]

@@ -1,0 +1,189 @@
+"""MP3 and FLAC as they come: frames are cut out here and decoded one by one.
+
+FFmpeg's demuxers read such streams in blocks of 1 KiB, and its FLAC parser looks ten frames ahead: up to
+0.65 s of audio would wait. Here a frame waits for the header behind it, no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import av
+from av.audio.codeccontext import AudioCodecContext
+from av.error import InvalidDataError
+
+from whisper_service.audio.ffmpeg import Readable, frame_block
+from whisper_service.audio.pcm import Pcm
+from whisper_service.errors import BadAudio
+
+#: Samples that every MP3 begins with: 529 of the decoder's own delay and, with LAME, 576 of the encoder's.
+_MP3_DELAY_SAMPLES = 1105
+#: Where the mark of a first frame lies that holds a table and no audio.
+_XING_BYTES = 48
+#: An MP3 that goes on for this long without a frame is none; the longest frame has 1,441 bytes.
+_LONGEST_LOSS_BYTES = 1 << 16
+_STREAMINFO_BYTES = 34
+#: A FLAC frame is never longer than its samples uncompressed; this is far above any.
+_LONGEST_FRAME_BYTES = 1 << 20
+
+
+def mp3_blocks(source: Readable) -> Iterator[Pcm]:
+    """Yield an MP3 stream frame by frame; a tag in front is skipped.
+
+    :raises BadAudio: if nothing in it can be decoded.
+    Source: ISO/IEC 11172-3; ID3v2.4.0, section 3.1.
+    """
+    decoder = _decoder("mp3")
+    skip = _MP3_DELAY_SAMPLES
+    data = _behind_tag(source)
+    first, found, lost = True, False, 0
+    while data:
+        lost += len(data)
+        for packet in decoder.parse(data):
+            table = first and any(mark in bytes(packet)[:_XING_BYTES] for mark in (b"Xing", b"Info"))
+            first = False
+            for block in () if table else _decoded(decoder, packet):
+                yield Pcm(block.samples[skip:], block.rate)
+                skip = max(0, skip - block.samples.shape[0])
+                found, lost = True, 0
+        if lost > _LONGEST_LOSS_BYTES:
+            raise BadAudio("The MP3 stream is broken: it has gone on for long without a frame.")
+        data = source.read(-1)
+    for packet in decoder.parse(b""):
+        for block in _decoded(decoder, packet):
+            yield block
+            found = True
+    if not found:
+        raise BadAudio("The MP3 stream was cut off before its first frame, or is none.")
+
+
+def _behind_tag(source: Readable) -> bytes:
+    data = source.read(-1)
+    if data[:3] != b"ID3" or len(data) < 10:
+        return data
+    size = 0
+    for byte in data[6:10]:  # seven bits each
+        size = size << 7 | byte & 0x7F
+    rest = 10 + size
+    while rest >= len(data):
+        rest -= len(data)
+        data = source.read(-1)
+        if not data:
+            return b""
+    return data[rest:]
+
+
+def flac_blocks(source: Readable) -> Iterator[Pcm]:
+    """Yield a FLAC stream frame by frame.
+
+    :raises BadAudio: if the header is broken, or no frame can be found behind it.
+    Source: RFC 9639, sections 8 and 9.
+    """
+    stream_info, data = _flac_header(source)
+    decoder = _decoder("flac")
+    decoder.extradata = stream_info
+    buffer = bytearray(data)
+    number: int | None = None
+    searched = 1
+    while True:
+        end, number_behind = _next_frame(buffer, searched, number)
+        if end is not None:
+            yield from _decoded(decoder, av.Packet(bytes(buffer[:end])))
+            del buffer[:end]
+            number, searched = number_behind, 1
+            continue
+        if len(buffer) > _LONGEST_FRAME_BYTES:
+            raise BadAudio("The FLAC stream is broken: no frame follows the one before.")
+        # A header may lie across the end of what is here.
+        searched = max(1, len(buffer) - 16)
+        more = source.read(-1)
+        if not more:
+            break
+        buffer += more
+    if buffer:
+        yield from _decoded(decoder, av.Packet(bytes(buffer)))
+
+
+def _flac_header(source: Readable) -> tuple[bytes, bytes]:
+    """Return the stream info, and what was read behind the metadata."""
+    data = bytearray()
+    at, stream_info, last = 4, b"", False
+    while not last:
+        while len(data) < at + 4:
+            _more(source, data)
+        last, size = bool(data[at] & 0x80), int.from_bytes(data[at + 1 : at + 4], "big")
+        while len(data) < at + 4 + size:
+            _more(source, data)
+        if not data[at] & 0x7F:
+            stream_info = bytes(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    if len(stream_info) != _STREAMINFO_BYTES:
+        raise BadAudio("The FLAC stream has no stream info behind its signature.")
+    return stream_info, bytes(data[at:])
+
+
+def _more(source: Readable, data: bytearray) -> None:
+    more = source.read(-1)
+    if not more:
+        raise BadAudio("The FLAC stream was cut off within its header.")
+    data += more
+
+
+def _next_frame(buffer: bytearray, start: int, number: int | None) -> tuple[int | None, int | None]:
+    """Return where the next frame begins at or behind ``start``, and its number.
+
+    :param number: that of the frame at the beginning of the buffer, None if it is not known.
+    """
+    at = start
+    while (at := buffer.find(b"\xff", at)) >= 0:
+        found = _frame_number(buffer[at : at + 16])
+        if found is not None and (number is None or found > number):
+            return at, found
+        at += 1
+    return None, None
+
+
+def _frame_number(header: bytes | bytearray) -> int | None:
+    """Return the frame's or sample's number if ``header`` begins with a whole frame header, else None."""
+    if len(header) < 6 or header[0] != 0xFF or header[1] & 0xFE != 0xF8 or header[3] & 1:
+        return None
+    size, rate = header[2] >> 4, header[2] & 15
+    if size == 0 or rate == 15 or header[3] >> 4 > 10:
+        return None
+    lead = header[4]
+    extra = 0 if lead < 0x80 else next((n for n in range(1, 7) if not lead << n & 0x40), 7)
+    if extra == 7 or (lead >= 0x80 and lead < 0xC0):
+        return None
+    end = 5 + extra + {6: 1, 7: 2}.get(size, 0) + {12: 1, 13: 2, 14: 2}.get(rate, 0)
+    if len(header) <= end or _crc8(header[:end]) != header[end]:
+        return None
+    value = lead if not extra else lead & (0x3F >> extra)
+    for byte in header[5 : 5 + extra]:
+        value = value << 6 | byte & 0x3F
+    return value
+
+
+def _crc8(data: bytes | bytearray) -> int:
+    """Return the checksum of a frame header: x^8 + x^2 + x + 1 (RFC 9639, section 9.1.8)."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc << 1 ^ 0x07 if crc & 0x80 else crc << 1
+        crc &= 0xFF
+    return crc
+
+
+def _decoder(name: str) -> AudioCodecContext:
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, AudioCodecContext)
+    return decoder
+
+
+def _decoded(decoder: AudioCodecContext, packet: av.Packet[Any]) -> Iterator[Pcm]:
+    # A damaged frame costs itself, not the stream.
+    with contextlib.suppress(InvalidDataError):
+        for frame in decoder.decode(packet):
+            yield frame_block(frame)

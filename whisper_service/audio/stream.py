@@ -1,0 +1,113 @@
+"""Container streams, decoded in native threads as their bytes come."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+
+from whisper_service.audio.elementary import flac_blocks, mp3_blocks
+from whisper_service.audio.ffmpeg import container_blocks
+from whisper_service.audio.pcm import Pcm
+from whisper_service.errors import Full
+from whisper_service.native import ByteSource, Pipe
+
+
+class ContainerThreads:
+    """Opens container streams, each with a native thread, up to a limit.
+
+    :param limit: streams that may be open at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open = 0
+
+    def stream(self, name: str) -> ContainerStream:
+        """Return a new stream of the format ``name``, to be decoded as its bytes come.
+
+        :raises Full: if the limit is reached.
+        """
+        return self._start(lambda source: _stream_blocks(source, name))
+
+    def file(self, data: bytes, name: str) -> ContainerStream:
+        """Return the stream of a whole file, of a format that needs all its bytes first.
+
+        :raises Full: as ``stream``.
+        """
+        opened = self._start(lambda source: container_blocks(io.BytesIO(data), name))
+        opened.close()
+        return opened
+
+    def _start(self, blocks: Callable[[ByteSource], Iterable[Pcm]]) -> ContainerStream:
+        if self._open >= self._limit:
+            raise Full(
+                f"The server decodes {self._limit} compressed streams at once, and no more now. Send WAV or "
+                "raw samples, which need no such place, or try again later."
+            )
+        self._open += 1
+        return ContainerStream(blocks, self._release)
+
+    def _release(self) -> None:
+        self._open -= 1
+
+
+class ContainerStream:
+    """One open container. Blocks come out while its bytes go in.
+
+    :param blocks: decodes a source; runs in a native thread.
+    :param on_end: called once when the thread is not needed any more.
+    """
+
+    def __init__(self, blocks: Callable[[ByteSource], Iterable[Pcm]], on_end: Callable[[], None]) -> None:
+        self._pipe: Pipe[Pcm] = Pipe(blocks)
+        self._on_end: Callable[[], None] | None = on_end
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will come any more."""
+        return self._on_end is None
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        self._pipe.source.put(data)
+
+    def close(self) -> None:
+        """Say that no more bytes come."""
+        self._pipe.source.close()
+
+    def blocks(self) -> Iterator[Pcm]:
+        """Yield what can be decoded of the bytes so far. Blocks the greenlet.
+
+        :raises AudioError: if the stream is broken; then it has ended.
+        """
+        try:
+            while not self.ended:
+                items = self._pipe.take()
+                if self._pipe.ended and not items:
+                    self._end()
+                yield from items
+                if self._pipe.hungry:
+                    return
+        except Exception:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Let the thread end, whatever it is doing."""
+        self._pipe.abort()
+        self._end()
+
+    def _end(self) -> None:
+        if self._on_end is not None:
+            self._on_end()
+            self._on_end = None
+
+
+def _stream_blocks(source: ByteSource, name: str) -> Iterable[Pcm]:
+    match name:
+        case "mp3":
+            return mp3_blocks(source)
+        case "flac":
+            return flac_blocks(source)
+        case _:
+            return container_blocks(source, name)
