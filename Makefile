@@ -5,7 +5,7 @@ PORT ?= 5003
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 
-.PHONY: setup serve test lint chromium bench clean
+.PHONY: setup serve test soak lint chromium bench clean
 
 setup: .venv/.installed
 
@@ -30,6 +30,10 @@ serve: .venv/.installed
 
 test: .venv/.installed-dev chromium
 	@$(BIN)/python -m pytest
+
+# What takes too long for every day: ten minutes of a talk at the page.
+soak: .venv/.installed-dev chromium
+	@$(BIN)/python -m pytest -m slow
 
 lint: .venv/.installed-dev
 	@$(BIN)/ruff check .

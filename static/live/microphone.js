@@ -21,6 +21,7 @@ const LAST_CHUNKS_WITHIN_MS = 400;
 export class Microphone {
   analyser = null;
 
+  #choices;
   #context = null;
   #stream = null;
   #config = null;
@@ -29,12 +30,21 @@ export class Microphone {
   #onError = null;
   #sending = Promise.resolve();
   #released = false;
+  #replaced = false;
+
+  /**
+   * @param choices {microphone, echoCancellation, noiseSuppression, autoGainControl}: the device's
+   *                id, '' for the system’s default, and what the browser does to the sound
+   */
+  constructor({ microphone, ...sound }) {
+    this.#choices = { channelCount: 1, ...sound };
+    // Not `ideal`: Chromium then takes the default one all the same.
+    if (microphone) this.#choices.deviceId = { exact: microphone };
+  }
 
   /** Ask for the microphone. Call it straight from the tap: phones refuse it after an await. */
   async open() {
-    const asked = navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-    });
+    const asked = this.#ask();
     this.#context = new AudioContext(); // in the tap as well, or it stays suspended
     try {
       this.#stream = await asked;
@@ -44,6 +54,11 @@ export class Microphone {
       throw new Error(explain(error), { cause: error });
     }
     if (this.#released) stopTracks(this.#stream); // stopped while the browser still asked
+  }
+
+  /** Whether the chosen microphone was not to be had, and the default one took its place. */
+  get isReplacement() {
+    return this.#replaced;
   }
 
   /** Record; `onSlice` gets each whole WAV in order, `onLost` is told if the device goes away. */
@@ -90,6 +105,18 @@ export class Microphone {
     if (this.#stream) stopTracks(this.#stream);
     if (this.#recorder) this.#endRecording();
     if (this.#context && this.#context.state !== 'closed') this.#context.close().catch(() => {});
+  }
+
+  async #ask() {
+    try {
+      return await navigator.mediaDevices.getUserMedia({ audio: this.#choices });
+    } catch (error) {
+      if (!this.#choices.deviceId || error.name !== 'OverconstrainedError') throw error;
+      const { deviceId, ...others } = this.#choices; // any other microphone is better than none
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: others });
+      this.#replaced = true;
+      return stream;
+    }
   }
 
   // Without `timeSlice` RecordRTC's timer ends; a slice under way still calls `ondataavailable`.

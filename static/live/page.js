@@ -1,12 +1,20 @@
-// The page: wires the parts together and owns the one thing they share, the state of the
-// current session (a source of sound and a connection, from Start until it is done).
+// The page: wires the parts together, and shows the state of the current session.
 
+import { Announcer } from './announcer.js';
 import { Banners } from './banners.js';
+import { Disclosure } from './disclosure.js';
+import { download } from './download.js';
+import { Follower } from './follower.js';
 import { Meter } from './meter.js';
 import { Microphone } from './microphone.js';
+import { Panel } from './panel.js';
+import { Record } from './record.js';
 import { Sample } from './sample.js';
-import { Connection } from './socket.js';
+import { Session } from './session.js';
+import { settings } from './settings.js';
+import { FORMATS } from './subtitles.js';
 import { Transcript } from './transcript.js';
+import { WakeLock } from './wakelock.js';
 
 const STATES = {
   idle: 'Ready',
@@ -30,19 +38,29 @@ const REASONS = {
 };
 
 const LAG_SHOWN_FROM_S = 2;
+const TOLD_MS = 1500; // how long "Copied" stands on the button
 
 const { socket: socketPath, sample: sampleUrl, title } = document.body.dataset;
 const element = (id) => document.getElementById(id);
 const about = element('about').textContent;
 const banners = new Banners(element('banners'));
+const record = new Record();
+const announcer = new Announcer(element('log'));
 const transcript = new Transcript({
-  root: element('transcript'), scroller: element('scroller'), jump: element('jump'),
+  root: element('transcript'),
+  follower: new Follower({
+    scroller: element('scroller'), content: element('transcript'), jump: element('jump'),
+  }),
+  earlier: element('earlier'),
 });
 const meter = new Meter(element('meter'), (silent) => {
   element('hint').textContent = silent ? 'Nothing to hear. Is the microphone muted?' : '';
 });
+const panel = new Panel(element('settings'), settings);
+const downloads = new Disclosure(element('downloads'));
+const wakeLock = new WakeLock();
 
-let session = null; // {source, connection, stopping}
+let session = null;
 
 function showState(state) {
   const active = state === 'connecting' || state === 'listening';
@@ -53,8 +71,11 @@ function showState(state) {
   element('talk').setAttribute('aria-disabled', String(state === 'finishing')); // keeps the focus
   element('talk-text').textContent = { finishing: 'Finishing…' }[state] ?? (active ? 'Stop' : 'Start');
   element('sample').disabled = active || state === 'finishing';
+  element('settings-note').hidden = !session;
   document.title = state === 'listening' ? `● ${title}` : title;
-  if (!active) showLag(0);
+  if (active) return;
+  showLag(0);
+  meter.rest();
 }
 
 function showLag(behind) {
@@ -71,83 +92,64 @@ function showText() {
   element('empty').hidden = any;
   element('clear').hidden = !any;
   element('copy').hidden = !any || !navigator.clipboard; // without https there is no clipboard
+  element('downloads').hidden = !any;
 }
 
-/** Run one session. Up to the first await inside `source.open()` this still is the user's tap. */
-async function begin(source) {
-  const mine = { source, connection: null, stopping: false, failed: false };
-  session = mine;
+function listen() {
+  const names = ['microphone', 'echoCancellation', 'noiseSuppression', 'autoGainControl'];
+  const microphone = new Microphone(Object.fromEntries(names.map((name) => [name, settings.get(name)])));
+  begin(microphone, () => {
+    panel.findMicrophones().catch(showError);
+    if (!microphone.isReplacement) return;
+    const chosen = settings.get('microphoneName') || 'The chosen microphone';
+    banners.show(`${chosen} is not there. The system’s default microphone is used instead.`, 'warning');
+  });
+}
+
+// `words`: the cues of the files have exact times.
+function address() {
+  const query = new URLSearchParams({ words: '1' });
+  if (settings.get('language') !== 'auto') query.set('language', settings.get('language'));
+  return `${socketPath}?${query}`;
+}
+
+function begin(source, onSound = () => {}) {
   banners.clear();
-  showState('connecting');
-  try {
-    await source.open();
-    if (mine.stopping) return;
-    mine.connection = new Connection(socketPath, {
-      onEvent: (event) => receive(mine, event),
-      onClose: (how) => end(mine, how),
-    });
-    source.start({
-      onSlice: (wav) => mine.connection.sendSlice(wav),
-      onError: showError,
-      onEnd: () => finish(mine).catch(showError),
-      onLost: () => {
-        banners.show('The microphone went away. Plug it in, then press Start again.');
-        finish(mine).catch(showError);
-      },
-    });
-    meter.follow(source.analyser);
-  } catch (error) {
-    source.release();
-    if (mine.stopping) return; // nobody waits for it any more
-    showError(error);
-    if (mine.connection) mine.connection.stop();
-    else leave(mine, 'idle');
-  }
+  wakeLock.hold();
+  session = new Session(source, {
+    onState: showState,
+    onSound: (analyser) => {
+      meter.follow(analyser);
+      onSound();
+    },
+    onEvent: receive,
+    onError: showError,
+    onLost: () => banners.show('The microphone went away. Plug it in, then press Start again.'),
+    onOver: end,
+  });
+  session.begin(address());
 }
 
-/** Stop the sound, send the rest of it, and let the server finish the text. */
-async function finish(mine) {
-  if (mine.stopping) return;
-  mine.stopping = true;
-  meter.rest();
-  if (!mine.connection) { // the browser still asks for permission, or the sample still loads
-    mine.source.release();
-    leave(mine, 'idle');
-    return;
-  }
-  showState('finishing');
-  try {
-    await mine.source.stop();
-  } finally {
-    mine.connection.stop();
-  }
-}
-
-function end(mine, { opened, finished, code }) {
-  mine.stopping = true;
-  mine.source.release();
+function end({ state, opened, code, failed, seconds }) {
+  session = null;
+  wakeLock.release();
   transcript.close();
+  announcer.flush();
+  record.close(seconds);
   showText();
-  leave(mine, finished ? 'done' : 'disconnected');
-  if (finished || mine.failed) return; // the server has already said why
+  showState(state);
+  if (state !== 'disconnected' || failed) return; // all is well, or the server has said why not
   const reason = opened
     ? 'The connection was lost. Words that are still grey were not confirmed. Press Start to go on.'
     : 'The server could not be reached. Press Start to try again.';
   banners.show(REASONS[code] ?? reason);
 }
 
-function leave(mine, state) {
-  if (session !== mine) return;
-  session = null;
-  meter.rest();
-  showState(state);
-}
-
-function receive(mine, event) {
+function receive(event) {
   switch (event.type) {
     case 'ready':
-      if (!mine.stopping) showState('listening');
       showAbout(event);
+      if (event.languages) panel.offerLanguages(event.languages);
       for (const warning of event.warnings ?? []) banners.show(warning, 'warning');
       break;
     case 'partial':
@@ -156,18 +158,19 @@ function receive(mine, event) {
       break;
     case 'final':
       transcript.addFinal(event);
+      announcer.add(event);
+      record.add(event);
       showText();
       break;
     case 'speech_started':
     case 'speech_ended':
-      element('state').dataset.speech = String(event.type === 'speech_started' && !mine.stopping);
+      element('state').dataset.speech = String(event.type === 'speech_started' && !session?.stopping);
       break;
     case 'lag':
       showLag(event.behind_s);
       break;
     case 'error':
       if (event.code === 'draining') break; // the close code that follows says it better
-      mine.failed ||= Boolean(event.fatal);
       banners.show(event.message || `The server reports: ${event.code}.`);
       break;
     default: // `ack`, `keyword`, `done` and what later versions add: nothing to show here
@@ -187,24 +190,42 @@ function explainMicrophone() {
 async function copyText() {
   await navigator.clipboard.writeText(transcript.text);
   element('copy').textContent = 'Copied';
-  setTimeout(() => { element('copy').textContent = 'Copy text'; }, 1500);
+  element('told').textContent = 'The text is in the clipboard.';
+  setTimeout(() => {
+    element('copy').textContent = 'Copy';
+    element('told').textContent = '';
+  }, TOLD_MS);
+}
+
+function save(style) {
+  const now = new Date();
+  const local = new Date(now - now.getTimezoneOffset() * 60_000).toISOString(); // 2026-11-21T09:30:…
+  const { type, write } = FORMATS[style];
+  download(`transcript-${local.slice(0, 16).replace('T', '-').replace(':', '')}.${style}`, write(record), type);
+  downloads.close();
 }
 
 element('talk').addEventListener('click', () => {
-  if (session) finish(session).catch(showError);
-  else if (Microphone.available()) begin(new Microphone());
+  if (session) session.finish();
+  else if (Microphone.available()) listen();
   else explainMicrophone();
 });
 element('sample').addEventListener('click', () => {
   if (!session) begin(new Sample(sampleUrl));
 });
 element('copy').addEventListener('click', () => copyText().catch(showError));
+for (const button of element('downloads').querySelectorAll('[data-style]')) {
+  button.addEventListener('click', () => save(button.dataset.style));
+}
 element('clear').addEventListener('click', () => {
   transcript.clear();
+  announcer.clear();
+  record.clear();
   showText();
+  element('talk').focus(); // the button that was pressed has gone
 });
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && session) finish(session).catch(showError);
+  if (event.key === 'Escape') session?.finish();
 });
 window.addEventListener('unhandledrejection', (event) => showError(event.reason));
 window.addEventListener('error', (event) => showError(event.error ?? event.message));

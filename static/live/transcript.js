@@ -1,49 +1,67 @@
-// The text on the page. Finals are written once and never touched again; the one partial lives
-// in a single <span> right behind them, so that a word turns dark in the place where it stood grey.
+// The text on the page. Finals are written once and never touched again: each paragraph is one
+// text node that grows. The one partial lives in a <span> right behind it, so that a word turns
+// dark in the place where it stood grey. Of a long talk only the end stays in the document; all
+// paragraphs are kept as text.
 
 const NEW_PARAGRAPH_AFTER_S = 2;
-const AT_END_PX = 48; // closer to the end than this counts as reading along
+const PARAGRAPH_LETTERS = 600; // behind this a sentence ends the paragraph …
+const LONGEST_PARAGRAPH = 1500; // … and behind this any word does
+const SENTENCE_END = /[.?!…。？！]["'”’)\]]*$/;
+const SHOWN_LETTERS = 20_000; // some 3500 words, a dozen screens
+const MOST_LETTERS = 3 * SHOWN_LETTERS; // even if the reader has scrolled up, far behind
+const EARLIER_LETTERS = 10_000; // that one press of "show earlier" brings back
 
 export class Transcript {
   #root;
-  #scroller;
-  #jump;
+  #follower;
+  #earlier;
   #partial = document.createElement('span');
   #lastEnd = null; // seconds on the stream's clock; null: the next words begin a paragraph
-  #texts = []; // one string for each paragraph
-  #following = true;
+  #language = '';
+  #kept = []; // {text, language, element} of the finished paragraphs
+  #hidden = 0; // how many of these are not in the document
+  #shownLetters = 0;
+  #text = null; // the text node of the paragraph that grows, the last one; null: there is none
 
-  constructor({ root, scroller, jump }) {
+  /**
+   * @param root     takes the paragraphs
+   * @param follower scrolls
+   * @param earlier  the button that brings back what has left the document
+   */
+  constructor({ root, follower, earlier }) {
     this.#root = root;
-    this.#scroller = scroller;
-    this.#jump = jump;
+    this.#follower = follower;
+    this.#earlier = earlier;
     this.#partial.className = 'partial';
     this.#partial.setAttribute('aria-hidden', 'true');
-    scroller.addEventListener('scroll', () => this.#noticeReader(), { passive: true });
-    jump.addEventListener('click', () => this.#toEnd());
-    new ResizeObserver(() => this.#follow()).observe(scroller);
+    earlier.addEventListener('click', () => this.#showEarlier());
   }
 
   /** Show what may still change; it replaces the previous partial. */
   showPartial({ text, start }) {
-    if (text) this.#paragraphFor(start).append(this.#partial);
-    this.#partial.textContent = text;
-    this.#tidy();
-    this.#follow();
+    if (!text) this.#dropPartial();
+    else {
+      this.#place(start);
+      this.#partial.textContent = text;
+    }
+    this.#follower.follow();
   }
 
   /** Append words that will not change any more. */
-  addFinal({ id, text, start, end }) {
-    const paragraph = this.#paragraphFor(start);
-    if (this.#begins(start)) this.#texts.push('');
-    this.#texts[this.#texts.length - 1] += text;
-    const words = document.createElement('span');
-    words.dataset.id = id;
-    words.textContent = text;
+  addFinal({ text, language, start, end }) {
+    if (this.#begins(start)) this.#finishParagraph();
+    this.#place(start);
+    if (!this.#text) {
+      this.#text = document.createTextNode('');
+      this.#partial.before(this.#text);
+    }
+    this.#text.appendData(text);
+    this.#language = language ?? '';
+    this.#text.parentElement.lang = this.#language;
     this.#partial.textContent = '';
-    paragraph.append(words, this.#partial);
     this.#lastEnd = end;
-    this.#follow();
+    this.#prune();
+    this.#follower.follow();
   }
 
   /** The stream is over: keep grey words that nobody confirmed, and begin anew after them. */
@@ -51,58 +69,106 @@ export class Transcript {
     if (this.#partial.textContent) {
       const unconfirmed = this.#partial.cloneNode(true);
       unconfirmed.className = 'unconfirmed';
+      unconfirmed.removeAttribute('aria-hidden');
       unconfirmed.title = 'The connection ended before these words were confirmed.';
       this.#partial.before(unconfirmed);
     }
-    this.#partial.textContent = '';
-    this.#partial.remove();
+    this.#dropPartial();
+    this.#finishParagraph();
     this.#lastEnd = null;
   }
 
   clear() {
     this.#root.replaceChildren();
-    this.#texts = [];
+    this.#kept = [];
+    this.#hidden = 0;
+    this.#shownLetters = 0;
+    this.#text = null;
     this.#lastEnd = null;
-    this.#toEnd();
+    this.#showHidden();
+    this.#follower.toEnd();
   }
 
   /** The confirmed words; an empty line between paragraphs. */
   get text() {
-    return this.#texts.map((text) => text.trim()).join('\n\n');
+    const texts = this.#kept.map(({ text }) => text);
+    if (this.#text) texts.push(this.#text.data);
+    return texts.map((text) => text.trim()).join('\n\n');
   }
 
   #begins(start) {
-    return this.#lastEnd === null || start - this.#lastEnd > NEW_PARAGRAPH_AFTER_S;
+    if (this.#lastEnd === null || start - this.#lastEnd > NEW_PARAGRAPH_AFTER_S) return true;
+    const { length, data } = this.#text ?? { length: 0 };
+    return length > LONGEST_PARAGRAPH || (length > PARAGRAPH_LETTERS && SENTENCE_END.test(data));
   }
 
   // The partial moves to the new paragraph already, or its words would jump when they turn final.
-  #paragraphFor(start) {
-    const last = this.#root.lastElementChild;
-    if (last && !this.#begins(start)) return last;
-    if (last && last === this.#partial.parentElement && last.children.length === 1) return last;
-    const paragraph = document.createElement('p');
-    this.#root.append(paragraph);
-    return paragraph;
+  #place(start) {
+    const before = this.#partial.parentElement;
+    let paragraph = this.#text?.parentElement;
+    if (!paragraph || this.#begins(start)) {
+      if (before?.firstChild === this.#partial) return; // it waits in the new paragraph
+      paragraph = document.createElement('p');
+      this.#root.append(paragraph);
+    }
+    if (before === paragraph) return;
+    paragraph.append(this.#partial);
+    if (before && !before.hasChildNodes()) before.remove();
   }
 
   // A partial that was taken back must not leave an empty paragraph behind.
-  #tidy() {
+  #dropPartial() {
     const paragraph = this.#partial.parentElement;
-    if (paragraph && !this.#partial.textContent && paragraph.children.length === 1) paragraph.remove();
-    for (const empty of this.#root.querySelectorAll('p:empty')) empty.remove();
+    this.#partial.textContent = '';
+    this.#partial.remove();
+    if (paragraph && !paragraph.hasChildNodes()) paragraph.remove();
   }
 
-  #noticeReader() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#following = scrollHeight - scrollTop - clientHeight < AT_END_PX;
-    this.#jump.hidden = this.#following;
+  #finishParagraph() {
+    if (!this.#text) return;
+    this.#kept.push({ text: this.#text.data, language: this.#language, element: this.#text.parentElement });
+    this.#shownLetters += this.#text.length;
+    this.#text = null;
   }
 
-  #follow() {
-    if (this.#following) this.#toEnd();
+  // While somebody reads further up, nothing vanishes above their eyes unless it has to.
+  #prune() {
+    const most = this.#follower.following ? SHOWN_LETTERS : MOST_LETTERS;
+    if (this.#shownLetters <= most) return;
+    this.#follower.keepPlace(() => {
+      while (this.#shownLetters > most) this.#hideFirst();
+      this.#showHidden();
+    });
   }
 
-  #toEnd() {
-    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  #hideFirst() {
+    const first = this.#kept[this.#hidden];
+    while (this.#root.firstElementChild !== first.element) this.#root.firstElementChild.remove(); // unconfirmed ones
+    first.element.remove();
+    first.element = null;
+    this.#shownLetters -= first.text.length;
+    this.#hidden += 1;
+  }
+
+  #showEarlier() {
+    const until = this.#shownLetters + EARLIER_LETTERS;
+    this.#follower.keepPlace(() => {
+      while (this.#hidden > 0 && this.#shownLetters < until) this.#showLastHidden();
+      this.#showHidden();
+    });
+  }
+
+  #showLastHidden() {
+    this.#hidden -= 1;
+    const last = this.#kept[this.#hidden];
+    last.element = document.createElement('p');
+    last.element.textContent = last.text;
+    last.element.lang = last.language;
+    this.#root.prepend(last.element);
+    this.#shownLetters += last.text.length;
+  }
+
+  #showHidden() {
+    this.#earlier.hidden = this.#hidden === 0;
   }
 }

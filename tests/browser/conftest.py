@@ -68,7 +68,7 @@ def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) ->
     chromium = shutil.which("chromium")
     assert chromium, "The page's tests need Chromium: apt-get install chromium"
     talk = tmp_path_factory.mktemp("microphone") / "talk.wav"
-    _write_wav(talk)
+    write_microphone(talk)
     microphone = f"--use-file-for-fake-audio-capture={talk}%noloop"
     browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, microphone])
     yield browser
@@ -93,7 +93,8 @@ def open_page(browser: Browser) -> OpenPage:
     return open_
 
 
-def _write_wav(path: Path) -> None:
+def write_microphone(path: Path) -> None:
+    """Write what the fake microphone hears: the talk, and a second of silence."""
     talk = decode(TALK.read_bytes())
     samples = np.append(talk.samples, np.zeros(int(SILENCE_S * talk.rate), np.float32))
     with wave.open(str(path), "wb") as file:

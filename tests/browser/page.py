@@ -14,6 +14,7 @@ from playwright.sync_api import ConsoleMessage, Page, Request, Route, WebSocket
 
 TIMEOUT_MS = 60_000.0  # of everything that waits: the machine may be slow, a failure may take its time
 POLL_MS = 50.0
+MOST_TABS = 40
 
 # Writes down, for each frame that the page sends, what the page showed then.
 _OBSERVE = """
@@ -31,6 +32,13 @@ document.addEventListener('DOMContentLoaded', () => {
     if (grey && grey !== window.partials.at(-1)) window.partials.push(grey);
   }).observe(document.getElementById('transcript'), { childList: true, subtree: true, characterData: true });
 });
+"""
+
+_CONFIRMED = """
+[...document.querySelectorAll('#transcript p')]
+  .flatMap((paragraph) => [...paragraph.childNodes])
+  .filter((node) => node.nodeType === Node.TEXT_NODE)
+  .map((node) => node.data).join('')
 """
 
 
@@ -70,6 +78,15 @@ class LivePage:
         self.page.locator(selector).focus()
         self.page.keyboard.press("Enter")
 
+    def tab_to(self, selector: str) -> None:
+        """Press Tab until what ``selector`` names has the focus, at most once around the page."""
+        target = self.page.locator(selector)
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press("Tab")
+            if target.evaluate("(element) => element === document.activeElement"):
+                return
+        raise AssertionError(f"Tab never comes to {selector}")
+
     def wait_for_state(self, state: str) -> None:
         self.page.wait_for_selector(f'#state[data-state="{state}"]')
 
@@ -93,8 +110,14 @@ class LivePage:
         return self.page.locator("#transcript").inner_text()
 
     @property
-    def finals(self) -> list[str]:
-        return self.page.locator("#transcript span[data-id]").all_text_contents()
+    def confirmed(self) -> str:
+        """The words on the page that will not change any more."""
+        text: str = self.page.evaluate(_CONFIRMED)
+        return text
+
+    @property
+    def state(self) -> str | None:
+        return self.page.get_attribute("#state", "data-state")
 
     @property
     def banners(self) -> list[str]:

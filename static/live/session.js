@@ -1,0 +1,98 @@
+// One session: a source of sound and a connection, from Start until the server is done with it.
+
+import { Connection } from './socket.js';
+
+const RATE = 16_000; // at which the server counts samples
+
+export class Session {
+  #source;
+  #page;
+  #connection = null;
+  #stopping = false;
+  #failed = false; // the server has said why it ends
+  #seconds = 0;
+  #over = false;
+
+  /**
+   * @param source the microphone or the sample
+   * @param page   hears of it: `onState` (connecting, listening, finishing), `onSound` with the
+   *               source's analyser, `onEvent` with each message of the server, `onError`, `onLost`
+   *               (the microphone went away), and once `onOver` with
+   *               {state, opened, failed, code, seconds}; `code` is null without a connection
+   */
+  constructor(source, page) {
+    this.#source = source;
+    this.#page = page;
+  }
+
+  get stopping() {
+    return this.#stopping;
+  }
+
+  /** Up to the first await inside `source.open()` this still is the user's tap. */
+  async begin(address) {
+    this.#page.onState('connecting');
+    try {
+      await this.#source.open();
+      if (this.#stopping) return;
+      this.#connection = new Connection(address, {
+        onEvent: (event) => this.#receive(event),
+        onClose: (how) => this.#end(how),
+      });
+      this.#source.start({
+        onSlice: (wav) => this.#connection.sendSlice(wav),
+        onError: this.#page.onError,
+        onEnd: () => this.finish(),
+        onLost: () => {
+          this.#page.onLost();
+          this.finish();
+        },
+      });
+      this.#page.onSound(this.#source.analyser);
+    } catch (error) {
+      this.#source.release();
+      if (this.#stopping) return; // nobody waits for it any more
+      this.#page.onError(error);
+      if (this.#connection) this.#connection.stop();
+      else this.#leave('idle');
+    }
+  }
+
+  /** Stop the sound, send the rest of it, and let the server finish the text. */
+  async finish() {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    if (!this.#connection) { // the browser still asks for permission, or the sample still loads
+      this.#source.release();
+      this.#leave('idle');
+      return;
+    }
+    this.#page.onState('finishing');
+    try {
+      await this.#source.stop();
+    } catch (error) {
+      this.#page.onError(error);
+    } finally {
+      this.#connection.stop();
+    }
+  }
+
+  #receive(event) {
+    if (event.type === 'ready' && !this.#stopping) this.#page.onState('listening');
+    if (event.type === 'error') this.#failed ||= Boolean(event.fatal) && event.code !== 'draining';
+    if (event.type === 'done') this.#seconds = event.received_samples / RATE || 0;
+    this.#page.onEvent(event);
+  }
+
+  #end({ opened, finished, code }) {
+    this.#stopping = true;
+    this.#source.release();
+    this.#leave(finished ? 'done' : 'disconnected', { opened, code });
+  }
+
+  #leave(state, { opened = false, code = null } = {}) {
+    if (this.#over) return;
+    this.#over = true;
+    this.#page.onOver({ state, opened, code, failed: this.#failed, seconds: this.#seconds });
+  }
+}

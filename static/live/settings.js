@@ -1,0 +1,63 @@
+// What the reader has chosen, remembered between visits where the browser allows it. In a private
+// window, or where storage is forbidden, the choices hold until the page is closed.
+
+const KEY = 'whisper-live';
+
+const DEFAULTS = {
+  language: 'auto', // or a code such as 'de'
+  microphone: '', // a deviceId; '' is the system’s default
+  microphoneName: '', // its label, to be told when it is missing
+  echoCancellation: true,
+  noiseSuppression: true,
+  autoGainControl: true,
+  textSize: 'normal', // 'small' | 'normal' | 'large' | 'huge'
+  theme: 'auto', // 'auto' | 'light' | 'dark'
+};
+
+export class Settings {
+  #values = { ...DEFAULTS };
+  #listeners = [];
+
+  constructor() {
+    const stored = read();
+    for (const [name, fallback] of Object.entries(DEFAULTS)) {
+      if (typeof stored[name] === typeof fallback) this.#values[name] = stored[name];
+    }
+  }
+
+  get(name) {
+    return this.#values[name];
+  }
+
+  set(name, value) {
+    if (!(name in DEFAULTS)) throw new Error(`There is no setting ${name}.`);
+    if (this.#values[name] === value) return;
+    this.#values[name] = value;
+    write(this.#values);
+    for (const listener of this.#listeners) listener(name);
+  }
+
+  /** Call `listener` with the name of each setting that changes. */
+  onChange(listener) {
+    this.#listeners.push(listener);
+  }
+}
+
+function read() {
+  try {
+    return Object(JSON.parse(localStorage.getItem(KEY)));
+  } catch {
+    return {};
+  }
+}
+
+function write(values) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(values));
+  } catch {
+    // Full, or forbidden: the choice holds for this visit.
+  }
+}
+
+/** The one set of choices of this page. */
+export const settings = new Settings();

@@ -1,0 +1,34 @@
+// Keeps the screen on while the page listens: a phone on a lectern must not fall asleep in
+// mid-sentence. A browser without it, or one that refuses (low battery), is no error.
+
+export class WakeLock {
+  #wanted = false;
+  #lock = null;
+
+  constructor() {
+    // The browser takes the lock away whenever the page is hidden.
+    document.addEventListener('visibilitychange', () => this.#ask());
+  }
+
+  hold() {
+    this.#wanted = true;
+    this.#ask();
+  }
+
+  release() {
+    this.#wanted = false;
+    this.#lock?.release().catch(() => {});
+    this.#lock = null;
+  }
+
+  async #ask() {
+    if (!this.#wanted || document.visibilityState !== 'visible' || !navigator.wakeLock) return;
+    if (this.#lock && !this.#lock.released) return;
+    try {
+      this.#lock = await navigator.wakeLock.request('screen');
+    } catch {
+      this.#lock = null;
+    }
+    if (!this.#wanted) this.release(); // stopped while the browser still thought about it
+  }
+}
