@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+#: The checkpoint that understands the talks.
+MODEL = "models/micro.en.pt"
 START_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.01
 
@@ -64,6 +69,21 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 5.0) -> bool
             return False
         time.sleep(POLL_S)
     return True
+
+
+def status(server: Server, path: str) -> tuple[int, str]:
+    """Return the HTTP status and the ``status`` that the body gives."""
+    try:
+        return 200, json.loads(server.get(path))["status"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())["status"]
+
+
+def wait_until_ready(server: Server, prefix: str = "") -> None:
+    assert wait_until(lambda: status(server, f"{prefix}/readyz")[0] == 200, timeout_s=READY_TIMEOUT_S), (
+        server.log()
+    )
 
 
 @contextmanager

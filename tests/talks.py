@@ -32,6 +32,9 @@ SLICE_MS = 500
 #: For anything that a server must do at last; long, because the machine may be busy.
 DEADLINE_S = 120.0
 
+#: A full talk has a word error rate of 5 %; a short one may have a single wrong word in nine.
+MAX_ERROR_RATE, MAX_ERROR_RATE_SHORT = 0.12, 0.25
+
 Message = dict[str, Any]
 
 
@@ -197,3 +200,17 @@ def stream_talk(url: str, frames: Iterable[str | bytes]) -> Heard:
         client.send(frames)
         client.control("stop")
         return client.heard()
+
+
+def assert_whole(heard: Heard, *, samples: int) -> None:
+    """Check what holds for every stream that was stopped by its client."""
+    assert heard.code == 1000
+    assert [final["id"] for final in heard.of("final")] == list(range(len(heard.of("final"))))
+    assert heard.transcript == heard.done["full_transcript"]
+    account = [heard.done[f"{kind}_samples"] for kind in ("received", "speech", "silent", "lost")]
+    assert account[0] == sum(account[1:]) == samples
+
+
+def sentences(*, until_s: float = 3.3) -> Talk:
+    """Return the first sentences of talk-00; in its pauses end 3.3 s, one, 7.2 s, two."""
+    return talk("talk-00").until(until_s)

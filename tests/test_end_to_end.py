@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import signal
@@ -18,13 +17,23 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.sync.client import connect
 
-from tests.servers import ROOT, Server, free_port, running, wait_until
-from tests.talks import DEADLINE_S, RATE, Client, Heard, Talk, stream_talk, talk, word_error_rate
+from tests.servers import MODEL, ROOT, Server, free_port, running, status, wait_until, wait_until_ready
+from tests.talks import (
+    DEADLINE_S,
+    MAX_ERROR_RATE,
+    MAX_ERROR_RATE_SHORT,
+    RATE,
+    Client,
+    Heard,
+    Talk,
+    assert_whole,
+    sentences,
+    stream_talk,
+    talk,
+    word_error_rate,
+)
 
-MODEL = "models/micro.en.pt"
 WAYS = ("app.py", "gunicorn", "pywsgi", "gevent-websocket")
-#: A full talk has a word error rate of 5 %; a short one may have a single wrong word in nine.
-MAX_ERROR_RATE, MAX_ERROR_RATE_SHORT = 0.12, 0.25
 STOP_TIMEOUT_S = 25.0
 
 ON_APP = pytest.mark.parametrize("server", ["app.py"], indirect=True)
@@ -53,12 +62,6 @@ def serving(way: str, folder: Path, **environment: str) -> Iterator[Server]:
     assert "Traceback" not in server.log(), server.log()
 
 
-def wait_until_ready(server: Server, prefix: str = "") -> None:
-    assert wait_until(lambda: status(server, f"{prefix}/readyz")[0] == 200, timeout_s=DEADLINE_S), (
-        server.log()
-    )
-
-
 @pytest.fixture(scope="module", params=WAYS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(request.param, tmp_path_factory.mktemp("server")) as server:
@@ -76,15 +79,6 @@ def prefix_of(way: str) -> str:
     return "" if way in ("app.py", "gunicorn") else "/speech"
 
 
-def status(server: Server, path: str) -> tuple[int, str]:
-    """Return the HTTP status and the ``status`` that the body gives."""
-    try:
-        return 200, json.loads(server.get(path))["status"]
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())["status"]
-
-
 def stream_together(url: str, talks: Sequence[Talk]) -> list[Heard]:
     """Stream each talk in a connection of its own, all at the same time."""
     heard: dict[int, Heard] = {}
@@ -98,20 +92,6 @@ def stream_together(url: str, talks: Sequence[Talk]) -> list[Heard]:
     for thread in threads:
         thread.join()
     return [heard[index] for index in range(len(talks))]
-
-
-def assert_whole(heard: Heard, *, samples: int) -> None:
-    """Check what holds for every stream that was stopped by its client."""
-    assert heard.code == 1000
-    assert [final["id"] for final in heard.of("final")] == list(range(len(heard.of("final"))))
-    assert heard.transcript == heard.done["full_transcript"]
-    account = [heard.done[f"{kind}_samples"] for kind in ("received", "speech", "silent", "lost")]
-    assert account[0] == sum(account[1:]) == samples
-
-
-def sentences(*, until_s: float = 3.3) -> Talk:
-    """Return the first sentences of talk-00; in its pauses end 3.3 s, one, 7.2 s, two."""
-    return talk("talk-00").until(until_s)
 
 
 # --- every way to serve

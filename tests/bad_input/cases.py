@@ -8,8 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers import ROOT, Server
-from tests.talks import Heard, Message, Talk, stream_talk, word_error_rate
-from tests.test_end_to_end import MAX_ERROR_RATE_SHORT, assert_whole, sentences
+from tests.talks import (
+    MAX_ERROR_RATE_SHORT,
+    Heard,
+    Message,
+    Talk,
+    assert_whole,
+    sentences,
+    stream_talk,
+    word_error_rate,
+)
 
 #: Small, so that a message over the limit is quick to send, and a bomb quick to decode.
 MAX_MESSAGE_BYTES = 1_000_000

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bad_input.cases import MAX_AUDIO_S, MAX_MESSAGE_BYTES, SEND_TIMEOUT_S
-from tests.servers import Server, free_port, running
-from tests.talks import DEADLINE_S, Client, stream_talk, word_error_rate
-from tests.test_end_to_end import (
+from tests.servers import MODEL, Server, free_port, running, wait_until_ready
+from tests.talks import (
+    DEADLINE_S,
     MAX_ERROR_RATE_SHORT,
-    MODEL,
+    Client,
     assert_whole,
     sentences,
-    wait_until_ready,
+    stream_talk,
+    word_error_rate,
 )
 
 #: As a microphone would.

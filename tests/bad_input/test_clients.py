@@ -16,8 +16,7 @@ from websockets.frames import Frame, Opcode
 from tests.audio.test_decode import chunk, fmt, riff
 from tests.bad_input.cases import MAX_MESSAGE_BYTES, accepted, assert_helps, assert_right, bounded_memory
 from tests.servers import Server, wait_until
-from tests.talks import DEADLINE_S, Client, Heard, stream_talk, talk
-from tests.test_end_to_end import assert_whole, sentences
+from tests.talks import DEADLINE_S, Client, Heard, assert_whole, sentences, stream_talk, talk
 
 #: More than the kernel's buffers between a server and a client that reads nothing hold.
 _UNREAD_BYTES = 6_400_000_000

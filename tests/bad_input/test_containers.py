@@ -10,8 +10,7 @@ import pytest
 from tests.audio.test_decode import encoded
 from tests.bad_input.cases import MAX_AUDIO_S, assert_helps, assert_right, bounded_memory
 from tests.servers import Server
-from tests.talks import RATE, stream_talk, word_error_rate
-from tests.test_end_to_end import assert_whole, sentences
+from tests.talks import RATE, assert_whole, sentences, stream_talk, word_error_rate
 
 BOMB_S = 5 * 3600
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from tests.audio.test_decode import chunk, fmt, riff
 from tests.bad_input.cases import accepted, assert_right, refused
 from tests.servers import Server
-from tests.talks import RATE, stream_talk, word_error_rate
-from tests.test_end_to_end import MAX_ERROR_RATE_SHORT, assert_whole, sentences
+from tests.talks import MAX_ERROR_RATE_SHORT, RATE, assert_whole, sentences, stream_talk, word_error_rate
 
 
 def _wav(samples: NDArray[np.int16], *, size: int | None = None, rate: int = RATE) -> bytes:

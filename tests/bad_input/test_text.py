@@ -9,8 +9,7 @@ import pytest
 
 from tests.bad_input.cases import accepted, assert_helps, assert_right, refused
 from tests.servers import Server
-from tests.talks import stream_talk
-from tests.test_end_to_end import assert_whole, sentences
+from tests.talks import assert_whole, sentences, stream_talk
 
 _DEEP = 100_000
 

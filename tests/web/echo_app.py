@@ -25,7 +25,8 @@ import gevent
 from gevent.event import AsyncResult
 from gevent.pywsgi import WSGIServer
 
-from whisper_service.web import transport as ws
+from whisper_service.web.handshake import serve
+from whisper_service.web.transport import Transport, TransportClosed
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 SEND_TIMEOUT_S = 3.0
@@ -41,26 +42,26 @@ def flood_message(index: int) -> str:
     return f"{index:06d}" + chr(ord("a") + index % 26) * FLOOD_CHARACTERS
 
 
-def echo(peer: ws.Transport) -> None:
+def echo(peer: Transport) -> None:
     while (message := peer.receive()) is not None:
         peer.send(message if isinstance(message, str) else f"{len(message)} bytes {message[:4].hex()}")
 
 
-def big(peer: ws.Transport) -> None:
+def big(peer: Transport) -> None:
     peer.send("x" * 1_000_000)
     echo(peer)
 
 
-def flood(peer: ws.Transport) -> None:
+def flood(peer: Transport) -> None:
     """Send from two greenlets and ping from a third, while this one receives."""
 
     def send(parity: int) -> None:
-        with suppress(ws.TransportClosed):
+        with suppress(TransportClosed):
             for index in range(parity, FLOOD_MESSAGES, 2):
                 peer.send(flood_message(index))
 
     def ping() -> None:
-        with suppress(ws.TransportClosed):
+        with suppress(TransportClosed):
             while True:
                 peer.ping()
                 gevent.sleep(0.02)
@@ -71,32 +72,32 @@ def flood(peer: ws.Transport) -> None:
     gevent.killall([*senders, pings])
 
 
-def pour(peer: ws.Transport) -> None:
+def pour(peer: Transport) -> None:
     while True:
         peer.send("y" * 100_000)
 
 
-def close(peer: ws.Transport) -> None:
+def close(peer: Transport) -> None:
     peer.receive()
     peer.close(int(flask.request.args["code"]), "because " * 50)
 
 
-def close_elsewhere(peer: ws.Transport) -> None:
+def close_elsewhere(peer: Transport) -> None:
     gevent.spawn_later(0.05, peer.close, 1012, "restart")
     while peer.receive() is not None:
         pass
 
 
-def leave(peer: ws.Transport) -> None:
+def leave(peer: Transport) -> None:
     peer.send("bye")
 
 
-def fail(peer: ws.Transport) -> None:
+def fail(peer: Transport) -> None:
     peer.receive()
     raise RuntimeError("on purpose")
 
 
-def heard(peer: ws.Transport) -> None:
+def heard(peer: Transport) -> None:
     """Ping once and answer when the pong has come."""
     before_s = peer.last_heard
     peer.ping()
@@ -116,7 +117,7 @@ def websocket(name: str) -> flask.Response:
     started_s = time.monotonic()
     outcome: dict[str, Any] = {"raised": None}
 
-    def handle(peer: ws.Transport) -> None:
+    def handle(peer: Transport) -> None:
         try:
             HANDLERS[name](peer)
         except Exception as exc:
@@ -126,7 +127,7 @@ def websocket(name: str) -> flask.Response:
             outcome["close_code"] = peer.close_code
 
     try:
-        return ws.serve(
+        return serve(
             flask.request.environ,
             handle,
             max_message_bytes=MAX_MESSAGE_BYTES,

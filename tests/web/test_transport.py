@@ -16,7 +16,7 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from tests.servers import Server, free_port, gunicorn, running, wait_until
-from whisper_service.web.transport import UnsupportedServer, accept
+from whisper_service.web.handshake import UnsupportedServer, accept
 
 APP = "tests.web.echo_app"
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024  # as in the app, which patches and so cannot be imported here
@@ -340,11 +340,11 @@ def test_accept_refuses_threads(tmp_path: Path) -> None:
     """A thread of its own for each stream is what gevent is there to avoid."""
     port = free_port()
     program = (
-        "import flask, werkzeug; from whisper_service.web import transport\n"
+        "import flask, werkzeug; from whisper_service.web import handshake\n"
         "app = flask.Flask('threaded')\n"
         "@app.route('/ws', websocket=True)\n"
         "def ws():\n"
-        "    return transport.serve(flask.request.environ, print, max_message_bytes=1, send_timeout_s=1)\n"
+        "    return handshake.serve(flask.request.environ, print, max_message_bytes=1, send_timeout_s=1)\n"
         f"app.run(port={port})"
     )
     with running(["-c", program], port=port, log_path=tmp_path / "log") as server, server.connect() as sock:

@@ -12,8 +12,9 @@ from whisper_service.config import RAW_CHANNELS, RAW_RATE, Config, RawFormat
 from whisper_service.errors import Draining
 from whisper_service.live import Parts, Stream
 from whisper_service.protocol.connection import Connection
+from whisper_service.web.handshake import serve
 from whisper_service.web.socket import Conversation
-from whisper_service.web.transport import Transport, serve
+from whisper_service.web.transport import Transport
 
 #: The socket's paths: ours, and two that tutorials in circulation use.
 SOCKET_PATHS = ("/transcribe", "/transcription", "/ws/transcribe")

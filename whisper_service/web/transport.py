@@ -1,40 +1,30 @@
-"""A WebSocket under gevent, from the handshake to the end of its TCP connection.
+"""An open WebSocket under gevent, to the end of its TCP connection.
 
 The protocol is ``websockets``' sans-I/O :class:`~websockets.server.ServerProtocol`; socket, locks and
 deadlines are ours. simple-websocket, which flask-sock builds on, ignores the count that ``send`` returns:
 under gevent a slow client gets a corrupt stream from 18 KB messages on; and it buffers without a bound.
-
-A view on a route with ``websocket=True`` calls :func:`serve`, or :func:`accept` and :func:`finish`.
 
 Source: RFC 6455; ``websockets`` 17, "Integrate the Sans-I/O layer".
 """
 
 from __future__ import annotations
 
-import logging
 import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
-import flask
 import gevent
 import gevent.socket
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
-from werkzeug.exceptions import BadRequest, HTTPException
 
-from whisper_service.errors import TooBig, TranscriptionError
-
-log = logging.getLogger(__name__)
+from whisper_service.errors import TooBig
 
 #: One read; with one message of the limit it bounds what a client can make us hold.
 READ_BYTES = 64 * 1024
@@ -43,29 +33,7 @@ CLOSE_TIMEOUT_S = 1.0
 #: RFC 6455, section 5.5: 125 bytes in a control frame, two of them are the code.
 CLOSE_REASON_BYTES = 123
 
-# Only what ServerProtocol looks at: a long cookie must not run into its limit for a header line.
-_HANDSHAKE_HEADERS = (
-    "CONNECTION",
-    "UPGRADE",
-    "SEC_WEBSOCKET_KEY",
-    "SEC_WEBSOCKET_VERSION",
-    "SEC_WEBSOCKET_PROTOCOL",
-    "TRANSFER_ENCODING",
-)
-# For ServerProtocol. Our changes of state are atomic because nothing in them switches greenlets; a log
-# handler that locks or writes to a socket would, so this logger has none.
-_SILENT = logging.Logger(f"{__name__}.protocol", level=logging.CRITICAL + 1)
 _LINGER_RESET = struct.pack("ii", 1, 0)
-
-
-class UnsupportedServer(RuntimeError):
-    """The WSGI server gives no socket that gevent drives."""
-
-    def __str__(self) -> str:
-        return (
-            "a live transcription needs a WebSocket on a gevent server: serve the app with `python app.py`, "
-            "`gunicorn -k gevent`, or gevent.pywsgi.WSGIServer after gevent.monkey.patch_all()"
-        )
 
 
 class TransportClosed(Exception):
@@ -121,7 +89,7 @@ class Transport(Protocol):
         """
 
 
-class _Protocol(ServerProtocol):
+class PeerProtocol(ServerProtocol):
     """Leaves it to us to close after a message over the limit: the client is told why before."""
 
     too_big = False
@@ -142,14 +110,14 @@ class WsgiTransport:
     The socket stays the server's: a duplicate would cost a second descriptor for each stream and cannot be
     had of a TLS socket. We only shut it down, which ends TCP for every descriptor, and the server closes it
     when the view returns. That order also guards the stream: whatever the server still wants to write
-    (:class:`Handled`) fails with EPIPE, which pywsgi and gunicorn ignore; on a closed socket it would be
+    (``handshake.Handled``) fails with EPIPE, which pywsgi and gunicorn ignore; on a closed socket it would be
     EBADF and a traceback.
 
     :param sock: connected socket of gevent.
     :param protocol: in state CONNECTING after its ``accept``, or OPEN.
     """
 
-    def __init__(self, sock: gevent.socket.socket, protocol: _Protocol, *, send_timeout_s: float) -> None:
+    def __init__(self, sock: gevent.socket.socket, protocol: PeerProtocol, *, send_timeout_s: float) -> None:
         self._sock = sock
         self._protocol = protocol
         self._send_timeout_s = send_timeout_s
@@ -357,169 +325,6 @@ class WsgiTransport:
         with suppress(OSError):  # the peer was first
             self._sock.shutdown(socket.SHUT_RDWR)
         self._ended.set()
-
-
-def accept(
-    environ: dict[str, Any],
-    *,
-    max_message_bytes: int,
-    send_timeout_s: float,
-    subprotocols: Sequence[str] = (),
-) -> WsgiTransport:
-    """Return the transport of a WebSocket request, its handshake done.
-
-    Extensions are declined: audio does not deflate and text is small.
-
-    :param environ: of the request. Under gevent-websocket, which has shaken hands already, ``subprotocols``
-        has no effect.
-    :param subprotocols: those that we speak, the best first. A client that offers none of them gets none.
-    :raises UnsupportedServer: if the server is not gevent's.
-    :raises HTTPException: if the handshake is bad; Flask turns it into a response.
-    :raises TransportClosed: if the client has gone.
-    """
-    theirs = environ.get("wsgi.websocket")
-    protocol = _Protocol(
-        state=State.CONNECTING if theirs is None else State.OPEN,
-        select_subprotocol=_selector(subprotocols),
-        max_size=max_message_bytes,
-        logger=_SILENT,
-    )
-    if theirs is None:
-        sock = _server_socket(environ)
-        _shake_hands(protocol, environ)
-    else:
-        # gevent-websocket: its reader takes 4 ms for 21 KB and has no size limit, its close() loses the
-        # code, and it has no pings. We need only its socket. Marked as closed, it writes no frames of its
-        # own.
-        sock = _gevent_socket(getattr(getattr(theirs, "handler", None), "socket", None))
-        theirs.closed = True
-    transport = WsgiTransport(sock, protocol, send_timeout_s=send_timeout_s)
-    transport.start()
-    return transport
-
-
-class Handled(flask.Response):
-    """The response of a view whose WebSocket has ended: a 101 for the access log, of which no byte is sent.
-
-    It may be called only on a socket that is shut down. Then on each server:
-
-    - pywsgi fails to write the headers (EPIPE, which it ignores) and closes the connection. Returning ``[]``
-      without ``start_response``, as flask-sock does, would leave it waiting for the next request.
-    - gunicorn's gevent worker does the same, and logs it at DEBUG. flask-sock raises StopIteration there,
-      which any middleware that catches exceptions, or iterates in a generator, turns into an error.
-    - gevent-websocket's handler, alone or in gunicorn, has a ``start_response`` that does nothing.
-
-    A response put in its place by an ``after_request`` function, or Flask's own page after an error there,
-    ends in the same way.
-    """
-
-    default_status = 101
-    default_mimetype = None
-
-
-def finish(transport: Transport) -> Handled:
-    """Return what the view has to return, after the end of the connection."""
-    transport.close()
-    return Handled()
-
-
-def serve(
-    environ: dict[str, Any],
-    handler: Callable[[Transport], None],
-    *,
-    max_message_bytes: int,
-    send_timeout_s: float,
-    subprotocols: Sequence[str] = (),
-) -> Handled:
-    """Run ``handler`` on the connection and return the response for the view.
-
-    The connection is closed with 1000 when the handler returns, with the error's own code after a
-    :class:`TranscriptionError`, with 1011 after any other exception and with 1001 if the greenlet is killed.
-
-    :raises UnsupportedServer, HTTPException: as :func:`accept`.
-    """
-    try:
-        transport = accept(
-            environ,
-            max_message_bytes=max_message_bytes,
-            send_timeout_s=send_timeout_s,
-            subprotocols=subprotocols,
-        )
-    except TransportClosed:
-        return Handled()
-    code, reason = 1001, ""
-    try:
-        handler(transport)
-        code = 1000
-    except TransportClosed:
-        log.debug("the client left before the handler was done")
-    except TranscriptionError as exc:
-        code, reason = exc.close_code or 1011, exc.code
-    except Exception:
-        log.exception("WebSocket handler failed")
-        code, reason = 1011, TranscriptionError.code
-    finally:
-        transport.close(code, reason)
-    return finish(transport)
-
-
-def _server_socket(environ: dict[str, Any]) -> gevent.socket.socket:
-    """Return the socket of the request from pywsgi or from gunicorn's gevent worker."""
-    sock = environ.get("gunicorn.socket")
-    if sock is None:
-        stream = environ.get("wsgi.input")
-        stream = getattr(stream, "rfile", stream)
-        sock = getattr(getattr(stream, "raw", None), "_sock", None)
-    return _gevent_socket(sock)
-
-
-def _gevent_socket(sock: object) -> gevent.socket.socket:
-    if not isinstance(sock, gevent.socket.socket):
-        raise UnsupportedServer
-    return sock
-
-
-def _selector(
-    ours: Sequence[str],
-) -> Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None]:
-    """Return a choice that, unlike that of ServerProtocol, lets in a client without a subprotocol."""
-
-    def select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        return next((Subprotocol(name) for name in ours if name in offered), None)
-
-    return select
-
-
-def _shake_hands(protocol: ServerProtocol, environ: dict[str, Any]) -> None:
-    """Let ``protocol`` accept the request of ``environ``.
-
-    :raises HTTPException: with the status that it was refused with. Nothing has been written then.
-    """
-    protocol.receive_data(_request_bytes(environ))
-    events = protocol.events_received()
-    if not events or not isinstance(events[0], Request):
-        raise BadRequest("Failed to open a WebSocket connection: not an HTTP/1.1 request without a body.")
-    response = protocol.accept(events[0])
-    if response.status_code == 101:
-        protocol.send_response(response)
-        return
-    refusal = flask.Response(bytes(response.body), status=response.status_code, mimetype="text/plain")
-    for name in ("Upgrade", "Allow"):
-        if name in response.headers:
-            refusal.headers[name] = response.headers[name]
-    raise HTTPException(response=refusal)
-
-
-def _request_bytes(environ: dict[str, Any]) -> bytes:
-    """Return the handshake as it came over the wire, as far as it matters (the path does not)."""
-    lines = [f"{environ['REQUEST_METHOD']} / {environ['SERVER_PROTOCOL']}"]
-    for key in _HANDSHAKE_HEADERS:
-        value = environ.get(f"HTTP_{key}")
-        if value is not None:
-            lines.append(f"{key.replace('_', '-')}: {value}")
-    if environ.get("CONTENT_LENGTH"):
-        lines.append(f"Content-Length: {environ['CONTENT_LENGTH']}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _cut(reason: str) -> str:
