@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.sync.client import connect
 
+from tests.audio.test_decode import chunk, fmt, riff
 from tests.servers import MODEL, ROOT, Server, free_port, running, status, wait_until, wait_until_ready
 from tests.talks import (
     DEADLINE_S,
@@ -207,13 +208,14 @@ def test_bad_slice_does_not_end_the_stream(server: Server) -> None:
 @ON_APP
 def test_bad_slice_of_known_length_becomes_silence(server: Server) -> None:
     spoken = sentences(until_s=7.2)
-    frames = spoken.raw()
-    frames[6] += b"\x00"  # 3.0 to 3.5 s, in the pause between the sentences
+    frames = spoken.wavs()
+    # A coding that nobody knows, for 3.0 to 3.5 s, in the pause between the sentences.
+    frames[6] = riff(fmt(0x7777), chunk(b"data", bytes(RATE)))
 
-    heard = stream_talk(server.ws("/transcribe?format=s16le"), frames)
+    heard = stream_talk(server.ws("/transcribe"), frames)
 
     [error] = heard.of("error")
-    assert (error["code"], error["fatal"]) == ("bad_audio", False)
+    assert (error["code"], error["fatal"]) == ("unsupported_audio", False)
     assert_whole(heard, samples=spoken.samples.shape[0])
     assert heard.done["lost_samples"] == RATE // 2
     assert word_error_rate(spoken.text, heard.transcript) <= MAX_ERROR_RATE
