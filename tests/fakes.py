@@ -83,8 +83,10 @@ class FakeEngine:
     def _word(self, request: Request, number: int, start: int, end: int) -> Word:
         spelled = f" w{number}" if end - start == WORD_SAMPLES else f" misheard{end - start}"
         if self._garble:
-            spelled += f"x{request.number}"
-        return Word(f"{spelled}.", request.start + start, request.start + end, 0.9, (number,))
+            # Not one letter for all: text that compresses well is taken for a loop.
+            spelled += f"x{random.Random(1000 * request.number + number).getrandbits(32):08x}"
+        start, end = request.start + start, request.start + end
+        return Word(f"{spelled}.", start, end, end, 0.9, (number,))
 
 
 def make_session(**settings: object) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,18 @@ def test_an_unknown_setting_of_a_stream_is_named() -> None:
 
 
 def test_the_servers_defaults_are_those_of_a_stream() -> None:
-    config = Config.from_mapping({"WHISPER_LANGUAGE": "fr", "WHISPER_MIN_SPEECH_MS": 100})
-    assert config.stream_defaults() == StreamSettings(language="fr", min_speech_ms=100)
+    chosen = {
+        "language": "fr",
+        "prompt": "Poincaré",
+        "policy": "align_att",
+        "vad_threshold": 0.3,
+        "min_silence_ms": 700,
+        "min_speech_ms": 100,
+    }
+    common = {item.name for item in fields(Config)} & {item.name for item in fields(StreamSettings)}
+    assert set(chosen) == common
+    config = Config.from_mapping({f"WHISPER_{name.upper()}": value for name, value in chosen.items()})
+    assert config.stream_defaults() == StreamSettings(**chosen)
 
 
 @pytest.mark.parametrize("kind", [Config, StreamSettings])

@@ -14,7 +14,10 @@ RATE = 16_000
 
 
 def _final(number: int, *spoken: tuple[str, float, float]) -> Final:
-    words = tuple(Word(text, round(start * RATE), round(end * RATE), 0.5, ()) for text, start, end in spoken)
+    words = tuple(
+        Word(text, round(start * RATE), round(end * RATE), round(end * RATE), 0.5, ())
+        for text, start, end in spoken
+    )
     text = "".join(word.text for word in words)
     return Final(number, text, words[0].start, words[-1].end, words, "en")
 

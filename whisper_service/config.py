@@ -117,6 +117,8 @@ class RawFormat:
     channels: int
 
 
+#: The commit policies of ``session/commit.py``, the default first.
+POLICIES = ("local_agreement", "align_att")
 #: Undeclared raw samples, where a default for them is on (``WHISPER_RAW_FORMAT``, ``/ws/transcribe``).
 RAW_RATE = 16_000
 RAW_CHANNELS = 1
@@ -136,6 +138,11 @@ class StreamSettings:
     words: bool = _setting(False, _switch(), "Send time and probability of each word.")
     interim: bool = _setting(True, _switch(), "Send partials.")
     full_transcript: bool = _setting(False, _switch(), "Send the whole transcript with every final.")
+    policy: str = _setting(
+        POLICIES[0],
+        _choice(*POLICIES),
+        "When words become final: agreement of two hypotheses, or attention to audio that is old enough.",
+    )
     vad_threshold: float = _setting(0.5, _number(float, 0.05, 0.95), "Speech begins at this probability.")
     min_silence_ms: int = _setting(
         500, _number(int, 100, 5000, "ms"), "A pause of this length ends an utterance."
@@ -189,6 +196,7 @@ class Config:
     )
     language: str | None = _setting(None, _language(), "Default language of a stream.")
     prompt: str = _setting("", _text("text, at most 1000 characters", 1000), "Default prompt of a stream.")
+    policy: str = _setting(POLICIES[0], _choice(*POLICIES), "Default commit policy of a stream.")
     vad_threshold: float = _setting(
         0.5, _number(float, 0.05, 0.95), "Default probability at which speech begins."
     )
@@ -249,6 +257,7 @@ class Config:
         return StreamSettings(
             language=self.language,
             prompt=self.prompt,
+            policy=self.policy,
             vad_threshold=self.vad_threshold,
             min_silence_ms=self.min_silence_ms,
             min_speech_ms=self.min_speech_ms,

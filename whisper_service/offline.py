@@ -48,11 +48,11 @@ def transcribe(
     state = SpeechState()
     for pcm in slices:
         speech = detector.probabilities([(state, pcm)])[0]
-        yield from _settle(session, session.feed(pcm, speech), runner)
-    yield from _settle(session, session.finish(), runner)
+        yield from settle(session, session.feed(pcm, speech), runner)
+    yield from settle(session, session.finish(), runner)
 
 
-def _settle(session: Session, step: Step, runner: Runs) -> Iterator[Event]:
+def settle(session: Session, step: Step, runner: Runs) -> Iterator[Event]:
     """Yield the events of ``step``, and of all that answering its requests brings about."""
     steps = deque([step])
     while steps:

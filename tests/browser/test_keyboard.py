@@ -48,9 +48,8 @@ def finals(messages: list[dict[str, Any]]) -> list[Final]:
     """The finals behind the messages of the server."""
 
     def word(told: dict[str, Any]) -> Word:
-        return Word(
-            told["word"], round(told["start"] * RATE), round(told["end"] * RATE), told["probability"], ()
-        )
+        start, end = round(told["start"] * RATE), round(told["end"] * RATE)
+        return Word(told["word"], start, end, end, told["probability"], ())
 
     return [
         Final(

@@ -14,7 +14,7 @@ from whisper_service.engine.request import Word
 from whisper_service.events import Account, Done, Event, Final, Lag, Partial, SpeechEnded, SpeechStarted
 from whisper_service.protocol import messages
 
-WORD = Word(" hello", 16_000, 24_000, 0.98765, (1,))
+WORD = Word(" hello", 16_000, 24_000, 23_000, 0.98765, (1,))
 EVENTS: list[Event] = [
     SpeechStarted(16_000),
     SpeechEnded(24_000),

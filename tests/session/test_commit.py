@@ -1,20 +1,26 @@
-"""LocalAgreement-2."""
+"""Which words are certain."""
 
 from __future__ import annotations
 
 import pytest
 
+from whisper_service import config
 from whisper_service.engine.request import Word
-from whisper_service.session.commit import LocalAgreement, normalise
+from whisper_service.session.commit import POLICIES, AlignAtt, LocalAgreement, normalise
+
+#: LocalAgreement does not look at it.
+END = 0
 
 
 def _words(text: str) -> list[Word]:
-    return [Word(f" {word}", index, index + 1, 1.0, (index,)) for index, word in enumerate(text.split())]
+    return [
+        Word(f" {word}", index, index + 1, index, 1.0, (index,)) for index, word in enumerate(text.split())
+    ]
 
 
 def _agreed(*hypotheses: str) -> list[int]:
     policy = LocalAgreement()
-    return [policy.agreed(_words(text)) for text in hypotheses]
+    return [policy.agreed(_words(text), END) for text in hypotheses]
 
 
 def test_one_hypothesis_makes_nothing_final() -> None:
@@ -44,9 +50,28 @@ def test_an_empty_hypothesis_breaks_agreement() -> None:
 
 def test_reset_forgets() -> None:
     policy = LocalAgreement()
-    policy.agreed(_words("a b"))
+    policy.agreed(_words("a b"), END)
     policy.reset()
-    assert policy.agreed(_words("a b")) == 0
+    assert policy.agreed(_words("a b"), END) == 0
+
+
+def _attended(*samples: int) -> list[Word]:
+    return [Word(f" w{index}", 0, 0, sample, 1.0, (index,)) for index, sample in enumerate(samples)]
+
+
+def test_alignatt_makes_final_what_lies_before_the_newest_audio() -> None:
+    policy = AlignAtt(margin=8_000)
+    assert policy.agreed(_attended(1_000, 9_000, 17_000), end=24_000) == 2
+    assert policy.agreed(_attended(16_000), end=24_000) == 1
+    assert policy.agreed([], end=24_000) == 0
+
+
+def test_alignatt_stops_at_the_first_word_that_is_too_new() -> None:
+    assert AlignAtt(margin=8_000).agreed(_attended(1_000, 23_000, 2_000), end=24_000) == 1
+
+
+def test_every_policy_of_the_settings_exists() -> None:
+    assert tuple(POLICIES) == config.POLICIES
 
 
 @pytest.mark.parametrize(

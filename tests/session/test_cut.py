@@ -20,7 +20,14 @@ def _speech(gaps: dict[float, float], seconds: float = 20.0) -> np.ndarray:
 
 def _words(count: int, start: int = 0) -> list[Word]:
     return [
-        Word(f" w{index}", start + index * RATE, start + (index + 1) * RATE, 1.0, (index,))
+        Word(
+            f" w{index}",
+            start + index * RATE,
+            start + (index + 1) * RATE,
+            start + index * RATE,
+            1.0,
+            (index,),
+        )
         for index in range(count)
     ]
 

@@ -21,6 +21,7 @@ from tests.fakes import (
     speak,
     words,
 )
+from whisper_service.config import POLICIES
 from whisper_service.engine.request import Kind
 from whisper_service.events import Event, Final, Partial, SpeechEnded, SpeechStarted
 from whisper_service.session.session import Step
@@ -34,11 +35,14 @@ def test_finals_are_the_words_that_were_spoken() -> None:
     assert words(play(make_session(), FakeEngine(), cut_evenly(pcm, 8_000))) == said
 
 
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("samples", [1, 320, 8_000, 8_400, 48_000, 10**9])
-def test_finals_do_not_depend_on_the_length_of_slices(samples: int) -> None:
-    pcm, _ = speak(TALK if samples > 1 else TALK[:4])
-    expected = finals(play(make_session(), FakeEngine(), [pcm]))
-    assert finals(play(make_session(), FakeEngine(), cut_evenly(pcm, samples))) == expected
+def test_finals_do_not_depend_on_the_length_of_slices(samples: int, policy: str) -> None:
+    pcm, said = speak(TALK if samples > 1 else TALK[:4])
+    heard = play(make_session(policy=policy), FakeEngine(), [pcm])
+    assert words(heard) == said
+    again = play(make_session(policy=policy), FakeEngine(), cut_evenly(pcm, samples))
+    assert finals(again) == finals(heard)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -27,6 +27,7 @@ class Word:
     :param text: with the leading space and the punctuation that its language writes.
     :param start: first sample on the stream's 16 kHz clock.
     :param end: sample behind the last one.
+    :param attended: the sample that the model attended to most while it wrote the word (its last token).
     :param probability: mean probability of its tokens, 0…1.
     :param tokens: the ids that spell it; a later request passes them as forced prefix or as draft.
     """
@@ -34,6 +35,7 @@ class Word:
     text: str
     start: int
     end: int
+    attended: int
     probability: float
     tokens: tuple[int, ...]
 

@@ -150,24 +150,34 @@ class Runner:
             return ()
         prefix = len(request.prefix)
         frames = max(1, -(-request.pcm.shape[0] // _SAMPLES_PER_FRAME))
-        begins = token_frames(decoded.attention, first=decoded.first, frames=frames)[prefix:]
-        samples = request.start + np.minimum(begins * _SAMPLES_PER_FRAME, request.pcm.shape[0])
+        begins, attended = token_frames(decoded.attention, first=decoded.first, frames=frames)
+        heard = _Heard(
+            begins=request.start + np.minimum(begins[prefix:] * _SAMPLES_PER_FRAME, request.pcm.shape[0]),
+            attended=request.start + attended[prefix:] * _SAMPLES_PER_FRAME,
+        )
         texts, ids = tokenizer.split_to_word_tokens(decoded.tokens)
-        return _merge_punctuation(_read_words(texts, ids, samples, decoded.logprobs))
+        return _merge_punctuation(_read_words(texts, ids, heard, decoded.logprobs))
 
     def _tensor(self, tokens: list[int]) -> Tensor:
         return torch.tensor([tokens], device=self._model.device)
 
 
-def _read_words(
-    texts: list[str], ids: list[list[int]], samples: NDArray[np.int64], logprobs: list[float]
-) -> list[Word]:
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Where each token was heard, on the stream's clock; one more entry for the end of the text."""
+
+    begins: NDArray[np.int64]
+    attended: NDArray[np.int64]
+
+
+def _read_words(texts: list[str], ids: list[list[int]], heard: _Heard, logprobs: list[float]) -> list[Word]:
     edges = np.cumsum([0, *(len(word) for word in ids)]).tolist()
     return [
         Word(
             text=text,
-            start=int(samples[begin]),
-            end=int(samples[end]),
+            start=int(heard.begins[begin]),
+            end=int(heard.begins[end]),
+            attended=int(heard.attended[begin:end].max()),
             probability=float(np.exp(logprobs[begin:end]).mean()),
             tokens=tuple(word),
         )
@@ -192,6 +202,7 @@ def _merge_punctuation(words: list[Word]) -> tuple[Word, ...]:
                 text=last.text + word.text,
                 start=last.start if closes else word.start,
                 end=last.end if closes else word.end,
+                attended=last.attended if closes else word.attended,
                 probability=last.probability if closes else word.probability,
                 tokens=last.tokens + word.tokens,
             )

@@ -15,9 +15,13 @@ from whisper.timing import dtw, median_filter
 _FILTER_FRAMES = 7
 
 
-def token_frames(attention: Tensor, *, first: int, frames: int) -> NDArray[np.int64]:
-    """Return the audio frame (20 ms) in which each token begins, ``(n_tokens + 1,)``: the last is the end.
+def token_frames(
+    attention: Tensor, *, first: int, frames: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each token was heard, as audio frames of 20 ms.
 
+    :returns: the frame in which each token begins, ``(n_tokens + 1,)``: the last is the end; and the frame
+        that each attended to most, ``(n_tokens + 1,)``: the last is that of the end of the text.
     :param attention: softmaxed attention of the alignment heads, float32 ``(A, n_positions, n_audio_ctx)``;
         the row of a position is the attention with which the token BEHIND it was chosen.
     :param first: the position that chose the first text token (Whisper's no-timestamps token).
@@ -32,4 +36,4 @@ def token_frames(attention: Tensor, *, first: int, frames: int) -> NDArray[np.in
     matrix = median_filter(matrix.unsqueeze(0), _FILTER_FRAMES)[0]
     text_index, time_index = dtw(-matrix)
     begins = np.pad(np.diff(text_index), (1, 0), constant_values=1).astype(bool)
-    return np.asarray(time_index[begins], dtype=np.int64)
+    return np.asarray(time_index[begins], dtype=np.int64), matrix.argmax(dim=-1).cpu().numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from whisper_service.engine.request import Word
@@ -12,11 +12,12 @@ from whisper_service.engine.request import Word
 class CommitPolicy(Protocol):
     """Looks at one answer of the grid after the other."""
 
-    def agreed(self, words: Sequence[Word]) -> int:
+    def agreed(self, words: Sequence[Word], end: int) -> int:
         """Return how many of the first ``words`` become final.
 
         :param words: the newest hypothesis, behind what is final already. What this call returns is final
             from then on, and the next call's words begin behind it.
+        :param end: the sample behind the last that was heard.
         """
 
     def reset(self) -> None:
@@ -36,7 +37,7 @@ class LocalAgreement:
     def __init__(self) -> None:
         self._previous: list[str] = []
 
-    def agreed(self, words: Sequence[Word]) -> int:
+    def agreed(self, words: Sequence[Word], end: int) -> int:
         current = [normalise(word.text) for word in words]
         count = 0
         for old, new in zip(self._previous, current[:-1], strict=False):
@@ -48,6 +49,37 @@ class LocalAgreement:
 
     def reset(self) -> None:
         self._previous = []
+
+
+class AlignAtt:
+    """Final is what the model reads off audio that lies well before the end of what it has heard.
+
+    The first word that attends to the newest audio ends it: more audio may change that word, and all behind.
+
+    :param margin: audio before the end that is too new, in samples.
+
+    Source: Papi et al. 2023, "AlignAtt: Using Attention-based Audio-Translation Alignments as a Guide for
+    Simultaneous Speech Translation". There decoding stops at that word; here the rest is shown as partial.
+    """
+
+    def __init__(self, margin: int = 8_000) -> None:
+        self._margin = margin
+
+    def agreed(self, words: Sequence[Word], end: int) -> int:
+        for count, word in enumerate(words):
+            if word.attended > end - self._margin:
+                return count
+        return len(words)
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+
+#: By the name of the setting ``policy``.
+POLICIES: dict[str, Callable[[], CommitPolicy]] = {
+    "local_agreement": LocalAgreement,
+    "align_att": AlignAtt,
+}
 
 
 def normalise(text: str) -> str:

@@ -24,9 +24,10 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request, Word
 from whisper_service.events import Done, Event, Final, Partial
 from whisper_service.session.buffer import RollingBuffer
-from whisper_service.session.commit import CommitPolicy, LocalAgreement
+from whisper_service.session.commit import POLICIES
 from whisper_service.session.cut import cut_point
 from whisper_service.session.endpoint import Endpointer
+from whisper_service.session.guard import believe
 from whisper_service.session.ledger import Ledger
 from whisper_service.session.timeline import Job, Timeline
 
@@ -36,9 +37,6 @@ log = logging.getLogger(__name__)
 _CUT_SAMPLES = 22 * SAMPLE_RATE
 #: A partial is worth a request of its own when this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
-#: Whisper's rule for a window without speech (whisper/transcribe.py).
-_NO_SPEECH_PROBABILITY = 0.6
-_NO_SPEECH_LOGPROB = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +71,12 @@ class Session:
     :param name: unique among the streams of an engine.
     :param settings: what the client has chosen.
     :param grid_samples: distance of the positions at which words may become final.
-    :param policy: decides which words are certain; LocalAgreement-2 if None.
     """
 
-    def __init__(
-        self, name: str, settings: StreamSettings, *, grid_samples: int, policy: CommitPolicy | None = None
-    ) -> None:
+    def __init__(self, name: str, settings: StreamSettings, *, grid_samples: int) -> None:
         self.name = name
         self._settings = settings
-        self._policy = policy or LocalAgreement()
+        self._policy = POLICIES[settings.policy]()
         self._buffer = RollingBuffer()
         self._timeline = Timeline(
             Endpointer(
@@ -150,10 +145,10 @@ class Session:
         if self._asked is not None and answer.number == self._asked[1].number:
             job, _ = self._asked
             self._asked = None
-            return self._step(self._commit(job, self._heard(answer), answer.language))
+            return self._step(self._commit(job, self._believed(answer), answer.language))
         if self._display is not None and answer.number == self._display.number:
             request, self._display = self._display, None
-            return Step(tuple(self._show(self._heard(answer), request.end)))
+            return Step(tuple(self._show(self._believed(answer), request.end)))
         return Step()
 
     def coarsen(self, spacing: int) -> int:
@@ -246,19 +241,17 @@ class Session:
 
     # -- answers ---------------------------------------------------------------------------------------
 
-    def _heard(self, answer: Hypothesis) -> tuple[Word, ...]:
-        """Return the words of ``answer``, none where Whisper itself believes that nothing was said."""
-        silent = answer.no_speech_probability > _NO_SPEECH_PROBABILITY
-        if answer.words and silent and answer.average_logprob < _NO_SPEECH_LOGPROB:
-            log.info("%s: no speech (probability %.2f)", self.name, answer.no_speech_probability)
-            return ()
-        return answer.words
+    def _believed(self, answer: Hypothesis) -> tuple[Word, ...]:
+        belief = believe(answer)
+        if belief.reason:
+            log.info("%s: not all words of request %d count: %s", self.name, answer.number, belief.reason)
+        return belief.words
 
     def _commit(self, job: Job, words: tuple[Word, ...], language: str) -> list[Event]:
         window = self._window
         assert window is not None
         final = job.kind is Kind.FINAL
-        count = len(words) if final else self._policy.agreed(words)
+        count = len(words) if final else self._policy.agreed(words, job.position)
         events = self._finalise(window, words[:count], language)
         window.hypothesis = words[count:]
         if final:

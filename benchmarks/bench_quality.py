@@ -1,0 +1,225 @@
+"""Words right, early and never taken back: ``python -m benchmarks.bench_quality --talks FOLDER``.
+
+FOLDER holds FLAC files, each with a JSON of the same name: ``text``, ``words`` (``word``, ``start``, ``end``)
+and ``segments`` (``end`` of each utterance). Every talk is played into a session in slices, on a simulated
+clock: what is asked at a slice is answered at that slice. So a delay counts the audio that the policy waited
+for and no computation, and two runs print the same. With ``--server URL`` the talks are played in real time
+to a running server instead, one after the other, and delays are what a client saw.
+
+Word error rates are of the corpus, both sides normalised with Whisper's ``EnglishTextNormalizer``. *Offline*
+is the same engine on whole utterances.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from whisper.normalizers import EnglishTextNormalizer
+
+from benchmarks.machine import describe
+from benchmarks.scoring import Message, Score, Spoken, score
+from whisper_service.audio.decode import decode
+from whisper_service.audio.pcm import Pcm
+from whisper_service.client import play
+from whisper_service.config import POLICIES, StreamSettings
+from whisper_service.engine.request import Hypothesis, Request
+from whisper_service.engine.runner import Runner
+from whisper_service.events import Event, Final, Partial
+from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.loading import load_model
+from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.offline import settle
+from whisper_service.session.session import Session
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE = 16_000
+#: No position of the grid falls into an utterance: each is decoded once, as a whole.
+_NO_GRID_MS = 24_000
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One point of the table.
+
+    :param stream: what the client would choose.
+    """
+
+    name: str
+    stream: StreamSettings
+    slice_ms: int = 500
+    grid_ms: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One talk through one setting."""
+
+    messages: list[Message]
+    windows: int
+    seconds: float
+    took_s: float
+
+    @property
+    def transcript(self) -> str:
+        return "".join(message.text for message in self.messages if message.final)
+
+
+class _Counting:
+    """A runner that counts."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.windows = 0
+
+    def run(self, request: Request) -> Hypothesis:
+        self.windows += 1
+        return self._runner.run(request)
+
+
+class Player:
+    """Plays audio into sessions on a simulated clock."""
+
+    def __init__(self, model: str) -> None:
+        checkpoint = find_checkpoint(model, deadline_s=600)
+        self._runner = Runner(load_model(checkpoint, torch.device("cpu")).model)
+        self._detector = SpeechDetector()
+
+    def play(self, pcm: NDArray[np.float32], setting: Setting) -> Played:
+        """Return what a client would have seen. Blocks."""
+        begin = time.perf_counter()
+        runner = _Counting(self._runner)
+        session = Session("talk", setting.stream, grid_samples=setting.grid_ms * RATE // 1000)
+        messages: list[Message] = []
+        for at, event in self._events(session, pcm, setting.slice_ms * RATE // 1000, runner):
+            if isinstance(event, Partial | Final):
+                messages.append(Message(at, isinstance(event, Final), event.text))
+        return Played(messages, runner.windows, pcm.shape[0] / RATE, time.perf_counter() - begin)
+
+    def _events(
+        self, session: Session, pcm: NDArray[np.float32], size: int, runner: _Counting
+    ) -> Iterator[tuple[float, Event]]:
+        state = SpeechState()
+        for start in range(0, pcm.shape[0], size):
+            piece = pcm[start : start + size]
+            speech = self._detector.probabilities([(state, piece)])[0]
+            for event in settle(session, session.feed(piece, speech), runner):
+                yield session.received / RATE, event
+        for event in settle(session, session.finish(), runner):
+            yield session.received / RATE, event
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Audio with its truth."""
+
+    name: str
+    pcm: NDArray[np.float32]
+    text: str
+    words: list[Spoken]
+    ends: list[float]
+
+
+def load_talk(path: Path) -> Talk:
+    """Read a FLAC file and the JSON beside it."""
+    truth = json.loads(path.with_suffix(".json").read_text())
+    words = [Spoken(word["word"], word["start"], word["end"]) for word in truth["words"]]
+    ends = [segment["end"] for segment in truth["segments"]]
+    return Talk(path.stem, decode(path.read_bytes()).samples, truth["text"], words, ends)
+
+
+def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:
+    """Play in real time to the socket at ``url``; return what came back, by when it came. Blocks."""
+    messages: list[Message] = []
+    began: list[float] = []
+
+    def receive(message: dict[str, Any]) -> None:
+        if message["type"] in ("partial", "final") and began:
+            at = time.monotonic() - began[0]
+            messages.append(Message(at, message["type"] == "final", message["text"]))
+
+    def played(played_s: float) -> None:
+        if not began:
+            began.append(time.monotonic() - played_s)
+
+    play(Pcm(talk.pcm, RATE), url, speed=1.0, slice_ms=slice_ms, on_message=receive, on_played=played)
+    seconds = talk.pcm.shape[0] / RATE
+    return Played(messages, 0, seconds, 0.0)
+
+
+def summary(talks: list[Talk], played: list[Played]) -> dict[str, Any]:
+    """Return one row of the table: figures of the corpus."""
+    normalise = EnglishTextNormalizer()
+    total = Score()
+    for talk, one in zip(talks, played, strict=True):
+        total.add(score(one.messages, talk.words, talk.ends))
+    seconds = sum(one.seconds for one in played)
+    truths = [normalise(talk.text) for talk in talks]
+    return {
+        "wer": round(100 * jiwer.wer(truths, [normalise(one.transcript) for one in played]), 2),
+        "first_display_s": _percentiles(total.first_display),
+        "commit_s": _percentiles(total.commit),
+        "last_final_s": _percentiles(total.last_final),
+        "revised": round(100 * total.revised / max(1, total.shown), 1),
+        "repeated": total.repeated,
+        "lost": total.lost,
+        "right_words": len(total.commit),
+        "windows_per_s": round(sum(one.windows for one in played) / seconds, 2),
+        "compute_per_s": round(sum(one.took_s for one in played) / seconds, 2),
+    }
+
+
+def _percentiles(values: list[float]) -> list[float]:
+    return [round(float(value), 2) for value in np.percentile(values or [0.0], [50, 95, 99])]
+
+
+def main() -> None:
+    """Run the benchmark and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--talks", type=Path, required=True)
+    parser.add_argument("--model", default=str(ROOT / "models" / "micro.en.pt"))
+    parser.add_argument("--slices", type=int, nargs="*", default=[500, 250])
+    parser.add_argument("--policy", nargs="*", default=list(POLICIES), choices=POLICIES)
+    parser.add_argument("--server", help="address of a socket, such as ws://127.0.0.1:5003/transcribe")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    paths = sorted(options.talks.glob("*.flac"))
+    talks = [load_talk(path) for path in paths]
+    plain = StreamSettings()
+    settings = (
+        [] if options.server else [Setting("offline", replace(plain, interim=False), grid_ms=_NO_GRID_MS)]
+    )
+    settings += [
+        Setting(f"{policy}, {ms} ms slices", replace(plain, policy=policy), slice_ms=ms)
+        for ms in options.slices
+        for policy in options.policy
+    ]
+    rows: dict[str, dict[str, Any]] = {}
+    player = None if options.server else Player(options.model)
+    for setting in settings:
+        if player is None:
+            url = f"{options.server}?policy={setting.stream.policy}"
+            played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in talks]
+        else:
+            played = [player.play(talk.pcm, setting) for talk in talks]
+        rows[setting.name] = summary(talks, played)
+        print(setting.name, json.dumps(rows[setting.name]), flush=True)
+    if options.json:
+        settings_by_name = {setting.name: asdict(setting) for setting in settings}
+        report = {"machine": describe(), "settings": settings_by_name, "rows": rows}
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Phantom words and loops do not count; real repeats do."""
+
+from __future__ import annotations
+
+import pytest
+
+from whisper_service.engine.request import Hypothesis, Word
+from whisper_service.session.guard import Belief, believe, compression_ratio, loop_start
+
+RATE = 16_000
+
+
+def _hypothesis(
+    text: str, *, no_speech: float = 0.0, logprob: float = -0.1, attended: list[int] | None = None
+) -> Hypothesis:
+    words = tuple(
+        Word(f" {word}", index, index + 1, attended[index] if attended else index, 0.9, (index,))
+        for index, word in enumerate(text.split())
+    )
+    return Hypothesis("s", 1, words, "en", no_speech, logprob)
+
+
+def _text(belief: Belief) -> str:
+    return "".join(word.text for word in belief.words).strip()
+
+
+def test_plain_words_count() -> None:
+    assert believe(_hypothesis("There will be two questions.")).reason == ""
+
+
+@pytest.mark.parametrize(("no_speech", "logprob", "count"), [(0.9, -1.5, 0), (0.9, -0.2, 2), (0.1, -1.5, 2)])
+def test_silence_is_both_improbable_speech_and_improbable_words(
+    no_speech: float, logprob: float, count: int
+) -> None:
+    belief = believe(_hypothesis("thank you", no_speech=no_speech, logprob=logprob))
+    assert len(belief.words) == count
+    assert bool(belief.reason) == (count == 0)
+
+
+def test_a_loop_counts_once() -> None:
+    belief = believe(_hypothesis("we said that to the end, to the end to the end. To the end"))
+    assert _text(belief) == "we said that to the end,"
+    assert "loop" in belief.reason
+
+
+def test_a_loop_of_one_word() -> None:
+    assert _text(believe(_hypothesis("and the the the the the the"))) == "and the"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no no no",
+        "very, very, very, very good",
+        "it is, it is, it is",
+        "bye bye. bye bye.",
+        "that that is is",
+    ],
+)
+def test_real_repeats_count(text: str) -> None:
+    assert believe(_hypothesis(text)).reason == ""
+
+
+def test_a_loop_is_found_behind_its_first_run() -> None:
+    assert loop_start(["a", "b", "c", "b", "c", "b", "c", "b", "c"]) == 3
+    assert loop_start(["a", "b", "c", "d", "e", "f"]) is None
+    assert loop_start([]) is None
+
+
+def test_attention_that_runs_back_is_a_repetition() -> None:
+    places = [0, 1 * RATE, 6 * RATE, 7 * RATE, 1 * RATE, 2 * RATE]
+    belief = believe(_hypothesis("one two three four two three", attended=places))
+    assert _text(belief) == "one two three four"
+    assert "runs back" in belief.reason
+
+
+def test_attention_may_waver() -> None:
+    assert believe(_hypothesis("one two three", attended=[0, 3 * RATE, 1 * RATE])).reason == ""
+
+
+def test_text_that_compresses_too_well_repeats_itself() -> None:
+    lines = " ".join(f"this is what we always said about it number {index}" for index in range(15))
+    assert compression_ratio(lines) > 2.4
+    belief = believe(_hypothesis(lines))
+    assert (belief.words, "compression" in belief.reason) == ((), True)
