@@ -7,7 +7,8 @@ for and no computation, and two runs print the same. With ``--server URL`` the t
 to a running server instead, one after the other, and delays are what a client saw.
 
 Word error rates are of the corpus, both sides normalised with Whisper's ``EnglishTextNormalizer``. *Offline*
-is the same engine on whole utterances.
+is the same engine on whole utterances. ``--noise FILE …`` mixes each sound under the talks,
+``--snr`` decibels below the speech, for rows of their own.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ from benchmarks.machine import describe
 from benchmarks.scoring import Message, Score, Spoken, score
 from whisper_service.audio.decode import decode
 from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.resample import Resampler
 from whisper_service.client import play
 from whisper_service.config import POLICIES, StreamSettings
 from whisper_service.engine.request import Hypothesis, Request
 from whisper_service.engine.runner import Runner
-from whisper_service.events import Event, Final, Partial
+from whisper_service.events import Done, Event, Final, Partial
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.loading import load_model
 from whisper_service.model.speech import SpeechDetector, SpeechState
@@ -52,19 +54,25 @@ class Setting:
     """One point of the table.
 
     :param stream: what the client would choose.
+    :param noise: name of the sound under the talks, "" for none.
     """
 
     name: str
     stream: StreamSettings
+    noise: str = ""
     slice_ms: int = 500
     grid_ms: int = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One talk through one setting."""
+    """One talk through one setting.
+
+    :param told: the transcript as ``done`` tells it at the end.
+    """
 
     messages: list[Message]
+    told: str
     windows: int
     seconds: float
     took_s: float
@@ -100,10 +108,13 @@ class Player:
         runner = _Counting(self._runner)
         session = Session("talk", setting.stream, grid_samples=setting.grid_ms * RATE // 1000)
         messages: list[Message] = []
+        told = ""
         for at, event in self._events(session, pcm, setting.slice_ms * RATE // 1000, runner):
             if isinstance(event, Partial | Final):
                 messages.append(Message(at, isinstance(event, Final), event.text))
-        return Played(messages, runner.windows, pcm.shape[0] / RATE, time.perf_counter() - begin)
+            elif isinstance(event, Done):
+                told = event.transcript
+        return Played(messages, told, runner.windows, pcm.shape[0] / RATE, time.perf_counter() - begin)
 
     def _events(
         self, session: Session, pcm: NDArray[np.float32], size: int, runner: _Counting
@@ -137,6 +148,20 @@ def load_talk(path: Path) -> Talk:
     return Talk(path.stem, decode(path.read_bytes()).samples, truth["text"], words, ends)
 
 
+def load_sound(path: Path) -> NDArray[np.float32]:
+    """Read any audio file as mono float32 at 16 kHz, ``(n_samples,)``."""
+    decoded = decode(path.read_bytes())
+    resampler = Resampler(decoded.rate)
+    return np.concatenate([resampler.resample(decoded.samples), resampler.flush()])
+
+
+def mixed(talk: Talk, noise: NDArray[np.float32], *, snr_db: float) -> Talk:
+    """Return the talk with ``noise``, repeated, under all of it; the power of both is that of the whole."""
+    under = np.resize(noise, talk.pcm.shape)
+    power = float(np.mean(talk.pcm**2)) / max(float(np.mean(under**2)), 1e-12)
+    return replace(talk, pcm=talk.pcm + under * np.float32((power / 10 ** (snr_db / 10)) ** 0.5))
+
+
 def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:
     """Play in real time to the socket at ``url``; return what came back, by when it came. Blocks."""
     messages: list[Message] = []
@@ -151,9 +176,9 @@ def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:
         if not began:
             began.append(time.monotonic() - played_s)
 
-    play(Pcm(talk.pcm, RATE), url, speed=1.0, slice_ms=slice_ms, on_message=receive, on_played=played)
+    done = play(Pcm(talk.pcm, RATE), url, speed=1.0, slice_ms=slice_ms, on_message=receive, on_played=played)
     seconds = talk.pcm.shape[0] / RATE
-    return Played(messages, 0, seconds, 0.0)
+    return Played(messages, done["full_transcript"], 0, seconds, 0.0)
 
 
 def summary(talks: list[Talk], played: list[Played]) -> dict[str, Any]:
@@ -170,6 +195,7 @@ def summary(talks: list[Talk], played: list[Played]) -> dict[str, Any]:
         "commit_s": _percentiles(total.commit),
         "last_final_s": _percentiles(total.last_final),
         "revised": round(100 * total.revised / max(1, total.shown), 1),
+        "changed_finals": sum(one.told != one.transcript for one in played),
         "repeated": total.repeated,
         "lost": total.lost,
         "right_words": len(total.commit),
@@ -182,6 +208,22 @@ def _percentiles(values: list[float]) -> list[float]:
     return [round(float(value), 2) for value in np.percentile(values or [0.0], [50, 95, 99])]
 
 
+_HEAD = (
+    "| setting | word error rate | first display | commit | last final | revised | changed finals "
+    "| windows a second |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    delays = [
+        " / ".join(f"{value:.2f}" for value in row[key])
+        for key in ("first_display_s", "commit_s", "last_final_s")
+    ]
+    cells = [name, f"{row['wer']:.2f} %", *delays, f"{row['revised']:.1f} %"]
+    return "| " + " | ".join([*cells, str(row["changed_finals"]), f"{row['windows_per_s']:.2f}"]) + " |"
+
+
 def main() -> None:
     """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(
@@ -192,6 +234,8 @@ def main() -> None:
     parser.add_argument("--slices", type=int, nargs="*", default=[500, 250])
     parser.add_argument("--policy", nargs="*", default=list(POLICIES), choices=POLICIES)
     parser.add_argument("--server", help="address of a socket, such as ws://127.0.0.1:5003/transcribe")
+    parser.add_argument("--noise", type=Path, nargs="*", default=[])
+    parser.add_argument("--snr", type=float, default=10.0, help="decibels of the speech over --noise")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     paths = sorted(options.talks.glob("*.flac"))
@@ -205,16 +249,25 @@ def main() -> None:
         for ms in options.slices
         for policy in options.policy
     ]
+    settings = [
+        replace(setting, name=f"{setting.name}{noise and f', {noise}'}", noise=noise)
+        for noise in ("", *(path.stem for path in options.noise))
+        for setting in settings
+    ]
+    sounds = {path.stem: load_sound(path) for path in options.noise}
     rows: dict[str, dict[str, Any]] = {}
     player = None if options.server else Player(options.model)
+    print(_HEAD)
     for setting in settings:
+        noise = sounds.get(setting.noise)
+        heard = talks if noise is None else [mixed(talk, noise, snr_db=options.snr) for talk in talks]
         if player is None:
             url = f"{options.server}?policy={setting.stream.policy}"
-            played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in talks]
+            played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
         else:
-            played = [player.play(talk.pcm, setting) for talk in talks]
+            played = [player.play(talk.pcm, setting) for talk in heard]
         rows[setting.name] = summary(talks, played)
-        print(setting.name, json.dumps(rows[setting.name]), flush=True)
+        print(_line(setting.name, rows[setting.name]), flush=True)
     if options.json:
         settings_by_name = {setting.name: asdict(setting) for setting in settings}
         report = {"machine": describe(), "settings": settings_by_name, "rows": rows}

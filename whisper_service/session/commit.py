@@ -75,10 +75,45 @@ class AlignAtt:
         """Nothing is remembered."""
 
 
+class AgreementOrAge:
+    """Final is what two hypotheses agree on, or what is probable and was read off audio that is old enough.
+
+    Agreement needs no trust in the model but waits for the next hypothesis; age needs none. The last word may
+    agree too, if the model does not read it off the very end, where more audio may lengthen it.
+
+    :param fresh: audio before the end of which even agreement says nothing, in samples.
+    :param age: how far behind the end a word lies that needs no agreement, in samples.
+    :param probability: what such a word needs at least.
+    """
+
+    def __init__(self, *, fresh: int = 1_600, age: int = 9_600, probability: float = 0.5) -> None:
+        self._fresh = fresh
+        self._age = age
+        self._probability = probability
+        self._previous: list[str] = []
+
+    def agreed(self, words: Sequence[Word], end: int) -> int:
+        current = [normalise(word.text) for word in words]
+        agreeing, count = True, 0
+        for index, word in enumerate(words):
+            agreeing = agreeing and current[index : index + 1] == self._previous[index : index + 1]
+            agrees = agreeing and word.attended <= end - self._fresh
+            is_old = word.attended <= end - self._age and word.probability >= self._probability
+            if not (agrees or is_old):
+                break
+            count += 1
+        self._previous = current[count:]
+        return count
+
+    def reset(self) -> None:
+        self._previous = []
+
+
 #: By the name of the setting ``policy``.
 POLICIES: dict[str, Callable[[], CommitPolicy]] = {
     "local_agreement": LocalAgreement,
     "align_att": AlignAtt,
+    "agreement_or_age": AgreementOrAge,
 }
 
 
