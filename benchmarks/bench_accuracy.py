@@ -56,6 +56,7 @@ def main() -> None:
                 detector=detector,
                 settings=StreamSettings(),
                 grid_samples=_GRID_SAMPLES,
+                languages=runner.languages,
             )
         )
         took_s = time.perf_counter() - begin

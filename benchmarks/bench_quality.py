@@ -106,7 +106,12 @@ class Player:
         """Return what a client would have seen. Blocks."""
         begin = time.perf_counter()
         runner = _Counting(self._runner)
-        session = Session("talk", setting.stream, grid_samples=setting.grid_ms * RATE // 1000)
+        session = Session(
+            "talk",
+            setting.stream,
+            grid_samples=setting.grid_ms * RATE // 1000,
+            languages=self._runner.languages,
+        )
         messages: list[Message] = []
         told = ""
         for at, event in self._events(session, pcm, setting.slice_ms * RATE // 1000, runner):

@@ -78,6 +78,8 @@ class FakeEngine:
             language=request.language or "en",
             no_speech_probability=0.0,
             average_logprob=-0.1,
+            detected="en",
+            language_probability=1.0,
         )
 
     def _word(self, request: Request, number: int, start: int, end: int) -> Word:
@@ -90,7 +92,7 @@ class FakeEngine:
 
 
 def make_session(**settings: object) -> Session:
-    return Session("test", StreamSettings().merged(settings), grid_samples=8_000)
+    return Session("test", StreamSettings().merged(settings), grid_samples=8_000, languages=frozenset({"en"}))
 
 
 def cut_evenly(pcm: Pcm, samples: int) -> list[Pcm]:

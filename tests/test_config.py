@@ -64,6 +64,17 @@ def test_a_stream_cannot_choose_what_the_server_does_not_list(rate: object) -> N
         StreamSettings().merged({"rate": rate})
 
 
+@pytest.mark.parametrize("text", ["exam, deadline,,exam , ", ["exam", "deadline"], ("exam", " deadline")])
+def test_keywords_are_a_list_or_a_text_with_commas(text: object) -> None:
+    assert StreamSettings().merged({"keywords": text}).keywords == ("exam", "deadline")
+
+
+@pytest.mark.parametrize("bad", [3, None, ["a", 1], {"a": 1}, "x" * 101, ",".join(map(str, range(101)))])
+def test_keywords_out_of_range_are_refused(bad: object) -> None:
+    with pytest.raises(BadSetting, match="keywords is .*; accepted: words or phrases"):
+        StreamSettings().merged({"keywords": bad})
+
+
 def test_an_unknown_setting_of_a_stream_is_named() -> None:
     with pytest.raises(BadSetting, match="There is no setting 'langauge'. Did you mean language?"):
         StreamSettings().merged({"langauge": "de"})
@@ -73,6 +84,7 @@ def test_the_servers_defaults_are_those_of_a_stream() -> None:
     chosen = {
         "language": "fr",
         "prompt": "Poincaré",
+        "context": False,
         "policy": "align_att",
         "vad_threshold": 0.3,
         "min_silence_ms": 700,

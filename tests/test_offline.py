@@ -31,7 +31,14 @@ def detector() -> SpeechDetector:
 def _play(runner: Runner, detector: SpeechDetector, slices: list[np.ndarray]) -> list[Event]:
     settings = replace(StreamSettings(), interim=False)
     return list(
-        transcribe(iter(slices), runner=runner, detector=detector, settings=settings, grid_samples=8_000)
+        transcribe(
+            iter(slices),
+            runner=runner,
+            detector=detector,
+            settings=settings,
+            grid_samples=8_000,
+            languages=frozenset({"en"}),
+        )
     )
 
 

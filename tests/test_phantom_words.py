@@ -30,7 +30,16 @@ def _heard(runner: Runner, detector: SpeechDetector, pcm: np.ndarray) -> list[Ev
     """Return what is shown, everything included that is ever shown as a partial."""
     settings = replace(StreamSettings(), interim=True)
     slices = iter(cut_evenly(pcm, RATE // 2))
-    events = list(transcribe(slices, runner=runner, detector=detector, settings=settings, grid_samples=8_000))
+    events = list(
+        transcribe(
+            slices,
+            runner=runner,
+            detector=detector,
+            settings=settings,
+            grid_samples=8_000,
+            languages=frozenset({"en"}),
+        )
+    )
     assert done(events).account.received == pcm.shape[0]
     return [event for event in events if isinstance(event, Partial | Final) and event.text]
 

@@ -79,6 +79,19 @@ def _text(accepts: str, longest: int) -> Check:
     return Check(accepts, parse)
 
 
+def _keywords() -> Check:
+    def parse(value: Any) -> tuple[str, ...]:
+        listed = value.split(",") if isinstance(value, str) else value
+        if not isinstance(listed, list | tuple) or not all(isinstance(item, str) for item in listed):
+            raise ValueError
+        keywords = tuple(dict.fromkeys(item.strip() for item in listed if item.strip()))
+        if len(keywords) > 100 or any(len(item) > 100 for item in keywords):
+            raise ValueError
+        return keywords
+
+    return Check("words or phrases with commas between, at most 100, each at most 100 characters", parse)
+
+
 def _language() -> Check:
     def parse(value: Any) -> str | None:
         if value in (None, "", "auto"):
@@ -135,6 +148,12 @@ class StreamSettings:
         _text("text, at most 1000 characters", 1000),
         "Text that stands before the speech: names, spelling.",
     )
+    keywords: tuple[str, ...] = _setting(
+        (),
+        _keywords(),
+        "Tell at once when one of these is said, in any inflection. The model is told to expect them.",
+    )
+    context: bool = _setting(True, _switch(), "Tell the model the end of what was said before.")
     words: bool = _setting(False, _switch(), "Send time and probability of each word.")
     interim: bool = _setting(True, _switch(), "Send partials.")
     full_transcript: bool = _setting(False, _switch(), "Send the whole transcript with every final.")
@@ -148,6 +167,14 @@ class StreamSettings:
         500, _number(int, 100, 5000, "ms"), "A pause of this length ends an utterance."
     )
     min_speech_ms: int = _setting(300, _number(int, 0, 2000, "ms"), "Shorter speech is taken for a noise.")
+    pre_roll_ms: int = _setting(
+        400, _number(int, 0, 2000, "ms"), "Audio before the first speech that belongs to an utterance."
+    )
+    max_utterance_s: float = _setting(
+        22.0,
+        _number(float, 10, 22, "s"),
+        "Longer speech without a pause is cut, at its quietest place between two words.",
+    )
     reply: str = _setting(
         "json", _choice("json", "text"), "Text sends the text of finals as plain frames and nothing else."
     )
@@ -196,6 +223,9 @@ class Config:
     )
     language: str | None = _setting(None, _language(), "Default language of a stream.")
     prompt: str = _setting("", _text("text, at most 1000 characters", 1000), "Default prompt of a stream.")
+    context: bool = _setting(
+        True, _switch(), "Default of a stream: tell the model the end of what was said before."
+    )
     policy: str = _setting(POLICIES[0], _choice(*POLICIES), "Default commit policy of a stream.")
     vad_threshold: float = _setting(
         0.5, _number(float, 0.05, 0.95), "Default probability at which speech begins."
@@ -257,6 +287,7 @@ class Config:
         return StreamSettings(
             language=self.language,
             prompt=self.prompt,
+            context=self.context,
             policy=self.policy,
             vad_threshold=self.vad_threshold,
             min_silence_ms=self.min_silence_ms,
@@ -278,7 +309,8 @@ def describe(settings: type[Config] | type[StreamSettings]) -> Iterator[Describe
     """Yield the settings of a class in order, with the names under which they are set."""
     for item in fields(settings):
         name = KEY_PREFIX + item.name.upper() if settings is Config else item.name
-        default = "auto" if item.default is None else str(item.default)
+        value = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
+        default = "auto" if value is None else str(value)
         yield Described(name, default, item.metadata["check"].accepts, item.metadata["description"])
 
 

@@ -57,6 +57,26 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class KeywordSpotted:
+    """A keyword of the client was heard, or was not after all.
+
+    :param number: counts the hits of the stream from 0; a later event with the same number replaces this one.
+    :param keyword: as the client wrote it.
+    :param text: as it was heard.
+    :param final: the words are final. Until then the hit may be retracted.
+    :param retracted: the words went away. Nothing follows.
+    """
+
+    number: int
+    keyword: str
+    text: str
+    start: int
+    end: int
+    final: bool
+    retracted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Lag:
     """The transcript is ``behind_s`` seconds behind the audio; 0.0 when that is over."""
 
@@ -81,4 +101,4 @@ class Done:
     transcript: str
 
 
-Event = SpeechStarted | SpeechEnded | Partial | Final | Lag | Done
+Event = SpeechStarted | SpeechEnded | Partial | Final | KeywordSpotted | Lag | Done

@@ -28,10 +28,11 @@ class Transcriber:
 
     Settings are read once from ``app.config`` and, where they are set there, from the environment, which
     wins: ``WHISPER_MODEL``, ``WHISPER_DEVICE``, ``WHISPER_CACHE_DIR``, ``WHISPER_DOWNLOAD_TIMEOUT_S``,
-    ``WHISPER_LANGUAGE``, ``WHISPER_PROMPT``, ``WHISPER_POLICY``, ``WHISPER_VAD_THRESHOLD``,
-    ``WHISPER_MIN_SILENCE_MS``, ``WHISPER_MIN_SPEECH_MS``, ``WHISPER_RAW_FORMAT``, ``WHISPER_GRID_MS``,
-    ``WHISPER_MAX_MESSAGE_BYTES``, ``WHISPER_MAX_AUDIO_S``, ``WHISPER_CONTAINER_STREAMS``,
-    ``WHISPER_SEND_TIMEOUT_S``, ``WHISPER_PING_INTERVAL_S``, ``WHISPER_DRAIN_TIMEOUT_S``.
+    ``WHISPER_LANGUAGE``, ``WHISPER_PROMPT``, ``WHISPER_CONTEXT``, ``WHISPER_POLICY``,
+    ``WHISPER_VAD_THRESHOLD``, ``WHISPER_MIN_SILENCE_MS``, ``WHISPER_MIN_SPEECH_MS``,
+    ``WHISPER_RAW_FORMAT``, ``WHISPER_GRID_MS``, ``WHISPER_MAX_MESSAGE_BYTES``, ``WHISPER_MAX_AUDIO_S``,
+    ``WHISPER_CONTAINER_STREAMS``, ``WHISPER_SEND_TIMEOUT_S``, ``WHISPER_PING_INTERVAL_S``,
+    ``WHISPER_DRAIN_TIMEOUT_S``.
     ``flask whisper settings`` explains them.
 
     :param url_prefix: where the routes are mounted, such as ``/speech``.

@@ -191,7 +191,12 @@ class Stream:
         if self._opened is None:
             settings = self._connection.settings
             self._opened = _Opened(
-                Session(self.name, settings, grid_samples=self._parts.grid_samples),
+                Session(
+                    self.name,
+                    settings,
+                    grid_samples=self._parts.grid_samples,
+                    languages=self._parts.languages,
+                ),
                 SliceReader(
                     declared=settings.raw_format,
                     undeclared=self._undeclared,

@@ -39,12 +39,13 @@ def transcribe(
     detector: SpeechDetector,
     settings: StreamSettings,
     grid_samples: int,
+    languages: frozenset[str],
 ) -> Iterator[Event]:
     """Yield what a live stream of these slices would tell its client. Blocks while the model runs.
 
     :param slices: mono float32 at 16 kHz, each ``(n_samples,)``; the cutting does not change the finals.
     """
-    session = Session("file", settings, grid_samples=grid_samples)
+    session = Session("file", settings, grid_samples=grid_samples, languages=languages)
     state = SpeechState()
     for pcm in slices:
         speech = detector.probabilities([(state, pcm)])[0]
@@ -94,6 +95,7 @@ def print_transcript(file: Path, *, style: str, overrides: dict[str, str]) -> No
             detector=SpeechDetector(),
             settings=config.stream_defaults().merged({"interim": False}),
             grid_samples=config.grid_ms * SAMPLE_RATE // 1000,
+            languages=runner.languages,
         )
         finals = [event for event in events if isinstance(event, Final)]
     click.echo(FORMATS[style](finals))

@@ -11,7 +11,17 @@ import pytest
 
 from whisper_service import errors
 from whisper_service.engine.request import Word
-from whisper_service.events import Account, Done, Event, Final, Lag, Partial, SpeechEnded, SpeechStarted
+from whisper_service.events import (
+    Account,
+    Done,
+    Event,
+    Final,
+    KeywordSpotted,
+    Lag,
+    Partial,
+    SpeechEnded,
+    SpeechStarted,
+)
 from whisper_service.protocol import messages
 
 WORD = Word(" hello", 16_000, 24_000, 23_000, 0.98765, (1,))
@@ -22,6 +32,7 @@ EVENTS: list[Event] = [
     Final(3, " hello", 16_000, 24_000, (WORD,), "en"),
     Lag(2.34),
     Done(Account(received=100, speech=60, silent=30, lost=10), " hello"),
+    KeywordSpotted(0, "hello", "hello", 16_000, 24_000, final=False, retracted=False),
 ]
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
 

@@ -17,7 +17,7 @@ def _hypothesis(
         Word(f" {word}", index, index + 1, attended[index] if attended else index, 0.9, (index,))
         for index, word in enumerate(text.split())
     )
-    return Hypothesis("s", 1, words, "en", no_speech, logprob)
+    return Hypothesis("s", 1, words, "en", no_speech, logprob, "en", 1.0)
 
 
 def _text(belief: Belief) -> str:

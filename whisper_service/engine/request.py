@@ -48,10 +48,12 @@ class Request:
     :param number: counts the requests of the stream; the answer carries it back.
     :param start: the window's first sample on the stream's 16 kHz clock.
     :param pcm: the window, mono float32 in [-1, 1] at 16 kHz, at most 30 s, ``(n_samples,)``.
-    :param prompt: text that stands before the window; "" for none.
+    :param prompt: what the client wants the model to know: names, spelling; "" for none.
+    :param context: what was said before the window; "" for none.
     :param prefix: tokens of this window's text that are final: the answer continues behind them.
     :param draft: what the text behind the prefix may be (the last answer). It saves time and changes nothing.
     :param language: two-letter code, or None: the engine detects it.
+    :param detect: have the language detected also where one is given; that one is decoded in.
     :param task: ``transcribe`` or ``translate``.
     """
 
@@ -61,9 +63,11 @@ class Request:
     start: int
     pcm: NDArray[np.float32]
     prompt: str = ""
+    context: str = ""
     prefix: tuple[int, ...] = ()
     draft: tuple[int, ...] = ()
     language: str | None = None
+    detect: bool = False
     task: str = "transcribe"
 
     @property
@@ -78,6 +82,8 @@ class Hypothesis:
 
     :param words: the text behind the request's prefix.
     :param language: the code that was used to decode.
+    :param detected: the most probable language where the request wanted that, else ``language``.
+    :param language_probability: how probable that is, 0…1; 1 where nothing was detected.
     :param no_speech_probability: Whisper's own estimate that the window holds no speech, 0…1.
     :param average_logprob: mean log-probability of the new tokens and the end of text.
     """
@@ -88,3 +94,5 @@ class Hypothesis:
     language: str
     no_speech_probability: float
     average_logprob: float
+    detected: str
+    language_probability: float

@@ -79,7 +79,8 @@ class Runner:
             self._model.encoder.conv1.weight.dtype
         )
         cache = self._decoder.open(self._model.encoder(features[None]))
-        language = request.language or self._detect_language(cache)
+        detected, probability = self._detect_language(request, cache)
+        language = request.language or detected
         tokenizer = self._vocabulary.tokenizer(language, request.task)
         decoded = self._decode(request, tokenizer, cache)
         return Hypothesis(
@@ -89,20 +90,25 @@ class Runner:
             language=language,
             no_speech_probability=decoded.no_speech_probability,
             average_logprob=(sum(decoded.logprobs) + decoded.end_logprob) / (len(decoded.tokens) + 1),
+            detected=detected,
+            language_probability=probability,
         )
 
-    def _detect_language(self, cache: DecoderCache) -> str:
+    def _detect_language(self, request: Request, cache: DecoderCache) -> tuple[str, float]:
+        """Return the most probable language and its probability (``whisper.detect_language``)."""
         if not self._languages:
-            return "en"
+            return "en", 1.0
+        if request.language and not request.detect:
+            return request.language, 1.0
         hidden, _ = self._decoder.forward(self._tensor([self._vocabulary.sot]), cache)
         cache.truncate(0)
-        codes = torch.tensor(list(self._languages))
-        best = self._decoder.logits(hidden)[0, 0, codes].argmax()
-        return self._languages[int(codes[best])]
+        codes = list(self._languages)
+        probability, best = self._decoder.logits(hidden)[0, 0, codes].softmax(-1).max(-1)
+        return self._languages[codes[int(best)]], float(probability)
 
     def _decode(self, request: Request, tokenizer: Tokenizer, cache: DecoderCache) -> _Decoded:
         """Verify the draft in one forward, then decode greedily, token by token."""
-        head = self._vocabulary.head(tokenizer, request.prompt)
+        head = self._vocabulary.head(tokenizer, request.prompt, request.context)
         room = self._decoder.n_text_ctx - len(head)
         prefix = list(request.prefix)
         budget = min(

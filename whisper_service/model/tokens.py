@@ -39,14 +39,20 @@ class Vocabulary:
             self.multilingual, num_languages=self._num_languages, language=language, task=task
         )
 
-    def head(self, tokenizer: Tokenizer, prompt: str) -> list[int]:
-        """Return the tokens before the text: the prompt's, then Whisper's start sequence, no timestamps."""
+    def head(self, tokenizer: Tokenizer, prompt: str, context: str) -> list[int]:
+        """Return the tokens before the text: the prompt's, the context's, Whisper's start sequence.
+
+        Where they are too long, the prompt loses its beginning, and the context at most half of its room.
+        """
         start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        if not prompt:
-            return start
+        room = self._n_text_ctx // _PROMPT_SHARE - 1
+        before = self._text(tokenizer, context)[-(room // 2) :]
+        before = [*self._text(tokenizer, prompt)[-(room - len(before)) :], *before]
+        return [tokenizer.sot_prev, *before, *start] if before else start
+
+    def _text(self, tokenizer: Tokenizer, text: str) -> list[int]:
         # What looks like a special token in a client's prompt is text like any other.
-        words = tokenizer.encode(" " + prompt.strip(), disallowed_special=())
-        return [tokenizer.sot_prev, *words[-(self._n_text_ctx // _PROMPT_SHARE - 1) :], *start]
+        return tokenizer.encode(" " + text.strip(), disallowed_special=()) if text.strip() else []
 
     def restrict(self, logits: Tensor, *, first: bool) -> Tensor:
         """Return ``logits`` ``(T, n_vocab)`` with what may not follow at minus infinity.

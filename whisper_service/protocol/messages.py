@@ -12,7 +12,16 @@ from typing import Any
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.engine.request import Word
 from whisper_service.errors import TranscriptionError
-from whisper_service.events import Done, Event, Final, Lag, Partial, SpeechEnded, SpeechStarted
+from whisper_service.events import (
+    Done,
+    Event,
+    Final,
+    KeywordSpotted,
+    Lag,
+    Partial,
+    SpeechEnded,
+    SpeechStarted,
+)
 
 #: Version of the protocol; it grows when a client has to change.
 VERSION = 1
@@ -70,6 +79,17 @@ def of_event(event: Event, *, words: bool) -> Message:
         case Final():
             message = {"type": "final", "id": event.number, "text": event.text, "language": event.language}
             return message | _span(event, words=words)
+        case KeywordSpotted():
+            return {
+                "type": "keyword",
+                "id": event.number,
+                "keyword": event.keyword,
+                "text": event.text,
+                "start": seconds(event.start),
+                "end": seconds(event.end),
+                "final": event.final,
+                "retracted": event.retracted,
+            }
         case Done(account, transcript):
             return {
                 "type": "done",

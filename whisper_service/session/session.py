@@ -25,16 +25,17 @@ from whisper_service.engine.request import Hypothesis, Kind, Request, Word
 from whisper_service.events import Done, Event, Final, Partial
 from whisper_service.session.buffer import RollingBuffer
 from whisper_service.session.commit import POLICIES
+from whisper_service.session.context import Context
 from whisper_service.session.cut import cut_point
 from whisper_service.session.endpoint import Endpointer
-from whisper_service.session.guard import believe
+from whisper_service.session.guard import Belief, believe
+from whisper_service.session.keywords import Spotter
+from whisper_service.session.language import LanguageLock
 from whisper_service.session.ledger import Ledger
 from whisper_service.session.timeline import Job, Timeline
 
 log = logging.getLogger(__name__)
 
-#: An utterance is cut when its window is this long: the model takes 30 s, the next job comes within 4 s.
-_CUT_SAMPLES = 22 * SAMPLE_RATE
 #: A partial is worth a request of its own when this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
 
@@ -55,6 +56,8 @@ class _Window:
         self.start = utterance
         self.committed: list[Word] = []
         self.hypothesis: tuple[Word, ...] = ()
+        #: Asked without prompt and context, which have led the model astray here.
+        self.bare = False
 
     @property
     def prefix(self) -> tuple[int, ...]:
@@ -71,11 +74,18 @@ class Session:
     :param name: unique among the streams of an engine.
     :param settings: what the client has chosen.
     :param grid_samples: distance of the positions at which words may become final.
+    :param languages: codes that the model knows.
     """
 
-    def __init__(self, name: str, settings: StreamSettings, *, grid_samples: int) -> None:
+    def __init__(
+        self, name: str, settings: StreamSettings, *, grid_samples: int, languages: frozenset[str]
+    ) -> None:
         self.name = name
         self._settings = settings
+        self._prompt = " ".join(filter(None, [settings.prompt, ", ".join(settings.keywords)]))
+        self._pre_roll = settings.pre_roll_ms * SAMPLE_RATE // 1000
+        # The model takes 30 s, and the next job comes within 4 s.
+        self._cut_samples = round(settings.max_utterance_s * SAMPLE_RATE)
         self._policy = POLICIES[settings.policy]()
         self._buffer = RollingBuffer()
         self._timeline = Timeline(
@@ -85,13 +95,18 @@ class Session:
                 min_silence=settings.min_silence_ms * SAMPLE_RATE // 1000,
             ),
             grid=grid_samples,
+            pre_roll=self._pre_roll,
         )
         self._jobs: deque[Job] = deque()
         self._asked: tuple[Job, Request] | None = None
         self._window: _Window | None = None
         self._display: Request | None = None
         self._display_end = 0
-        self._language = settings.language
+        self._lock = LanguageLock(
+            settings.language or (next(iter(languages)) if len(languages) == 1 else None)
+        )
+        self._context = Context()
+        self._spotter = Spotter(settings.keywords)
         self._number = 0
         self._texts: list[str] = []
         self._shown = ""
@@ -143,12 +158,13 @@ class Session:
     def apply(self, answer: Hypothesis) -> Step:
         """Take the answer to one of this session's requests. Answers to superseded ones change nothing."""
         if self._asked is not None and answer.number == self._asked[1].number:
-            job, _ = self._asked
+            job, request = self._asked
             self._asked = None
-            return self._step(self._commit(job, self._believed(answer), answer.language))
+            return self._step(self._take(job, request, answer))
         if self._display is not None and answer.number == self._display.number:
             request, self._display = self._display, None
-            return Step(tuple(self._show(self._believed(answer), request.end)))
+            words = self._believe(answer).words
+            return Step((*self._show(words, request.end), *self._spotter.update((), words, answer.language)))
         return Step()
 
     def coarsen(self, spacing: int) -> int:
@@ -193,7 +209,7 @@ class Session:
         if self._window is None or self._window.utterance != job.start:
             self._window = _Window(job.start)
             self._policy.reset()
-            self._language = self._settings.language
+            self._lock.begin()
         request = self._request(job.kind, self._window, job.position)
         self._asked, self._display = (job, request), None
         self._display_end = max(self._display_end, job.position)
@@ -224,12 +240,17 @@ class Session:
             kind=kind,
             start=window.start,
             pcm=self._buffer.read(window.start, position),
-            prompt=self._settings.prompt,
+            prompt="" if window.bare else self._prompt,
+            context=self._context.before(self._lock.current) if self._tells_context(window) else "",
             prefix=window.prefix,
             draft=window.draft,
-            language=self._language,
+            language=self._lock.current,
+            detect=not self._lock.settled,
             task=self._settings.task,
         )
+
+    def _tells_context(self, window: _Window) -> bool:
+        return self._settings.context and not window.bare
 
     def _forget(self) -> None:
         needed = [self._timeline.needed]
@@ -241,33 +262,63 @@ class Session:
 
     # -- answers ---------------------------------------------------------------------------------------
 
-    def _believed(self, answer: Hypothesis) -> tuple[Word, ...]:
+    def _believe(self, answer: Hypothesis) -> Belief:
         belief = believe(answer)
         if belief.reason:
             log.info("%s: not all words of request %d count: %s", self.name, answer.number, belief.reason)
-        return belief.words
+        return belief
 
-    def _commit(self, job: Job, words: tuple[Word, ...], language: str) -> list[Event]:
+    def _take(self, job: Job, request: Request, answer: Hypothesis) -> list[Event]:
+        """Make final what is certain now, or ask the same once more in another way."""
         window = self._window
         assert window is not None
-        final = job.kind is Kind.FINAL
-        count = len(words) if final else self._policy.agreed(words, job.position)
-        events = self._finalise(window, words[:count], language)
-        window.hypothesis = words[count:]
-        if final:
+        self._lock.hear(
+            answer.detected, answer.language_probability, job.position - window.utterance - self._pre_roll
+        )
+        if self._lock.current not in (None, answer.language):
+            log.info("%s: the language is %s now", self.name, self._lock.current)
+            return self._ask_again(job, window)
+        belief = self._believe(answer)
+        if (request.prompt or request.context) and self._misled(job, window, belief):
+            log.info("%s: request %d is asked again without prompt and context", self.name, request.number)
+            window.bare = True
+            self._context.forget()
+            return self._ask_again(job, window)
+        events = self._commit(job, window, belief.words, answer.language)
+        final = [word for event in events if isinstance(event, Final) for word in event.words]
+        return [*events, *self._spotter.update(final, window.hypothesis, answer.language)]
+
+    def _misled(self, job: Job, window: _Window, belief: Belief) -> bool:
+        """Whether the prompt may be why the model repeats itself, or says nothing at all."""
+        silent = job.kind is Kind.FINAL and not belief.words and not window.committed
+        return silent or bool(belief.reason)
+
+    def _ask_again(self, job: Job, window: _Window) -> list[Event]:
+        window.hypothesis = ()
+        self._policy.reset()
+        self._jobs.appendleft(job)
+        return []
+
+    def _commit(self, job: Job, window: _Window, words: tuple[Word, ...], language: str) -> list[Event]:
+        if job.kind is Kind.FINAL:
+            events = self._finalise(window, words, language)
+            window.hypothesis = ()
+            self._context.add(_text(window.committed), language)
             self._window = None
-        elif job.position - window.start >= _CUT_SAMPLES:
-            events += self._cut(window, job.position, language)
-        rest = () if final else window.hypothesis
-        events += self._show(rest, job.position)
-        return events
+        else:
+            # Before the language is certain no word is, and no policy need hear of it.
+            count = self._policy.agreed(words, job.position) if self._lock.settled else 0
+            events = self._finalise(window, words[:count], language)
+            window.hypothesis = words[count:]
+            if job.position - window.start >= self._cut_samples:
+                events += self._cut(window, job.position, language)
+        return [*events, *self._show(window.hypothesis, job.position)]
 
     def _finalise(self, window: _Window, words: Sequence[Word], language: str) -> list[Event]:
         if not words:
             return []
         window.committed.extend(words)
-        self._language = language
-        text = "".join(word.text for word in words)
+        text = _text(words)
         final = Final(len(self._texts), text, words[0].start, words[-1].end, tuple(words), language)
         self._texts.append(text)
         self._shown = ""
@@ -288,15 +339,20 @@ class Session:
             events = self._finalise(window, window.hypothesis[:missing], language)
             window.hypothesis = window.hypothesis[missing:]
             self._policy.reset()
+        self._context.add(_text(window.committed[: cut.words]), language)
         window.committed = window.committed[cut.words :]
         window.start = cut.at
         return events
 
     def _show(self, words: Sequence[Word], end: int) -> list[Event]:
         """Return the partial that shows ``words``, if it differs from what is shown."""
-        text = "".join(word.text for word in words)
+        text = _text(words)
         if not self._settings.interim or text == self._shown:
             return []
         self._shown = text
         start = words[0].start if words else end
         return [Partial(text, 0, start, words[-1].end if words else end, tuple(words))]
+
+
+def _text(words: Sequence[Word]) -> str:
+    return "".join(word.text for word in words)

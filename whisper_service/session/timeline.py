@@ -15,8 +15,6 @@ from whisper_service.engine.request import Kind
 from whisper_service.events import Event, SpeechEnded, SpeechStarted
 from whisper_service.session.endpoint import FRAME_SAMPLES, Began, Endpointer
 
-#: Audio before the first frame of speech that belongs to the utterance: soft onsets are heard late. 400 ms.
-PRE_ROLL_SAMPLES = 6_400
 #: Audio behind the last frame of speech that belongs to the utterance: trailing consonants. 300 ms.
 _TAIL_SAMPLES = 4_800
 
@@ -40,10 +38,13 @@ class Timeline:
 
     :param endpointer: decides where utterances begin and end.
     :param grid: distance of the positions at which words may become final, in samples.
+    :param pre_roll: audio before the first frame of speech that belongs to the utterance, in samples: soft
+        onsets are heard late.
     """
 
-    def __init__(self, endpointer: Endpointer, *, grid: int) -> None:
+    def __init__(self, endpointer: Endpointer, *, grid: int, pre_roll: int) -> None:
         self._endpointer = endpointer
+        self._pre_roll = pre_roll
         self._grid = grid
         self._next_grid = grid
         self._frames_end = 0
@@ -60,7 +61,7 @@ class Timeline:
         if self.utterance is not None:
             return self.utterance
         onset = self._endpointer.onset
-        begin = (self._frames_end if onset is None else onset) - PRE_ROLL_SAMPLES
+        begin = (self._frames_end if onset is None else onset) - self._pre_roll
         return max(self.closed, begin, 0)
 
     @property
@@ -118,7 +119,7 @@ class Timeline:
     def _begin(self, events: list[Event], onset: int | None = None) -> None:
         at = self._endpointer.onset if onset is None else onset
         assert at is not None
-        self.utterance = max(self.closed, at - PRE_ROLL_SAMPLES, 0)
+        self.utterance = max(self.closed, at - self._pre_roll, 0)
         events.append(SpeechStarted(at))
 
     def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:

@@ -1,0 +1,206 @@
+"""Prompt, context and language on their way into requests, and what happens when they mislead the model."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.fakes import RATE, FakeDetector, FakeEngine, cut_evenly, finals, make_session, play, speak, words
+from whisper_service.config import StreamSettings
+from whisper_service.engine.request import Hypothesis, Request, Word
+from whisper_service.events import Event
+from whisper_service.session.session import Session, Step
+
+TWO_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1]
+
+
+class Recording(FakeEngine):
+    """Keeps the requests, and changes the answers."""
+
+    def __init__(
+        self, change: Callable[[Request, Hypothesis], Hypothesis] = lambda _, answer: answer
+    ) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+        self._change = change
+
+    def run(self, request: Request) -> Hypothesis:
+        self.requests.append(request)
+        return self._change(request, super().run(request))
+
+
+def _spelled(text: str, request: Request) -> tuple[Word, ...]:
+    at = request.start
+    return tuple(Word(f" {word}", at, at, at, 0.9, (9, index)) for index, word in enumerate(text.split()))
+
+
+def test_what_is_final_stands_before_the_next_utterance() -> None:
+    engine = Recording()
+    play(make_session(), engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
+    contexts = {request.start: request.context for request in engine.requests}
+    assert list(contexts.values()) == ["", " w1. w2. w3."]
+
+
+def test_context_can_be_switched_off() -> None:
+    engine = Recording()
+    play(make_session(context=False), engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
+    assert {request.context for request in engine.requests} == {""}
+
+
+def test_prompt_and_keywords_stand_before_every_window() -> None:
+    engine = Recording()
+    session = make_session(prompt="Professor Weiß.", keywords="exam,final project")
+    play(session, engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
+    assert {request.prompt for request in engine.requests} == {"Professor Weiß. exam, final project"}
+
+
+def test_the_words_before_a_cut_are_the_context_of_the_next_window() -> None:
+    engine = Recording()
+    pcm, said = speak([0.06, 0.11, 0.04, 0.2, 0.08] * 30)
+    heard = words(play(make_session(), engine, cut_evenly(pcm, 8_000)))
+    assert heard == said
+    contexts = dict.fromkeys(request.context for request in engine.requests)
+    assert len(contexts) == 3 and all(context in "".join(said) for context in contexts)
+
+
+def _loop_if_told(request: Request, answer: Hypothesis) -> Hypothesis:
+    if not (request.context or request.prompt):
+        return answer
+    return replace(answer, words=_spelled("and so on " * 8, request))
+
+
+def test_a_loop_that_the_context_has_started_is_decoded_again_without_it() -> None:
+    pcm, said = speak(TWO_UTTERANCES)
+    engine = Recording(_loop_if_told)
+    assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
+    kinds = [bool(request.context) for request in engine.requests if request.start > 0]
+    # Asked with context once; from then on without, in this utterance.
+    assert sum(kinds) == 1
+
+
+def test_a_loop_that_the_prompt_has_started_is_decoded_again_without_it() -> None:
+    pcm, said = speak(TWO_UTTERANCES)
+    assert words(play(make_session(prompt="x"), Recording(_loop_if_told), cut_evenly(pcm, 8_000))) == said
+
+
+def test_an_utterance_that_a_prompt_has_silenced_is_decoded_again_without_it() -> None:
+    def silent_if_told(request: Request, answer: Hypothesis) -> Hypothesis:
+        return replace(answer, words=()) if request.context else answer
+
+    pcm, said = speak([0.1, 1.4, 0.1])
+    assert words(play(make_session(), Recording(silent_if_told), cut_evenly(pcm, 8_000))) == said
+
+
+def test_a_loop_without_a_prompt_is_not_asked_again_for_ever() -> None:
+    def loop(request: Request, answer: Hypothesis) -> Hypothesis:
+        return replace(answer, words=_spelled("and so on " * 8, request)[len(request.prefix) // 2 :])
+
+    engine = Recording(loop)
+    told = words(play(make_session(), engine, cut_evenly(speak([0.1] * 6)[0], 8_000)))
+    assert told[:3] == [" and", " so", " on"]
+    assert len(engine.requests) < 20
+
+
+# -- languages -----------------------------------------------------------------------------------------
+
+LANGUAGES = frozenset({"de", "en"})
+
+
+class Bilingual(Recording):
+    """Words up to number 99 are German, others English; each sounds like itself in its own language only."""
+
+    def __init__(self, *, guesses: bool = False) -> None:
+        super().__init__(self._in_language)
+        self._guesses = guesses
+
+    def _in_language(self, request: Request, answer: Hypothesis) -> Hypothesis:
+        loud = request.pcm[request.pcm > 0]
+        detected = "en" if loud.size and float(loud[-1]) * 1024 > 99.5 else "de"
+        if self._guesses and request.pcm.shape[0] < 2 * RATE:
+            detected = random.Random(request.number).choice(["de", "en"])
+        language = request.language or detected
+        return replace(answer, language=language, detected=detected, language_probability=0.9)
+
+
+def _speak_as(first: int, gaps: list[float]) -> np.ndarray:
+    pcm, _ = speak(gaps, lead_s=0.5, tail_s=1.5)
+    return np.where(pcm > 0, pcm + np.float32((first - 1) / 1024), 0).astype(np.float32)
+
+
+def _play_auto(pcm: np.ndarray, engine: Recording, **settings: object) -> list[Event]:
+    session = Session("test", StreamSettings().merged(settings), grid_samples=8_000, languages=LANGUAGES)
+    return play(session, engine, cut_evenly(pcm, 8_000))
+
+
+def test_nothing_is_final_before_two_seconds_of_speech_have_told_the_language() -> None:
+    engine = Bilingual(guesses=True)
+    told = finals(_play_auto(_speak_as(1, [0.05] * 12), engine))
+    assert {final.language for final in told} == {"de"}
+    undecided = [request for request in engine.requests if request.language is None]
+    assert undecided and all(request.detect for request in undecided)
+    assert all(not request.prefix for request in undecided)
+
+
+def test_each_final_carries_its_language_and_a_change_waits_for_an_utterance() -> None:
+    pcm = np.concatenate([_speak_as(1, [0.05] * 10), _speak_as(100, [0.05] * 10), _speak_as(1, [0.05] * 10)])
+    engine = Bilingual()
+    told = finals(_play_auto(pcm, engine))
+    order = list(dict.fromkeys((final.language, final.text.split()[0]) for final in told))
+    languages = [final.language for final in told]
+    changes = [one for one, other in zip(languages, [*languages[1:], ""], strict=True) if one != other]
+    assert changes == ["de", "en", "de"] and order
+    assert len([word for final in told for word in final.words]) == 30
+
+
+def test_context_never_crosses_a_change_of_language() -> None:
+    pcm = np.concatenate([_speak_as(1, [0.05] * 10), _speak_as(100, [0.05] * 10)])
+    engine = Bilingual()
+    _play_auto(pcm, engine)
+    english = [request for request in engine.requests if request.language == "en"]
+    assert english and {request.context for request in english} == {""}
+
+
+def test_a_chosen_language_is_not_detected() -> None:
+    engine = Bilingual()
+    told = finals(_play_auto(_speak_as(100, [0.05] * 10), engine, language="de"))
+    assert {final.language for final in told} == {"de"}
+    assert not any(request.detect for request in engine.requests)
+
+
+def test_a_model_of_one_language_detects_none() -> None:
+    engine = Recording()
+    play(make_session(), engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
+    assert {(request.language, request.detect) for request in engine.requests} == {("en", False)}
+
+
+def test_a_short_first_utterance_is_final_in_what_was_detected() -> None:
+    told = finals(_play_auto(_speak_as(1, [0.1]), Bilingual()))
+    assert [(final.text, final.language) for final in told] == [(" w1.", "de")]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_languages_too_are_a_function_of_the_samples(seed: int) -> None:
+    pcm = np.concatenate([_speak_as(1, [0.05] * 9), _speak_as(100, [0.05] * 9), _speak_as(1, [0.05] * 2)])
+    expected = finals(_play_auto(pcm, Bilingual(guesses=False)))
+    dice = random.Random(seed)
+    session = Session("test", StreamSettings(), grid_samples=8_000, languages=LANGUAGES)
+    detector, engine, waiting, told = FakeDetector(), Bilingual(), [], []
+
+    def take(step: Step) -> None:
+        told.extend(step.events)
+        waiting.extend(step.requests)
+
+    pieces = cut_evenly(pcm, dice.choice([1_600, 5_000, 30_000]))
+    while pieces or waiting:
+        if waiting and dice.random() < 0.5:
+            take(session.apply(engine.run(waiting.pop(dice.randrange(len(waiting))))))
+        elif pieces:
+            piece = pieces.pop(0)
+            take(session.feed(piece, detector.probabilities(piece)))
+            if not pieces:
+                take(session.finish())
+    assert finals(told) == expected

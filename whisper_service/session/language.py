@@ -1,0 +1,60 @@
+"""Which language a stream is transcribed in."""
+
+from __future__ import annotations
+
+from whisper_service.audio.pcm import SAMPLE_RATE
+
+#: Speech that a detection must have heard before it counts: Whisper guesses on less.
+_ENOUGH_SAMPLES = 2 * SAMPLE_RATE
+#: How probable another language must be before it replaces the one that was spoken so far.
+_SURE = 0.7
+
+
+class LanguageLock:
+    """Turns what the model detects into one language for each utterance.
+
+    The first language is locked after 2 s of speech. Every later utterance confirms it at once, or leaves
+    doubt; only where 2 s of doubtful speech in a row are for one other language, surely so, that one takes
+    its place, before any word of the utterance is final.
+
+    :param fixed: the language that the client has chosen, or None: it is detected.
+    """
+
+    def __init__(self, fixed: str | None) -> None:
+        self._fixed = fixed is not None
+        #: The language to decode in; None: in what the model detects.
+        self.current = fixed
+        #: Whether the language of this utterance cannot change any more, so that words may become final.
+        self.settled = self._fixed
+        self._doubt: str | None = None
+        self._carried = 0  # samples of earlier short utterances for the same doubt
+        self._heard = 0
+
+    def begin(self) -> None:
+        """An utterance begins; what the one before left in doubt counts."""
+        if not self.settled:
+            self._carried += self._heard
+        self._heard = 0
+        self.settled = self._fixed
+
+    def hear(self, language: str, probability: float, heard: int) -> None:
+        """Take what was detected.
+
+        :param heard: samples of the utterance that were listened to.
+        """
+        if self.settled:
+            return
+        if language == self.current:
+            self._settle(language)
+            return
+        if language != self._doubt:
+            self._doubt, self._carried = language, 0
+        self._heard = heard
+        if self._carried + heard < _ENOUGH_SAMPLES:
+            return
+        keeps = self.current is not None and probability < _SURE
+        self._settle(self.current if keeps else language)
+
+    def _settle(self, language: str | None) -> None:
+        self.current, self.settled = language, True
+        self._doubt, self._carried = None, 0
