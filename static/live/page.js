@@ -2,9 +2,11 @@
 
 import { Announcer } from './announcer.js';
 import { Banners } from './banners.js';
+import { Chime } from './chime.js';
 import { Disclosure } from './disclosure.js';
 import { download } from './download.js';
 import { Follower } from './follower.js';
+import { Highlights } from './highlights.js';
 import { Meter } from './meter.js';
 import { Microphone } from './microphone.js';
 import { Panel } from './panel.js';
@@ -38,7 +40,7 @@ const REASONS = {
 };
 
 const LAG_SHOWN_FROM_S = 2;
-const TOLD_MS = 1500; // how long "Copied" stands on the button
+const TOLD_MS = 1500; // how long "Copied" stands on the button, and a note for screen readers
 
 const { socket: socketPath, sample: sampleUrl, title } = document.body.dataset;
 const element = (id) => document.getElementById(id);
@@ -46,11 +48,14 @@ const about = element('about').textContent;
 const banners = new Banners(element('banners'));
 const record = new Record();
 const announcer = new Announcer(element('log'));
+const highlights = new Highlights();
+const chime = new Chime();
 const transcript = new Transcript({
   root: element('transcript'),
   follower: new Follower({
     scroller: element('scroller'), content: element('transcript'), jump: element('jump'),
   }),
+  highlights,
   earlier: element('earlier'),
 });
 const meter = new Meter(element('meter'), (silent) => {
@@ -61,6 +66,8 @@ const downloads = new Disclosure(element('downloads'));
 const wakeLock = new WakeLock();
 
 let session = null;
+let telling = null; // the timer that takes away what screen readers were told
+let lastHit = -1; // id of the newest keyword that was told in this session
 
 function showState(state) {
   const active = state === 'connecting' || state === 'listening';
@@ -110,12 +117,15 @@ function listen() {
 function address() {
   const query = new URLSearchParams({ words: '1' });
   if (settings.get('language') !== 'auto') query.set('language', settings.get('language'));
+  if (settings.get('keywords').trim()) query.set('keywords', settings.get('keywords'));
   return `${socketPath}?${query}`;
 }
 
 function begin(source, onSound = () => {}) {
   banners.clear();
+  lastHit = -1;
   wakeLock.hold();
+  if (settings.get('keywords').trim() && settings.get('keywordSound')) chime.prepare();
   session = new Session(source, {
     onState: showState,
     onSound: (analyser) => {
@@ -162,6 +172,9 @@ function receive(event) {
       record.add(event);
       showText();
       break;
+    case 'keyword':
+      showKeyword(event);
+      break;
     case 'speech_started':
     case 'speech_ended':
       element('state').dataset.speech = String(event.type === 'speech_started' && !session?.stopping);
@@ -173,8 +186,17 @@ function receive(event) {
       if (event.code === 'draining') break; // the close code that follows says it better
       banners.show(event.message || `The server reports: ${event.code}.`);
       break;
-    default: // `ack`, `keyword`, `done` and what later versions add: nothing to show here
+    default: // `ack`, `done` and what later versions add: nothing to show here
   }
+}
+
+// A hit is told once, when it is first guessed, or when it is final without that.
+function showKeyword(hit) {
+  highlights.mark(hit);
+  if (hit.retracted || hit.id <= lastHit) return;
+  lastHit = hit.id;
+  tell(`Keyword: ${hit.keyword}`);
+  if (settings.get('keywordSound')) chime.ring();
 }
 
 function showAbout({ model, language }) {
@@ -187,14 +209,18 @@ function explainMicrophone() {
   banners.show(Microphone.unavailable + sampleWorks, 'warning');
 }
 
+// For screen readers.
+function tell(text) {
+  element('told').textContent = text;
+  clearTimeout(telling);
+  telling = setTimeout(() => { element('told').textContent = ''; }, TOLD_MS);
+}
+
 async function copyText() {
   await navigator.clipboard.writeText(transcript.text);
   element('copy').textContent = 'Copied';
-  element('told').textContent = 'The text is in the clipboard.';
-  setTimeout(() => {
-    element('copy').textContent = 'Copy';
-    element('told').textContent = '';
-  }, TOLD_MS);
+  tell('The text is in the clipboard.');
+  setTimeout(() => { element('copy').textContent = 'Copy'; }, TOLD_MS);
 }
 
 function save(style) {

@@ -5,6 +5,8 @@ const KEY = 'whisper-live';
 
 const DEFAULTS = {
   language: 'auto', // or a code such as 'de'
+  keywords: '', // words or phrases, with commas between
+  keywordSound: true,
   microphone: '', // a deviceId; '' is the system’s default
   microphoneName: '', // its label, to be told when it is missing
   echoCancellation: true,

@@ -14,23 +14,26 @@ const EARLIER_LETTERS = 10_000; // that one press of "show earlier" brings back
 export class Transcript {
   #root;
   #follower;
+  #highlights;
   #earlier;
   #partial = document.createElement('span');
   #lastEnd = null; // seconds on the stream's clock; null: the next words begin a paragraph
   #language = '';
-  #kept = []; // {text, language, element} of the finished paragraphs
+  #kept = []; // {text, language, element, marks} of the finished paragraphs
   #hidden = 0; // how many of these are not in the document
   #shownLetters = 0;
   #text = null; // the text node of the paragraph that grows, the last one; null: there is none
 
   /**
-   * @param root     takes the paragraphs
-   * @param follower scrolls
-   * @param earlier  the button that brings back what has left the document
+   * @param root       takes the paragraphs
+   * @param follower   scrolls
+   * @param highlights is told where words stand
+   * @param earlier    the button that brings back what has left the document
    */
-  constructor({ root, follower, earlier }) {
+  constructor({ root, follower, highlights, earlier }) {
     this.#root = root;
     this.#follower = follower;
+    this.#highlights = highlights;
     this.#earlier = earlier;
     this.#partial.className = 'partial';
     this.#partial.setAttribute('aria-hidden', 'true');
@@ -38,27 +41,30 @@ export class Transcript {
   }
 
   /** Show what may still change; it replaces the previous partial. */
-  showPartial({ text, start }) {
+  showPartial({ text, start, words }) {
     if (!text) this.#dropPartial();
     else {
       this.#place(start);
       this.#partial.textContent = text;
     }
+    this.#highlights.showPartial(this.#partial.firstChild, words);
     this.#follower.follow();
   }
 
   /** Append words that will not change any more. */
-  addFinal({ text, language, start, end }) {
+  addFinal({ text, language, start, end, words }) {
     if (this.#begins(start)) this.#finishParagraph();
     this.#place(start);
     if (!this.#text) {
       this.#text = document.createTextNode('');
       this.#partial.before(this.#text);
     }
+    const offset = this.#text.length;
     this.#text.appendData(text);
     this.#language = language ?? '';
     this.#text.parentElement.lang = this.#language;
     this.#partial.textContent = '';
+    this.#highlights.addFinal(this.#text, offset, words);
     this.#lastEnd = end;
     this.#prune();
     this.#follower.follow();
@@ -74,12 +80,14 @@ export class Transcript {
       this.#partial.before(unconfirmed);
     }
     this.#dropPartial();
+    this.#highlights.close();
     this.#finishParagraph();
     this.#lastEnd = null;
   }
 
   clear() {
     this.#root.replaceChildren();
+    this.#highlights.clear();
     this.#kept = [];
     this.#hidden = 0;
     this.#shownLetters = 0;
@@ -126,7 +134,8 @@ export class Transcript {
 
   #finishParagraph() {
     if (!this.#text) return;
-    this.#kept.push({ text: this.#text.data, language: this.#language, element: this.#text.parentElement });
+    const element = this.#text.parentElement;
+    this.#kept.push({ text: this.#text.data, language: this.#language, element, marks: [] });
     this.#shownLetters += this.#text.length;
     this.#text = null;
   }
@@ -144,6 +153,7 @@ export class Transcript {
   #hideFirst() {
     const first = this.#kept[this.#hidden];
     while (this.#root.firstElementChild !== first.element) this.#root.firstElementChild.remove(); // unconfirmed ones
+    first.marks = this.#highlights.take(first.element.firstChild);
     first.element.remove();
     first.element = null;
     this.#shownLetters -= first.text.length;
@@ -164,6 +174,7 @@ export class Transcript {
     last.element = document.createElement('p');
     last.element.textContent = last.text;
     last.element.lang = last.language;
+    this.#highlights.restore(last.element.firstChild, last.marks);
     this.#root.prepend(last.element);
     this.#shownLetters += last.text.length;
   }
