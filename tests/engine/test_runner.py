@@ -117,6 +117,20 @@ def test_a_window_over_30_s_is_refused(runner: Runner) -> None:
         runner.run(_request(np.zeros(480_001, dtype=np.float32)))
 
 
+def test_no_word_is_timed_in_the_padding(runner: Runner, talk: Talk) -> None:
+    for seconds in (2.2, 4.7, 9.1):
+        pcm = talk.pcm[: round(seconds * RATE)]
+        answer = runner.run(_request(pcm))
+        assert answer.words and all(word.end <= pcm.shape[0] for word in answer.words)
+        assert all(word.attended < pcm.shape[0] + 320 for word in answer.words)
+
+
+def test_the_context_stands_behind_the_prompt(runner: Runner, model: Whisper, talk: Talk) -> None:
+    pcm = talk.pcm[: 8 * RATE]
+    answer = runner.run(_request(pcm, prompt="British casualties.", context=" in algebra."))
+    assert list(_tokens(answer)) == _reference(model, pcm, prompt="British casualties. in algebra.").tokens
+
+
 def test_a_loop_ends_with_the_budget(runner: Runner, talk: Talk) -> None:
     looping = tuple(_tokens(runner.run(_request(talk.pcm[: 3 * RATE])))) * 3
     answer = runner.run(_request(talk.pcm[: 3 * RATE], prefix=looping))
@@ -134,6 +148,12 @@ def test_a_multilingual_checkpoint_detects_its_language() -> None:
     with torch.inference_mode():
         _, probabilities = whisper.detect_language(seeded, mel)
     assert isinstance(probabilities, dict)
+    likeliest = max(probabilities, key=lambda code: probabilities[code])
     answer = Runner(seeded).run(_request(pcm))
-    assert answer.language == max(probabilities, key=lambda code: probabilities[code])
-    assert Runner(seeded).run(_request(pcm, language="de", task="translate")).language == "de"
+    assert answer.language == answer.detected == likeliest
+    assert answer.language_probability == pytest.approx(probabilities[likeliest], abs=1e-4)
+    asked = Runner(seeded).run(_request(pcm, language="de", task="translate", detect=True))
+    assert (asked.language, asked.detected) == ("de", likeliest)
+    assert asked.language_probability == pytest.approx(probabilities[likeliest], abs=1e-4)
+    chosen = Runner(seeded).run(_request(pcm, language="de"))
+    assert (chosen.detected, chosen.language_probability) == ("de", 1.0)
