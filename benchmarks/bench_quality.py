@@ -7,17 +7,20 @@ for and no computation, and two runs print the same. With ``--server URL`` the t
 to a running server instead, one after the other, and delays are what a client saw.
 
 Word error rates are of the corpus, both sides normalised with Whisper's ``EnglishTextNormalizer``. *Offline*
-is the same engine on whole utterances. ``--noise FILE …`` mixes each sound under the talks,
-``--snr`` decibels below the speech, for rows of their own.
+is the same engine on whole utterances. ``--noise FILE …`` mixes each sound under the talks, ``--snr``
+decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every stream.
+``--jobs N`` plays N talks side by side, each with one thread. Rows are added to the file of ``--json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
-from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +31,13 @@ from numpy.typing import NDArray
 from whisper.normalizers import EnglishTextNormalizer
 
 from benchmarks.machine import describe
-from benchmarks.scoring import Message, Score, Spoken, score
-from whisper_service.audio.decode import decode
+from benchmarks.player import MODEL, RATE, Player, Talk, load_sound, load_talk, mixed
+from benchmarks.scoring import Message, Score, score
 from whisper_service.audio.pcm import Pcm
-from whisper_service.audio.resample import Resampler
 from whisper_service.client import play
 from whisper_service.config import POLICIES, StreamSettings
-from whisper_service.engine.request import Hypothesis, Request
-from whisper_service.engine.runner import Runner
-from whisper_service.events import Done, Event, Final, Partial
-from whisper_service.model.checkpoint import find_checkpoint
-from whisper_service.model.loading import load_model
-from whisper_service.model.speech import SpeechDetector, SpeechState
-from whisper_service.offline import settle
-from whisper_service.session.session import Session
+from whisper_service.events import Done, Final, Partial
 
-ROOT = Path(__file__).resolve().parents[1]
-RATE = 16_000
 #: No position of the grid falls into an utterance: each is decoded once, as a whole.
 _NO_GRID_MS = 24_000
 
@@ -82,89 +75,30 @@ class Played:
         return "".join(message.text for message in self.messages if message.final)
 
 
-class _Counting:
-    """A runner that counts."""
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self.windows = 0
-
-    def run(self, request: Request) -> Hypothesis:
-        self.windows += 1
-        return self._runner.run(request)
+@cache
+def _player(model: str) -> Player:
+    """One for each process."""
+    return Player(model)
 
 
-class Player:
-    """Plays audio into sessions on a simulated clock."""
-
-    def __init__(self, model: str) -> None:
-        checkpoint = find_checkpoint(model, deadline_s=600)
-        self._runner = Runner(load_model(checkpoint, torch.device("cpu")).model)
-        self._detector = SpeechDetector()
-
-    def play(self, pcm: NDArray[np.float32], setting: Setting) -> Played:
-        """Return what a client would have seen. Blocks."""
-        begin = time.perf_counter()
-        runner = _Counting(self._runner)
-        session = Session(
-            "talk",
-            setting.stream,
-            grid_samples=setting.grid_ms * RATE // 1000,
-            languages=self._runner.languages,
-        )
-        messages: list[Message] = []
-        told = ""
-        for at, event in self._events(session, pcm, setting.slice_ms * RATE // 1000, runner):
-            if isinstance(event, Partial | Final):
-                messages.append(Message(at, isinstance(event, Final), event.text))
-            elif isinstance(event, Done):
-                told = event.transcript
-        return Played(messages, told, runner.windows, pcm.shape[0] / RATE, time.perf_counter() - begin)
-
-    def _events(
-        self, session: Session, pcm: NDArray[np.float32], size: int, runner: _Counting
-    ) -> Iterator[tuple[float, Event]]:
-        state = SpeechState()
-        for start in range(0, pcm.shape[0], size):
-            piece = pcm[start : start + size]
-            speech = self._detector.probabilities([(state, piece)])[0]
-            for event in settle(session, session.feed(piece, speech), runner):
-                yield session.received / RATE, event
-        for event in settle(session, session.finish(), runner):
-            yield session.received / RATE, event
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """Audio with its truth."""
-
-    name: str
-    pcm: NDArray[np.float32]
-    text: str
-    words: list[Spoken]
-    ends: list[float]
-
-
-def load_talk(path: Path) -> Talk:
-    """Read a FLAC file and the JSON beside it."""
-    truth = json.loads(path.with_suffix(".json").read_text())
-    words = [Spoken(word["word"], word["start"], word["end"]) for word in truth["words"]]
-    ends = [segment["end"] for segment in truth["segments"]]
-    return Talk(path.stem, decode(path.read_bytes()).samples, truth["text"], words, ends)
-
-
-def load_sound(path: Path) -> NDArray[np.float32]:
-    """Read any audio file as mono float32 at 16 kHz, ``(n_samples,)``."""
-    decoded = decode(path.read_bytes())
-    resampler = Resampler(decoded.rate)
-    return np.concatenate([resampler.resample(decoded.samples), resampler.flush()])
-
-
-def mixed(talk: Talk, noise: NDArray[np.float32], *, snr_db: float) -> Talk:
-    """Return the talk with ``noise``, repeated, under all of it; the power of both is that of the whole."""
-    under = np.resize(noise, talk.pcm.shape)
-    power = float(np.mean(talk.pcm**2)) / max(float(np.mean(under**2)), 1e-12)
-    return replace(talk, pcm=talk.pcm + under * np.float32((power / 10 ** (snr_db / 10)) ** 0.5))
+def play_on_simulated_clock(model: str, pcm: NDArray[np.float32], setting: Setting) -> Played:
+    """Return what a client would have seen. Blocks."""
+    player = _player(model)
+    begin, windows = time.perf_counter(), player.windows
+    messages: list[Message] = []
+    told = ""
+    clock = player.play(pcm, setting.stream, slice_ms=setting.slice_ms, grid_ms=setting.grid_ms)
+    for at, event in clock:
+        if isinstance(event, Partial | Final):
+            messages.append(Message(at, isinstance(event, Final), event.text))
+        elif isinstance(event, Done):
+            told = event.transcript
+    took_s = time.perf_counter() - begin
+    return Played(messages, told, player.windows - windows, pcm.shape[0] / RATE, took_s)
 
 
 def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:
@@ -229,54 +163,77 @@ def _line(name: str, row: dict[str, Any]) -> str:
     return "| " + " | ".join([*cells, str(row["changed_finals"]), f"{row['windows_per_s']:.2f}"]) + " |"
 
 
+def _settings(options: argparse.Namespace) -> list[Setting]:
+    chosen = dict(item.split("=", 1) for item in options.set)
+    plain = StreamSettings().merged(chosen)
+    settings = [Setting("offline", replace(plain, interim=False), grid_ms=_NO_GRID_MS)]
+    settings = [] if options.server or not options.offline else settings
+    settings += [
+        Setting(f"{policy}, {ms} ms slices", replace(plain, policy=policy), slice_ms=ms)
+        for ms in options.slices
+        for policy in options.policy
+    ]
+    suffix = "".join(f", {item}" for item in options.set)
+    return [
+        replace(setting, name=f"{setting.name}{suffix}{noise and f', {noise}'}", noise=noise)
+        for noise in (path.stem for path in options.noise or [Path()])
+        for setting in settings
+    ]
+
+
 def main() -> None:
     """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--talks", type=Path, required=True)
-    parser.add_argument("--model", default=str(ROOT / "models" / "micro.en.pt"))
+    parser.add_argument("--only", nargs="*", help="names of the talks to play; all if left out")
+    parser.add_argument("--model", default=MODEL)
     parser.add_argument("--slices", type=int, nargs="*", default=[500, 250])
     parser.add_argument("--policy", nargs="*", default=list(POLICIES), choices=POLICIES)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--no-offline", dest="offline", action="store_false")
     parser.add_argument("--server", help="address of a socket, such as ws://127.0.0.1:5003/transcribe")
     parser.add_argument("--noise", type=Path, nargs="*", default=[])
     parser.add_argument("--snr", type=float, default=10.0, help="decibels of the speech over --noise")
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     paths = sorted(options.talks.glob("*.flac"))
-    talks = [load_talk(path) for path in paths]
-    plain = StreamSettings()
-    settings = (
-        [] if options.server else [Setting("offline", replace(plain, interim=False), grid_ms=_NO_GRID_MS)]
-    )
-    settings += [
-        Setting(f"{policy}, {ms} ms slices", replace(plain, policy=policy), slice_ms=ms)
-        for ms in options.slices
-        for policy in options.policy
-    ]
-    settings = [
-        replace(setting, name=f"{setting.name}{noise and f', {noise}'}", noise=noise)
-        for noise in ("", *(path.stem for path in options.noise))
-        for setting in settings
-    ]
+    talks = [load_talk(path) for path in paths if options.only is None or path.stem in options.only]
+    settings = _settings(options)
     sounds = {path.stem: load_sound(path) for path in options.noise}
     rows: dict[str, dict[str, Any]] = {}
-    player = None if options.server else Player(options.model)
+    context = multiprocessing.get_context("spawn")
     print(_HEAD)
-    for setting in settings:
-        noise = sounds.get(setting.noise)
-        heard = talks if noise is None else [mixed(talk, noise, snr_db=options.snr) for talk in talks]
-        if player is None:
-            url = f"{options.server}?policy={setting.stream.policy}"
-            played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
-        else:
-            played = [player.play(talk.pcm, setting) for talk in heard]
-        rows[setting.name] = summary(talks, played)
-        print(_line(setting.name, rows[setting.name]), flush=True)
-    if options.json:
-        settings_by_name = {setting.name: asdict(setting) for setting in settings}
-        report = {"machine": describe(), "settings": settings_by_name, "rows": rows}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    with ProcessPoolExecutor(options.jobs, mp_context=context, initializer=_one_thread) as pool:
+        for setting in settings:
+            noise = sounds.get(setting.noise)
+            heard = talks if noise is None else [mixed(talk, noise, snr_db=options.snr) for talk in talks]
+            if options.server:
+                url = f"{options.server}?policy={setting.stream.policy}"
+                played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
+            elif options.jobs > 1:
+                count = len(heard)
+                audio = [talk.pcm for talk in heard]
+                played = [
+                    *pool.map(play_on_simulated_clock, [options.model] * count, audio, [setting] * count)
+                ]
+            else:
+                played = [play_on_simulated_clock(options.model, talk.pcm, setting) for talk in heard]
+            rows[setting.name] = summary(talks, played)
+            print(_line(setting.name, rows[setting.name]), flush=True)
+            if options.json:
+                _save(options.json, {setting.name: asdict(setting)}, {setting.name: rows[setting.name]})
+
+
+def _save(path: Path, settings: dict[str, Any], rows: dict[str, Any]) -> None:
+    """Add rows to a file, in the place of those of the same names."""
+    report = json.loads(path.read_text()) if path.exists() else {"settings": {}, "rows": {}}
+    report["machine"] = describe()
+    report["settings"] |= settings
+    report["rows"] |= rows
+    path.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,142 @@
+"""How soon and how surely keywords are told: ``python -m benchmarks.bench_keywords --talks FOLDER``.
+
+Of each talk the five longest words are its keywords, and two pairs of neighbours; all are said. The talk
+is played in slices of 500 ms on a simulated clock, as in ``bench_quality``, once with them and once without.
+
+*Recall* is the share of their places in the final text that were told, *delay* the time from the end of the
+spoken word to the first event, *of the truth* the share of the places where they were really said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import numpy as np
+from whisper.normalizers import EnglishTextNormalizer
+
+from benchmarks.machine import describe
+from benchmarks.player import MODEL, RATE, Player, Talk, load_talk
+from benchmarks.scoring import Spoken
+from whisper_service.config import StreamSettings
+from whisper_service.events import Done, KeywordSpotted
+from whisper_service.session.keywords import stems
+
+WORDS, PAIRS = 5, 2
+#: An event belongs to a spoken word whose end is at most this far from that of what was heard.
+_NEAR_S = 1.0
+
+
+@dataclass(slots=True)
+class Told:
+    """What a talk's client was told of its keywords."""
+
+    transcript: str = ""
+    first: dict[int, float] = field(default_factory=dict)
+    last: dict[int, KeywordSpotted] = field(default_factory=dict)
+
+    @property
+    def confirmed(self) -> list[KeywordSpotted]:
+        return [hit for hit in self.last.values() if hit.final]
+
+
+def keywords_of(talk: Talk) -> list[str]:
+    """Return the longest words of the truth, and pairs of neighbours within a sentence."""
+    plain = [stem for word in talk.words for stem in [" ".join(stems(word.text, "xx"))] if stem]
+    longest = sorted(dict.fromkeys(plain), key=lambda word: -len(word))[:WORDS]
+    pairs = [
+        f"{one.text} {other.text}"
+        for one, other in zip(talk.words[20::40], talk.words[21::40], strict=False)
+        if one.text.isalpha() and other.text.strip(".,").isalpha()
+    ]
+    return [*longest, *pairs[:PAIRS]]
+
+
+def listen(player: Player, talk: Talk, keywords: Sequence[str]) -> Told:
+    """Play the talk and collect what is told. Blocks."""
+    told = Told()
+    for at, event in player.play(talk.pcm, StreamSettings(keywords=tuple(keywords))):
+        if isinstance(event, KeywordSpotted):
+            told.first.setdefault(event.number, at)
+            told.last[event.number] = event
+        elif isinstance(event, Done):
+            told.transcript = event.transcript
+    return told
+
+
+def places(keyword: str, words: Sequence[str]) -> int:
+    """Return how often ``keyword`` stands in a text; places do not overlap."""
+    wanted, units = stems(keyword, "en"), [stem for word in words for stem in stems(word, "en")]
+    at = found = 0
+    while at + len(wanted) <= len(units):
+        hit = tuple(units[at : at + len(wanted)]) == wanted
+        found += hit
+        at += len(wanted) if hit else 1
+    return found
+
+
+def spoken_ends(keyword: str, words: Sequence[Spoken]) -> list[float]:
+    """Return when each place of ``keyword`` in the truth ends, in seconds."""
+    wanted = stems(keyword, "en")
+    units = [(stem, word.end) for word in words for stem in stems(word.text, "en")]
+    return [
+        units[at + len(wanted) - 1][1]
+        for at in range(len(units) - len(wanted) + 1)
+        if tuple(stem for stem, _ in units[at : at + len(wanted)]) == wanted
+    ]
+
+
+def main() -> None:
+    """Run the benchmark and print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--talks", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=5, help="how many of the talks")
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    player, normalise = Player(options.model), EnglishTextNormalizer()
+    texts: dict[str, list[str]] = {"truth": [], "with": [], "without": []}
+    delays: list[float] = []
+    counts = dict.fromkeys(("said", "of_them_told", "in_finals", "told", "retracted", "left_open"), 0)
+    for path in sorted(options.talks.glob("*.flac"))[: options.count]:
+        talk = load_talk(path)
+        keywords = keywords_of(talk)
+        told = listen(player, talk, keywords)
+        texts["truth"].append(normalise(talk.text))
+        texts["with"].append(normalise(told.transcript))
+        texts["without"].append(normalise(listen(player, talk, ()).transcript))
+        for keyword in keywords:
+            ends = spoken_ends(keyword, talk.words)
+            hits = [hit for hit in told.confirmed if hit.keyword == keyword]
+            near = [(hit, end) for end in ends for hit in hits if abs(hit.end / RATE - end) <= _NEAR_S]
+            delays += [told.first[hit.number] - end for hit, end in near]
+            counts["said"] += len(ends)
+            counts["of_them_told"] += len(near)
+            counts["in_finals"] += places(keyword, told.transcript.split())
+            counts["told"] += len(hits)
+        counts["retracted"] += sum(hit.retracted for hit in told.last.values())
+        counts["left_open"] += sum(not (hit.final or hit.retracted) for hit in told.last.values())
+        print(talk.name, keywords, flush=True)
+    p50, p95 = np.percentile(delays, [50, 95])
+    row: dict[str, Any] = {
+        **counts,
+        "recall": round(counts["told"] / counts["in_finals"], 3),
+        "of_the_truth": round(counts["of_them_told"] / counts["said"], 3),
+        "delay_s": [round(float(p50), 2), round(float(p95), 2)],
+        "wer_with": round(100 * jiwer.wer(texts["truth"], texts["with"]), 2),
+        "wer_without": round(100 * jiwer.wer(texts["truth"], texts["without"]), 2),
+    }
+    print(json.dumps(row, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps({"machine": describe(), "row": row}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Talks with their truth, and sessions that hear them on a simulated clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.scoring import Spoken
+from whisper_service.audio.decode import decode
+from whisper_service.audio.resample import Resampler
+from whisper_service.config import StreamSettings
+from whisper_service.engine.request import Hypothesis, Request
+from whisper_service.engine.runner import Runner
+from whisper_service.events import Event
+from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.loading import load_model
+from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.offline import settle
+from whisper_service.session.session import Session
+
+#: The demonstration model.
+MODEL = str(Path(__file__).resolve().parents[1] / "models" / "micro.en.pt")
+RATE = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Audio with its truth."""
+
+    name: str
+    pcm: NDArray[np.float32]
+    text: str
+    words: list[Spoken]
+    ends: list[float]
+
+
+def load_talk(path: Path) -> Talk:
+    """Read a FLAC file and the JSON beside it."""
+    truth = json.loads(path.with_suffix(".json").read_text())
+    words = [Spoken(word["word"], word["start"], word["end"]) for word in truth["words"]]
+    ends = [segment["end"] for segment in truth["segments"]]
+    return Talk(path.stem, decode(path.read_bytes()).samples, truth["text"], words, ends)
+
+
+def load_sound(path: Path) -> NDArray[np.float32]:
+    """Read any audio file as mono float32 at 16 kHz, ``(n_samples,)``."""
+    decoded = decode(path.read_bytes())
+    resampler = Resampler(decoded.rate)
+    return np.concatenate([resampler.resample(decoded.samples), resampler.flush()])
+
+
+def mixed(talk: Talk, noise: NDArray[np.float32], *, snr_db: float) -> Talk:
+    """Return the talk with ``noise``, repeated, under all of it; the power of both is that of the whole."""
+    under = np.resize(noise, talk.pcm.shape)
+    power = float(np.mean(talk.pcm**2)) / max(float(np.mean(under**2)), 1e-12)
+    return replace(talk, pcm=talk.pcm + under * np.float32((power / 10 ** (snr_db / 10)) ** 0.5))
+
+
+class _Counting:
+    """A runner that counts."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.languages = runner.languages
+        self.windows = 0
+
+    def run(self, request: Request) -> Hypothesis:
+        self.windows += 1
+        return self._runner.run(request)
+
+
+class Player:
+    """Plays audio into sessions on a simulated clock."""
+
+    def __init__(self, model: str = MODEL) -> None:
+        checkpoint = find_checkpoint(model, deadline_s=600)
+        self._runner = _Counting(Runner(load_model(checkpoint, torch.device("cpu")).model))
+        self._detector = SpeechDetector()
+
+    def play(
+        self, pcm: NDArray[np.float32], stream: StreamSettings, *, slice_ms: int = 500, grid_ms: int = 500
+    ) -> Iterator[tuple[float, Event]]:
+        """Yield what a client is told, and when, in seconds of the stream's clock. Blocks.
+
+        :param pcm: mono float32 at 16 kHz, ``(n_samples,)``.
+        """
+        runner = self._runner
+        grid = grid_ms * RATE // 1000
+        session = Session("talk", stream, grid_samples=grid, languages=runner.languages)
+        size = slice_ms * RATE // 1000
+        state = SpeechState()
+        for start in range(0, pcm.shape[0], size):
+            piece = pcm[start : start + size]
+            speech = self._detector.probabilities([(state, piece)])[0]
+            for event in settle(session, session.feed(piece, speech), runner):
+                yield session.received / RATE, event
+        for event in settle(session, session.finish(), runner):
+            yield session.received / RATE, event
+
+    @property
+    def windows(self) -> int:
+        """How many windows were decoded so far."""
+        return self._runner.windows
