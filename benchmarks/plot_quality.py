@@ -1,4 +1,4 @@
-"""Latency against accuracy, a point for each setting: ``python -m benchmarks.plot_quality RESULTS OUT.svg``."""
+"""Latency against accuracy, a point a setting: ``python -m benchmarks.plot_quality RESULTS.json OUT.svg``."""
 
 from __future__ import annotations
 
