@@ -8,25 +8,21 @@ to a running server instead, one after the other, and delays are what a client s
 
 Word error rates are of the corpus, both sides normalised with Whisper's ``EnglishTextNormalizer``. *Offline*
 is the same engine on whole utterances. ``--noise FILE …`` mixes each sound under the talks, ``--snr``
-decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every stream.
-``--jobs N`` plays N talks side by side, each with one thread. Rows are added to the file of ``--json``.
+decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every stream. Rows
+are added to the file of ``--json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jiwer
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from whisper.normalizers import EnglishTextNormalizer
 
@@ -75,19 +71,8 @@ class Played:
         return "".join(message.text for message in self.messages if message.final)
 
 
-@cache
-def _player(model: str) -> Player:
-    """One for each process."""
-    return Player(model)
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def play_on_simulated_clock(model: str, pcm: NDArray[np.float32], setting: Setting) -> Played:
+def play_on_simulated_clock(player: Player, pcm: NDArray[np.float32], setting: Setting) -> Played:
     """Return what a client would have seen. Blocks."""
-    player = _player(model)
     begin, windows = time.perf_counter(), player.windows
     messages: list[Message] = []
     told = ""
@@ -196,7 +181,6 @@ def main() -> None:
     parser.add_argument("--server", help="address of a socket, such as ws://127.0.0.1:5003/transcribe")
     parser.add_argument("--noise", type=Path, nargs="*", default=[])
     parser.add_argument("--snr", type=float, default=10.0, help="decibels of the speech over --noise")
-    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     paths = sorted(options.talks.glob("*.flac"))
@@ -204,27 +188,20 @@ def main() -> None:
     settings = _settings(options)
     sounds = {path.stem: load_sound(path) for path in options.noise}
     rows: dict[str, dict[str, Any]] = {}
-    context = multiprocessing.get_context("spawn")
+    player = None if options.server else Player(options.model)
     print(_HEAD)
-    with ProcessPoolExecutor(options.jobs, mp_context=context, initializer=_one_thread) as pool:
-        for setting in settings:
-            noise = sounds.get(setting.noise)
-            heard = talks if noise is None else [mixed(talk, noise, snr_db=options.snr) for talk in talks]
-            if options.server:
-                url = f"{options.server}?policy={setting.stream.policy}"
-                played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
-            elif options.jobs > 1:
-                count = len(heard)
-                audio = [talk.pcm for talk in heard]
-                played = [
-                    *pool.map(play_on_simulated_clock, [options.model] * count, audio, [setting] * count)
-                ]
-            else:
-                played = [play_on_simulated_clock(options.model, talk.pcm, setting) for talk in heard]
-            rows[setting.name] = summary(talks, played)
-            print(_line(setting.name, rows[setting.name]), flush=True)
-            if options.json:
-                _save(options.json, {setting.name: asdict(setting)}, {setting.name: rows[setting.name]})
+    for setting in settings:
+        noise = sounds.get(setting.noise)
+        heard = talks if noise is None else [mixed(talk, noise, snr_db=options.snr) for talk in talks]
+        if player is None:
+            url = f"{options.server}?policy={setting.stream.policy}"
+            played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
+        else:
+            played = [play_on_simulated_clock(player, talk.pcm, setting) for talk in heard]
+        rows[setting.name] = summary(talks, played)
+        print(_line(setting.name, rows[setting.name]), flush=True)
+        if options.json:
+            _save(options.json, {setting.name: asdict(setting)}, {setting.name: rows[setting.name]})
 
 
 def _save(path: Path, settings: dict[str, Any], rows: dict[str, Any]) -> None:
