@@ -113,8 +113,11 @@ def summary(talks: list[Talk], played: list[Played]) -> dict[str, Any]:
         total.add(score(one.messages, talk.words, talk.ends))
     seconds = sum(one.seconds for one in played)
     truths = [normalise(talk.text) for talk in talks]
+    words = jiwer.process_words(truths, [normalise(one.transcript) for one in played])
     return {
-        "wer": round(100 * jiwer.wer(truths, [normalise(one.transcript) for one in played]), 2),
+        "wer": round(100 * words.wer, 2),
+        "deletions": words.deletions,
+        "insertions": words.insertions,
         "first_display_s": _percentiles(total.first_display),
         "commit_s": _percentiles(total.commit),
         "last_final_s": _percentiles(total.last_final),
