@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,11 +68,12 @@ class _Counting:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self.languages = runner.languages
+        self.most = runner.most
         self.windows = 0
 
-    def run(self, request: Request) -> Hypothesis:
-        self.windows += 1
-        return self._runner.run(request)
+    def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
+        self.windows += len(requests)
+        return self._runner.run_batch(requests)
 
 
 class Player:

@@ -59,7 +59,8 @@ def settle(session: Session, step: Step, runner: Runs) -> Iterator[Event]:
     while steps:
         step = steps.popleft()
         yield from step.events
-        steps.extend(session.apply(runner.run(request)) for request in step.requests)
+        if step.requests:
+            steps.extend(session.apply(answer) for answer in runner.run_batch(step.requests))
 
 
 def print_transcript(file: Path, *, style: str, overrides: dict[str, str]) -> None:

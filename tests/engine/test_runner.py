@@ -9,6 +9,7 @@ import pytest
 import torch
 import whisper
 from whisper.model import Whisper
+from whisper.tokenizer import get_tokenizer
 
 from tests.conftest import Talk
 from whisper_service.engine.request import Hypothesis, Kind, Request
@@ -62,6 +63,53 @@ def test_the_prompt_stands_where_whisper_puts_it(runner: Runner, model: Whisper,
     prompt = "British casualties in algebra."
     answer = runner.run(_request(pcm, prompt=prompt))
     assert list(_tokens(answer)) == _reference(model, pcm, prompt=prompt).tokens
+
+
+def _tie(model: Whisper, request: Request, tokens: list[int]) -> bool:
+    """Whether the two best tokens behind ``tokens`` are as good as equal."""
+    pcm, tokenizer = request.pcm, get_tokenizer(multilingual=False)
+    prompt = [tokenizer.sot_prev, *tokenizer.encode(f" {request.prompt}")] if request.prompt else []
+    head = [*prompt, tokenizer.sot, tokenizer.no_timestamps]
+    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(torch.from_numpy(pcm)))
+    with torch.inference_mode():
+        logits = model.logits(torch.tensor([[*head, *tokens]]), model.embed_audio(mel[None]))[0, -1]
+    best = logits.topk(2).values
+    return bool(best[0] - best[1] < 1e-3)
+
+
+@pytest.mark.parametrize("drafted", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 5, 16])
+def test_a_batch_says_what_whisper_says_of_each_window(
+    runner: Runner, model: Whisper, talk: Talk, size: int, drafted: bool
+) -> None:
+    prompts = [None, "Algebra.", "British casualties at this stage, and the test.", "A"]
+    dice = np.random.default_rng(size)
+    requests, expected = [], []
+    for index in range(size):
+        start = int(dice.integers(0, 20 * RATE))
+        pcm = talk.pcm[start : start + int(dice.integers(RATE, 7 * RATE))]
+        prompt = prompts[index % len(prompts)]
+        tokens = _reference(model, pcm, prompt=prompt).tokens
+        # Right, wrong from some place on, empty, too long, or shifted.
+        draft = [tokens, [*tokens[:4], 7, *tokens[5:]], [], [*tokens, *tokens], tokens[1:]][index % 5]
+        chosen = tuple(draft) if drafted else ()
+        requests.append(_request(pcm, start=start, prompt=prompt or "", draft=chosen))
+        expected.append(tokens)
+    for request, tokens, answer in zip(requests, expected, runner.run_batch(requests), strict=True):
+        found = list(_tokens(answer))
+        same = next(
+            (at for at, pair in enumerate(zip(found, tokens, strict=False)) if pair[0] != pair[1]), None
+        )
+        assert found == tokens or _tie(model, request, tokens[:same])
+        assert all(request.start <= word.start <= word.end <= request.end for word in answer.words)
+
+
+def test_a_batch_of_windows_with_and_without_words(runner: Runner, talk: Talk) -> None:
+    silent, spoken = np.zeros(RATE, dtype=np.float32), talk.pcm[: 5 * RATE]
+    together = runner.run_batch([_request(silent), _request(spoken), _request(silent)])
+    assert [_tokens(answer) for answer in together] == [
+        _tokens(runner.run(_request(pcm))) for pcm in (silent, spoken, silent)
+    ]
 
 
 @pytest.mark.parametrize("words", [1, 5, 9])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from whisper_service.engine.request import Hypothesis, Request
+from whisper_service.engine.request import Hypothesis, OutOfMemory, Request
 from whisper_service.engine.scheduler import Scheduler
 from whisper_service.native import Worker
 
@@ -18,8 +18,15 @@ Deliver = Callable[[Request, Hypothesis | Exception], None]
 class Runs(Protocol):
     """What answers requests; ``runner.Runner`` is it, tests have others."""
 
-    def run(self, request: Request) -> Hypothesis:
-        """Answer one request. Blocks."""
+    @property
+    def most(self) -> int:
+        """How many requests it is worth to answer together, at most."""
+
+    def run_batch(self, requests: Sequence[Request]) -> Sequence[Hypothesis]:
+        """Answer requests together, in their order. Blocks.
+
+        :raises OutOfMemory: if they are too many.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Engine:
         self._on_loaded = on_loaded
         self._deliver = deliver
         self._worker: Worker[Request | _Cancel] = Worker(self._begin)
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(most=1)
 
     def start(self) -> None:
         """Start the thread, which loads the model."""
@@ -67,6 +74,7 @@ class Engine:
             # The top of the thread: whoever owns the engine logs it and says so to clients.
             self._on_loaded(error)
             return lambda items: False
+        self._scheduler.most = runner.most
         self._on_loaded(None)
 
         def handle(items: Sequence[Request | _Cancel]) -> bool:
@@ -74,18 +82,29 @@ class Engine:
                 if isinstance(item, _Cancel):
                     self._scheduler.cancel(item.stream)
                 else:
-                    self._scheduler.add(item)
-            request = self._scheduler.pop()
-            if request is None:
-                return False
-            try:
-                answer: Hypothesis | Exception = runner.run(request)
-            except Exception as error:
-                # The top of the thread: a fault belongs to the request that caused it, not to the others.
-                answer = error
-            self._deliver(request, answer)
-            # The hub hands out the answer while this thread lets go of the interpreter.
+                    self._scheduler.add(item, time.monotonic())
+            requests = self._scheduler.pop()
+            for request, answer in zip(requests, self._answer(runner, requests), strict=True):
+                self._deliver(request, answer)
+            # The hub hands out the answers while this thread lets go of the interpreter.
             time.sleep(0)
-            return True
+            return bool(requests)
 
         return handle
+
+    def _answer(self, runner: Runs, requests: Sequence[Request]) -> Sequence[Hypothesis | Exception]:
+        """Answer requests together; where that fails in parts, so that a fault stays with what caused it."""
+        if not requests:
+            return ()
+        try:
+            return runner.run_batch(requests)
+        except Exception as error:
+            # The top of the thread: alone, whoever asked gets it.
+            if len(requests) == 1:
+                return (error,)
+            if isinstance(error, OutOfMemory):
+                self._scheduler.most = max(1, len(requests) // 2)
+                parts = [requests[: len(requests) // 2], requests[len(requests) // 2 :]]
+            else:
+                parts = [[request] for request in requests]
+        return [answer for part in parts for answer in self._answer(runner, part)]

@@ -96,3 +96,7 @@ class Hypothesis:
     average_logprob: float
     detected: str
     language_probability: float
+
+
+class OutOfMemory(Exception):
+    """So many requests do not fit onto the device together; fewer may."""

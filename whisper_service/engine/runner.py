@@ -1,46 +1,39 @@
-"""Answers requests: builds the tensors, runs the model, reads words off the result.
+"""Answers requests: builds the tensors of a batch, runs the model, reads words off the result.
 
-One window at a time: encode, verify the draft in one forward, decode what is new, take the word times from
-the attention of the same pass. Must only run in the thread that loaded the model.
+All windows of a batch are encoded together, their drafts are verified in one forward, what is new is decoded
+step by step, and word times come from the attention of the same pass. Must only run in the thread that loaded
+the model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from whisper.audio import N_SAMPLES
 from whisper.model import Whisper
-from whisper.tokenizer import Tokenizer
 
-from whisper_service.engine.request import Hypothesis, Kind, Request, Word
+from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.model.alignment import token_frames
 from whisper_service.model.cache import DecoderCache
 from whisper_service.model.decoder import Decoder
+from whisper_service.model.encoder import encode
 from whisper_service.model.features import window_features
+from whisper_service.model.greedy import Decoded, Row, decode_greedily, room_of
 from whisper_service.model.tokens import Vocabulary
+from whisper_service.model.weights import decoder_weights, encoder_weights
 
 #: Samples of one frame of the encoder's output: 20 ms at 16 kHz.
 _SAMPLES_PER_FRAME = 320
 #: A loop must not run to the end of the context: no speech has more tokens a second (fast speech: about 6).
 _TOKENS_PER_SECOND = 12
 _TOKENS_AT_LEAST = 16
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """Text tokens behind the prefix, with what the pass left behind about all text tokens."""
-
-    tokens: list[int]
-    logprobs: list[float]
-    end_logprob: float
-    attention: Tensor  # (A, n_positions, n_audio_ctx)
-    first: int  # the position that chose the first text token (the prefix's first, if there is a prefix)
-    no_speech_probability: float
+#: By the kind of device. On a CPU in float32 the encoder takes most of the time, and windows share none of it.
+_MOST = {"cpu": 2, "cuda": 64}
 
 
 class Runner:
@@ -50,8 +43,13 @@ class Runner:
     """
 
     def __init__(self, model: Whisper) -> None:
-        self._model = model
-        self._decoder = Decoder(model)
+        dtype = model.encoder.conv1.weight.dtype
+        self._device = model.device
+        self._dtype = dtype
+        self._n_mels: int = model.dims.n_mels
+        self._n_text_ctx: int = model.dims.n_text_ctx
+        self._encoder = encoder_weights(model, dtype)
+        self._decoder = Decoder(decoder_weights(model, dtype))
         self._vocabulary = Vocabulary(model)
         self._languages = self._vocabulary.languages()
 
@@ -67,105 +65,103 @@ class Runner:
         # Noise may give no words, and it is words that compile the alignment (numba, seconds).
         token_frames(torch.rand(2, 8, 64), first=1, frames=50)
 
-    @torch.inference_mode()
+    @property
+    def most(self) -> int:
+        """How many requests share a batch at most: the first of them waits for the last."""
+        return _MOST[self._device.type]
+
     def run(self, request: Request) -> Hypothesis:
-        """Answer one request. Blocks for the length of the computation.
+        """Answer one request; see ``run_batch``."""
+        return self.run_batch([request])[0]
 
-        :raises ValueError: if the window is longer than 30 s.
+    def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
+        """Answer requests together, in their order. Blocks for the length of the computation.
+
+        :raises ValueError: if a window is longer than 30 s.
+        :raises OutOfMemory: if they are too many for the device.
         """
-        if request.pcm.shape[0] > N_SAMPLES:
-            raise ValueError(f"a window of {request.pcm.shape[0]} samples; the model takes {N_SAMPLES}")
-        features = window_features(request.pcm, n_mels=self._model.dims.n_mels, device=self._model.device).to(
-            self._model.encoder.conv1.weight.dtype
-        )
-        cache = self._decoder.open(self._model.encoder(features[None]))
-        detected, probability = self._detect_language(request, cache)
-        language = request.language or detected
-        tokenizer = self._vocabulary.tokenizer(language, request.task)
-        decoded = self._decode(request, tokenizer, cache)
-        return Hypothesis(
-            stream=request.stream,
-            number=request.number,
-            words=self._words(request, tokenizer, decoded),
-            language=language,
-            no_speech_probability=decoded.no_speech_probability,
-            average_logprob=(sum(decoded.logprobs) + decoded.end_logprob) / (len(decoded.tokens) + 1),
-            detected=detected,
-            language_probability=probability,
-        )
+        try:
+            return self._run(requests)
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemory(str(error)) from error
 
-    def _detect_language(self, request: Request, cache: DecoderCache) -> tuple[str, float]:
-        """Return the most probable language and its probability (``whisper.detect_language``)."""
-        if not self._languages:
-            return "en", 1.0
-        if request.language and not request.detect:
-            return request.language, 1.0
-        hidden, _ = self._decoder.forward(self._tensor([self._vocabulary.sot]), cache)
-        cache.truncate(0)
-        codes = list(self._languages)
-        probability, best = self._decoder.logits(hidden)[0, 0, codes].softmax(-1).max(-1)
-        return self._languages[codes[int(best)]], float(probability)
-
-    def _decode(self, request: Request, tokenizer: Tokenizer, cache: DecoderCache) -> _Decoded:
-        """Verify the draft in one forward, then decode greedily, token by token."""
-        head = self._vocabulary.head(tokenizer, request.prompt, request.context)
-        room = self._decoder.n_text_ctx - len(head)
-        prefix = list(request.prefix)
-        budget = min(
-            room - len(prefix) - 1,
-            _TOKENS_AT_LEAST + int(request.pcm.shape[0] / 16_000 * _TOKENS_PER_SECOND) - len(prefix),
+    @torch.inference_mode()
+    def _run(self, requests: Sequence[Request]) -> list[Hypothesis]:
+        for request in requests:
+            if request.pcm.shape[0] > N_SAMPLES:
+                raise ValueError(f"a window of {request.pcm.shape[0]} samples; the model takes {N_SAMPLES}")
+        features = torch.stack(
+            [window_features(request.pcm, n_mels=self._n_mels, device=self._device) for request in requests]
         )
-        draft = list(request.draft[: max(0, budget)])
-        start = len(head) + len(prefix) - 1  # the position that chooses the first new token
-        hidden, attention = self._decoder.forward(self._tensor([*head, *prefix, *draft]), cache)
-        sot = head.index(self._vocabulary.sot)
-        no_speech = self._decoder.logits(hidden[:, sot : sot + 1])[0, 0].softmax(-1)[
-            self._vocabulary.no_speech
+        audio = encode(self._encoder, features.to(self._dtype))  # (B, n_audio_ctx, D)
+        rows = [self._row(request, request.language or "en") for request in requests]
+        cache = self._decoder.open(audio, room=room_of(rows))
+        detected = self._detect_languages(requests, cache)
+        languages = [request.language or code for request, (code, _) in zip(requests, detected, strict=True)]
+        rows = [self._row(request, language) for request, language in zip(requests, languages, strict=True)]
+        decoded = decode_greedily(self._decoder, self._vocabulary, cache, rows)
+        return [
+            Hypothesis(
+                stream=request.stream,
+                number=request.number,
+                words=self._words(request, language, result),
+                language=language,
+                no_speech_probability=result.no_speech_probability,
+                average_logprob=(sum(result.logprobs) + result.end_logprob) / (len(result.tokens) + 1),
+                detected=code,
+                language_probability=probability,
+            )
+            for request, language, result, (code, probability) in zip(
+                requests, languages, decoded, detected, strict=True
+            )
         ]
-        logprobs = self._next_logprobs(hidden[:, start:], first=not prefix)  # (len(draft) + 1, n_vocab)
-        best = logprobs.argmax(dim=-1).tolist()
-        accepted = next((i for i, token in enumerate(draft) if token != best[i]), len(draft))
-        tokens = draft[:accepted]
-        chosen = [float(logprobs[i, token]) for i, token in enumerate(tokens)]
-        cache.truncate(start + 1 + accepted)
-        rows = [attention[0, :, : cache.length]]
-        token, logprob = best[accepted], float(logprobs[accepted, best[accepted]])
-        while token != self._vocabulary.eot and len(tokens) < budget:
-            tokens.append(token)
-            chosen.append(logprob)
-            hidden, attention = self._decoder.forward(self._tensor([token]), cache)
-            rows.append(attention[0])
-            row = self._next_logprobs(hidden, first=False)[0]
-            token = int(row.argmax())
-            logprob = float(row[token])
-        return _Decoded(
-            tokens=tokens,
-            logprobs=chosen,
-            end_logprob=logprob,
-            attention=torch.cat(rows, dim=1),
-            first=len(head) - 1,
-            no_speech_probability=float(no_speech),
+
+    def _row(self, request: Request, language: str) -> Row:
+        tokenizer = self._vocabulary.tokenizer(language, request.task)
+        head = self._vocabulary.head(tokenizer, request.prompt, request.context)
+        seconds = request.pcm.shape[0] / 16_000
+        budget = min(
+            self._n_text_ctx - len(head) - 1, _TOKENS_AT_LEAST + int(seconds * _TOKENS_PER_SECOND)
+        ) - len(request.prefix)
+        return Row(
+            head=head,
+            sot=head.index(self._vocabulary.sot),
+            prefix=list(request.prefix),
+            draft=list(request.draft[: max(0, budget)]),
+            budget=max(0, budget),
         )
 
-    def _next_logprobs(self, hidden: Tensor, *, first: bool) -> Tensor:
-        logits = self._vocabulary.restrict(self._decoder.logits(hidden)[0], first=first)
-        return logits.log_softmax(dim=-1)  # (T, n_vocab)
+    def _detect_languages(self, requests: Sequence[Request], cache: DecoderCache) -> list[tuple[str, float]]:
+        """Return each most probable language and its probability (``whisper.detect_language``)."""
+        known = [(request.language or "en", 1.0) for request in requests]
+        wanted = [request.detect or request.language is None for request in requests]
+        if not self._languages or not any(wanted):
+            return known
+        tokens = torch.full((len(requests), 1), self._vocabulary.sot, device=self._device)
+        hidden, _ = self._decoder.forward(tokens, [0] * len(requests), cache)
+        codes = list(self._languages)
+        probabilities, best = self._decoder.logits(hidden[:, 0])[:, codes].softmax(-1).max(-1)
+        heard = [
+            (self._languages[codes[index]], probability)
+            for index, probability in zip(best.tolist(), probabilities.tolist(), strict=True)
+        ]
+        return [heard[at] if asks else known[at] for at, asks in enumerate(wanted)]
 
-    def _words(self, request: Request, tokenizer: Tokenizer, decoded: _Decoded) -> tuple[Word, ...]:
+    def _words(self, request: Request, language: str, decoded: Decoded) -> tuple[Word, ...]:
         if not decoded.tokens:
             return ()
         prefix = len(request.prefix)
         frames = max(1, -(-request.pcm.shape[0] // _SAMPLES_PER_FRAME))
-        begins, attended = token_frames(decoded.attention, first=decoded.first, frames=frames)
+        attention = torch.cat(decoded.attention, dim=1)
+        texts = prefix + len(decoded.tokens) + 1
+        begins, attended = token_frames(attention, first=attention.shape[1] - texts, frames=frames)
         heard = _Heard(
             begins=request.start + np.minimum(begins[prefix:] * _SAMPLES_PER_FRAME, request.pcm.shape[0]),
             attended=request.start + attended[prefix:] * _SAMPLES_PER_FRAME,
         )
-        texts, ids = tokenizer.split_to_word_tokens(decoded.tokens)
-        return _merge_punctuation(_read_words(texts, ids, heard, decoded.logprobs))
-
-    def _tensor(self, tokens: list[int]) -> Tensor:
-        return torch.tensor([tokens], device=self._model.device)
+        tokenizer = self._vocabulary.tokenizer(language, request.task)
+        words, ids = tokenizer.split_to_word_tokens(decoded.tokens)
+        return _merge_punctuation(_read_words(words, ids, heard, decoded.logprobs))
 
 
 @dataclass(frozen=True, slots=True)

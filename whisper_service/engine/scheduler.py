@@ -1,4 +1,4 @@
-"""Which request is answered next. Only decides: no torch, no clock, no thread."""
+"""Which requests are answered next, together. Only decides: no torch, no clock, no thread."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from itertools import count
 
 from whisper_service.engine.request import Kind, Request
 
+#: How long each kind may wait before it is due, in seconds. Between kinds this is a head start, no barrier: a
+#: partial that has waited long goes before a final that has just come, so nothing starves.
+_PATIENCE_S = {Kind.FINAL: 0.0, Kind.COMMIT: 0.25, Kind.DISPLAY: 0.5}
+
 
 class Scheduler:
-    """Requests that wait.
+    """Requests that wait; the earliest deadline goes first.
 
-    Finals go before commits, commits before displays; among equals who came first. A stream asks for one
-    final or commit at a time, so no stream starves another. A display request is replaced by any newer
-    request of its stream: what it would show is old.
+    A final or commit is never dropped: a stream asks for one at a time. A display request is replaced by any
+    newer request of its stream: what it would show is old.
+
+    :param most: how many requests are answered together at most.
     """
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[Kind, int, Request]] = []
+    def __init__(self, *, most: int) -> None:
+        self.most = most
+        self._heap: list[tuple[float, int, Request]] = []
         self._order = count()
         self._displays: dict[str, Request] = {}
 
-    def add(self, request: Request) -> None:
-        """Let ``request`` wait."""
+    def add(self, request: Request, now_s: float) -> None:
+        """Let ``request`` wait, which came at ``now_s`` on any clock that only runs forward."""
         self._displays.pop(request.stream, None)
         if request.kind is Kind.DISPLAY:
             self._displays[request.stream] = request
-        heapq.heappush(self._heap, (request.kind, next(self._order), request))
+        heapq.heappush(self._heap, (now_s + _PATIENCE_S[request.kind], next(self._order), request))
 
     def cancel(self, stream: str) -> None:
         """Drop what waits for ``stream``."""
@@ -34,13 +40,14 @@ class Scheduler:
         self._heap = [entry for entry in self._heap if entry[2].stream != stream]
         heapq.heapify(self._heap)
 
-    def pop(self) -> Request | None:
-        """Return the request to answer now, or None if none waits."""
-        while self._heap:
-            kind, _, request = heapq.heappop(self._heap)
-            if kind is not Kind.DISPLAY:
-                return request
-            if self._displays.get(request.stream) is request:
+    def pop(self) -> list[Request]:
+        """Return the requests to answer now, the most urgent first; none if none waits."""
+        batch: list[Request] = []
+        while self._heap and len(batch) < self.most:
+            _, _, request = heapq.heappop(self._heap)
+            if request.kind is not Kind.DISPLAY:
+                batch.append(request)
+            elif self._displays.get(request.stream) is request:
                 del self._displays[request.stream]
-                return request
-        return None
+                batch.append(request)
+        return batch

@@ -1,6 +1,8 @@
-"""Keys and values that one decoding pass keeps: preallocated, never concatenated."""
+"""Keys and values that a batch of decoding passes keeps: preallocated, padded, with a length for each row."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -9,34 +11,32 @@ from torch import Tensor
 class DecoderCache:
     """Self-attention keys and values of the tokens so far, and those of the audio.
 
-    The cache belongs to one pass; nothing of it lives on the shared modules (openai-whisper registers
-    hooks there, so two of its passes at once write into each other).
+    A row is one window. Rows have lengths of their own: behind a row's length stands what no later token of
+    it may see. Nothing of a cache is shared, so two passes cannot write into each other.
 
-    :param cross_keys: per layer the keys of the encoded audio, each ``(B, H, n_audio_ctx, D_head)``.
-    :param cross_values: per layer the values, same shapes.
-    :param n_text_ctx: the largest number of tokens.
+    :param cross_keys: of the encoded audio, ``(L, B, H, n_audio_ctx, D_head)``.
+    :param cross_values: same shape.
+    :param room: the largest number of tokens of a row, padding included.
     """
 
-    def __init__(self, cross_keys: list[Tensor], cross_values: list[Tensor], *, n_text_ctx: int) -> None:
+    def __init__(self, cross_keys: Tensor, cross_values: Tensor, *, room: int) -> None:
         self.cross_keys = cross_keys
         self.cross_values = cross_values
-        batch, heads, _, head_size = cross_keys[0].shape
-        shape = (len(cross_keys), batch, heads, n_text_ctx, head_size)
-        self.keys = torch.empty(shape, dtype=cross_keys[0].dtype, device=cross_keys[0].device)
-        self.values = torch.empty_like(self.keys)
-        self.length = 0
+        layers, batch, heads, _, head_size = cross_keys.shape
+        # Rows hold their tokens in one piece: (B, T, H, D_head) is written as it comes.
+        self.keys = cross_keys.new_zeros(layers, batch, room, heads, head_size)
+        self.values = torch.zeros_like(self.keys)
+        self.lengths = [0] * batch
 
-    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write the keys and values of new tokens behind ``length``; return all of the layer's so far.
+    def truncate(self, row: int, length: int) -> None:
+        """Forget the tokens of ``row`` from ``length`` on: padding, or a draft that was not accepted."""
+        self.lengths[row] = min(self.lengths[row], length)
 
-        :param keys: ``(B, H, T, D_head)``.
-        :param values: ``(B, H, T, D_head)``.
-        """
-        end = self.length + keys.shape[2]
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
-
-    def truncate(self, length: int) -> None:
-        """Forget the tokens from ``length`` on: a draft that was not accepted."""
-        self.length = min(self.length, length)
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these rows alone, in this order."""
+        index = torch.tensor(rows, device=self.keys.device)
+        self.cross_keys = self.cross_keys.index_select(1, index)
+        self.cross_values = self.cross_values.index_select(1, index)
+        self.keys = self.keys.index_select(1, index)
+        self.values = self.values.index_select(1, index)
+        self.lengths = [self.lengths[row] for row in rows]

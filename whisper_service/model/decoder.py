@@ -1,8 +1,8 @@
-"""The text decoder's forward pass over openai-whisper's loaded weights.
+"""The text decoder's forward pass over a batch whose rows have different lengths.
 
 openai-whisper's own ``TextDecoder.forward`` cannot take several tokens behind cached ones (its causal mask
 is aligned upper-left) and loses the attention that word times need; this one can, and keeps it.
-Reference: whisper/model.py of openai-whisper 20250625.
+Reference: whisper/model.py (``TextDecoder``).
 """
 
 from __future__ import annotations
@@ -10,99 +10,97 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from whisper.model import MultiHeadAttention, Whisper
 
 from whisper_service.model.cache import DecoderCache
+from whisper_service.model.weights import CrossAttention, DecoderWeights, SelfAttention
 
 
 class Decoder:
-    """Steps the decoder of ``model``; holds no state of a pass."""
+    """Steps the decoder; holds no state of a pass.
 
-    def __init__(self, model: Whisper) -> None:
-        self._decoder = model.decoder
-        self._heads = model.dims.n_text_head
-        self._n_text_ctx: int = model.dims.n_text_ctx
-        self._aligned: dict[int, list[int]] = {}
-        for layer, head in model.alignment_heads.indices().T.tolist():
-            self._aligned.setdefault(layer, []).append(head)
+    :param weights: of the decoder.
+    """
 
-    @property
-    def n_text_ctx(self) -> int:
-        """The largest number of tokens of one sequence, prompt included."""
-        return self._n_text_ctx
+    def __init__(self, weights: DecoderWeights) -> None:
+        self._weights = weights
 
-    def open(self, audio: Tensor) -> DecoderCache:
-        """Return an empty cache for windows whose encoded audio is ``audio``.
+    def open(self, audio: Tensor, *, room: int) -> DecoderCache:
+        """Return an empty cache for windows; keys and values of all layers come from one projection.
 
         :param audio: the encoder's output, ``(B, n_audio_ctx, D)``.
+        :param room: the largest number of tokens of a row, padding included.
         """
-        attention = [block.cross_attn for block in self._decoder.blocks]
-        return DecoderCache(
-            [self._split(layer.key(audio)) for layer in attention],
-            [self._split(layer.value(audio)) for layer in attention],
-            n_text_ctx=self._n_text_ctx,
-        )
+        batch, length, _ = audio.shape
+        heads, layers = self._weights.heads, len(self._weights.blocks)
+        joined = self._weights.cross_kv(audio).view(batch, length, layers, 2, heads, -1)
+        cross = joined.permute(3, 2, 0, 4, 1, 5).contiguous()  # (2, L, B, H, n_audio_ctx, D_head)
+        return DecoderCache(cross[0], cross[1], room=room)
 
-    def forward(self, tokens: Tensor, cache: DecoderCache) -> tuple[Tensor, Tensor]:
-        """Append ``tokens`` behind those in the cache.
+    def forward(self, tokens: Tensor, counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:
+        """Append tokens behind those in the cache.
 
-        :param tokens: int64, ``(B, T)``.
+        :param tokens: int64, ``(B, T)``; what is behind a row's count is padding.
+        :param counts: how many tokens each row really has.
         :returns: hidden states behind the last layer norm, ``(B, T, D)``, and the attention of the alignment
-            heads to the audio, float32, ``(B, n_alignment_heads, T, n_audio_ctx)``.
+            heads to the audio, float32, ``(B, n_alignment_heads, T, n_audio_ctx)``. Those of padding mean
+            nothing.
         """
-        start, count = cache.length, tokens.shape[1]
-        decoder = self._decoder
-        x = decoder.token_embedding(tokens) + decoder.positional_embedding[start : start + count]  # (B, T, D)
-        x = x.to(cache.keys.dtype)
-        mask = _causal_mask(start, count, x.device)
+        weights, count = self._weights, tokens.shape[1]
+        device = tokens.device
+        begins = torch.tensor(cache.lengths, device=device)
+        places = begins[:, None] + torch.arange(count, device=device)  # (B, T), of the new tokens
+        reach = max(cache.lengths) + count
+        # A token sees what its row has before it, and itself; never another row's surplus.
+        mask = (torch.arange(reach, device=device) <= places[..., None])[:, None]  # (B, 1, T, reach)
+        last = weights.positions.shape[0] - 1
+        x = F.embedding(tokens, weights.embedding) + F.embedding(places.clamp(max=last), weights.positions)
         attended: list[Tensor] = []
-        for index, block in enumerate(decoder.blocks):
-            x = x + self._self_attention(block.attn, block.attn_ln(x), mask=mask, cache=cache, layer=index)
-            update, weights = self._cross_attention(block.cross_attn, block.cross_attn_ln(x), cache, index)
-            if index in self._aligned:
-                attended.append(weights[:, self._aligned[index]].float())
+        rows = torch.arange(tokens.shape[0], device=device)[:, None]
+        for layer, block in enumerate(weights.blocks):
+            keys, values = cache.keys[layer], cache.values[layer]
+            query, keys[rows, places], values[rows, places] = self._project(
+                block.attention, block.attention_norm(x)
+            )
+            x = x + self._attend(block.attention, query, keys[:, :reach], values[:, :reach], mask)
+            update, seen = self._cross_attend(
+                block.cross,
+                block.cross_norm(x),
+                cache.cross_keys[layer],
+                cache.cross_values[layer],
+                weights.aligned[layer],
+            )
+            if seen is not None:
+                attended.append(seen)
             x = x + update
-            x = x + block.mlp(block.mlp_ln(x))
-        cache.length += count
-        return decoder.ln(x), torch.cat(attended, dim=1)  # (B, T, D), (B, A, T, n_audio_ctx)
+            x = x + block.mlp(block.mlp_norm(x))
+        cache.lengths = [length + new for length, new in zip(cache.lengths, counts, strict=True)]
+        return weights.norm(x), torch.cat(attended, dim=1)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Return the next token's logits, float32 ``(B, T, n_vocab)``, of ``forward``'s hidden states."""
-        return F.linear(hidden, self._decoder.token_embedding.weight.to(hidden.dtype)).float()
+        """Return the next token's logits, float32 ``(…, n_vocab)``, of ``forward``'s hidden states."""
+        return F.linear(hidden, self._weights.embedding).float()
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], self._heads, -1).transpose(1, 2)  # (B, H, T, D_head)
+    def _project(self, attention: SelfAttention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        joined = attention.qkv(x).view(*x.shape[:2], 3, self._weights.heads, -1)
+        query, keys, values = joined.unbind(2)
+        return query, keys, values  # each (B, T, H, D_head)
 
-    def _self_attention(
-        self,
-        attention: MultiHeadAttention,
-        x: Tensor,
-        *,
-        mask: Tensor | None,
-        cache: DecoderCache,
-        layer: int,
+    def _attend(
+        self, attention: SelfAttention, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor
     ) -> Tensor:
-        query = self._split(attention.query(x))
-        keys, values = cache.extend(layer, self._split(attention.key(x)), self._split(attention.value(x)))
-        out = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)  # (B, H, T, D_head)
-        projected: Tensor = attention.out(out.transpose(1, 2).flatten(2))  # (B, T, D)
-        return projected
+        out = F.scaled_dot_product_attention(
+            query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), attn_mask=mask
+        )  # (B, H, T, D_head)
+        return attention.out(out.transpose(1, 2).flatten(2))
 
-    def _cross_attention(
-        self, attention: MultiHeadAttention, x: Tensor, cache: DecoderCache, layer: int
-    ) -> tuple[Tensor, Tensor]:
-        query = self._split(attention.query(x))
-        scores = query @ cache.cross_keys[layer].transpose(-1, -2) * query.shape[-1] ** -0.5
-        weights = scores.float().softmax(dim=-1)  # (B, H, T, n_audio_ctx)
-        out = weights.to(x.dtype) @ cache.cross_values[layer]  # (B, H, T, D_head)
-        return attention.out(out.transpose(1, 2).flatten(2)), weights
-
-
-def _causal_mask(start: int, count: int, device: torch.device) -> Tensor | None:
-    """Return which of the ``start + count`` keys each new token may see, bool ``(T, start + T)``.
-
-    One token behind cached ones sees them all and needs no mask.
-    """
-    if count == 1:
-        return None
-    return torch.ones(count, start + count, dtype=torch.bool, device=device).tril(start)
+    def _cross_attend(
+        self, attention: CrossAttention, x: Tensor, keys: Tensor, values: Tensor, aligned: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor | None]:
+        query = attention.query(x).view(*x.shape[:2], self._weights.heads, -1).transpose(1, 2)
+        if not aligned:
+            out = F.scaled_dot_product_attention(query, keys, values)
+            return attention.out(out.transpose(1, 2).flatten(2)), None
+        scores = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
+        seen = scores.float().softmax(dim=-1)  # (B, H, T, n_audio_ctx)
+        out = seen.to(x.dtype) @ values
+        return attention.out(out.transpose(1, 2).flatten(2)), seen[:, list(aligned)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from whisper.model import Whisper
@@ -25,13 +27,12 @@ class Vocabulary:
         self.eot: int = tokenizer.eot
         self.sot: int = tokenizer.sot
         self.no_speech: int = tokenizer.no_speech
-        n_vocab = model.dims.n_vocab
-        self._suppressed = torch.zeros(n_vocab, device=model.device)
-        self._suppressed[list(tokenizer.non_speech_tokens)] = -torch.inf
+        self._suppressed = torch.zeros(model.dims.n_vocab, dtype=torch.bool, device=model.device)
+        self._suppressed[list(tokenizer.non_speech_tokens)] = True
         # Without timestamps only text and the end of the text may follow.
-        self._suppressed[self.eot + 1 :] = -torch.inf
-        self._suppressed_first = self._suppressed.clone()
-        self._suppressed_first[[*tokenizer.encode(" "), self.eot]] = -torch.inf
+        self._suppressed[self.eot + 1 :] = True
+        self._blank = torch.zeros_like(self._suppressed)
+        self._blank[[*tokenizer.encode(" "), self.eot]] = True
 
     def tokenizer(self, language: str, task: str) -> Tokenizer:
         """Return openai-whisper's tokenizer (cached by it) for a language and a task."""
@@ -54,16 +55,17 @@ class Vocabulary:
         # What looks like a special token in a client's prompt is text like any other.
         return tokenizer.encode(" " + text.strip(), disallowed_special=()) if text.strip() else []
 
-    def restrict(self, logits: Tensor, *, first: bool) -> Tensor:
-        """Return ``logits`` ``(T, n_vocab)`` with what may not follow at minus infinity.
+    def restrict(self, logits: Tensor, first: Sequence[bool] = ()) -> Tensor:
+        """Return ``logits`` ``(N, n_vocab)`` with what may not follow at minus infinity, in place.
 
-        :param first: whether row 0 chooses the first token of an empty text, which may be neither a
-            blank nor the end.
+        :param first: for each row whether it chooses the first token of an empty text, which may be neither a
+            blank nor the end; none does if left out.
         """
-        allowed = logits + self._suppressed
-        if first:
-            allowed[0] += self._suppressed_first
-        return allowed
+        logits.masked_fill_(self._suppressed, -torch.inf)
+        if any(first):
+            rows = torch.tensor(first, device=logits.device)[:, None]
+            logits.masked_fill_(rows & self._blank, -torch.inf)
+        return logits
 
     def languages(self) -> dict[int, str]:
         """Return the code of each language by its token; empty for an English-only checkpoint."""
