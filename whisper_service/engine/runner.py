@@ -32,7 +32,7 @@ _SAMPLES_PER_FRAME = 320
 #: A loop must not run to the end of the context: no speech has more tokens a second (fast speech: about 6).
 _TOKENS_PER_SECOND = 12
 _TOKENS_AT_LEAST = 16
-#: By the kind of device. On a CPU in float32 the encoder takes most of the time, and windows share none of it.
+#: By the kind of device. On a CPU in float32 the encoder takes most of the time; windows share none of it.
 _MOST = {"cpu": 2, "cuda": 64}
 
 

@@ -1,15 +1,17 @@
 """When each token was spoken: dynamic time warping over the decoder's attention to the audio.
 
 Source: whisper/timing.py of openai-whisper 20250625 (``find_alignment``). There it runs encoder and decoder
-a second time; here it takes the attention that the decoding pass has left.
+a second time; here it takes the attention that the decoding pass has left. The warping is compiled, and runs
+without the interpreter's lock: the hub goes on meanwhile.
 """
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, std_mean
-from whisper.timing import dtw, median_filter
+from whisper.timing import median_filter
 
 #: Width in frames of the median filter over time (``find_alignment``'s default).
 _FILTER_FRAMES = 7
@@ -34,6 +36,41 @@ def token_frames(
     matrix = ((weights - mean) / std.clamp_min(1e-9)).mean(dim=0)[first:]  # (n_tokens + 1, frames)
     # Filtering the mean of the heads costs an eighth of filtering each head.
     matrix = median_filter(matrix.unsqueeze(0), _FILTER_FRAMES)[0]
-    text_index, time_index = dtw(-matrix)
-    begins = np.pad(np.diff(text_index), (1, 0), constant_values=1).astype(bool)
-    return np.asarray(time_index[begins], dtype=np.int64), matrix.argmax(dim=-1).cpu().numpy()
+    begins = first_frames(np.ascontiguousarray(matrix.cpu().numpy()))
+    return begins, matrix.argmax(dim=-1).cpu().numpy()
+
+
+@numba.njit(nogil=True)
+def first_frames(scores: NDArray[np.float32]) -> NDArray[np.int64]:  # pragma: no cover, compiled
+    """Return the first frame of each token on the best monotonic path, ``(n_tokens,)``.
+
+    :param scores: how well each token fits each frame, float32 ``(n_tokens, n_frames)``, in C order.
+
+    The path steps to the next token, to the next frame, or to both (``dtw_cpu`` in whisper/timing.py).
+    """
+    tokens, frames = scores.shape
+    # Costs of the path to the end of the row before, and to that of this one; one more column for the start.
+    above = np.full(frames + 1, np.inf, dtype=np.float32)
+    above[0] = 0.0
+    here = np.empty(frames + 1, dtype=np.float32)
+    step = np.empty((tokens, frames), dtype=np.int8)
+    for token in range(tokens):
+        here[0] = np.inf
+        for frame in range(frames):
+            both, down, right = above[frame], above[frame + 1], here[frame]
+            if both < down and both < right:
+                cost, step[token, frame] = both, 0
+            elif down < both and down < right:
+                cost, step[token, frame] = down, 1
+            else:
+                cost, step[token, frame] = right, 2
+            here[frame + 1] = cost - scores[token, frame]
+        above[:] = here
+    firsts = np.zeros(tokens, dtype=np.int64)
+    token, frame = tokens - 1, frames - 1
+    while token >= 0 and frame >= 0:
+        firsts[token] = frame
+        taken = step[token, frame]
+        token -= taken != 2
+        frame -= taken != 1
+    return firsts

@@ -1,0 +1,42 @@
+"""The path through the attention, held against openai-whisper's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from whisper.timing import dtw
+
+from whisper_service.model.alignment import first_frames, token_frames
+
+
+def _reference(scores: np.ndarray) -> np.ndarray:
+    text, times = dtw(-torch.from_numpy(scores))
+    return times[np.pad(np.diff(text), (1, 0), constant_values=1).astype(bool)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_path_is_that_of_whisper(seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    tokens, frames = int(dice.integers(1, 60)), int(dice.integers(1, 300))
+    scores = dice.standard_normal((tokens, frames)).astype(np.float32)
+    assert first_frames(scores).tolist() == _reference(scores).tolist()
+
+
+def test_ties_fall_as_they_do_in_whisper() -> None:
+    for shape in ((1, 1), (3, 5), (5, 3), (4, 4)):
+        scores = np.zeros(shape, dtype=np.float32)
+        assert first_frames(scores).tolist() == _reference(scores).tolist()
+
+
+def test_tokens_are_found_where_they_attend() -> None:
+    attention = torch.full((2, 8, 100), 1e-4)
+    for token in range(7):
+        attention[:, 1 + token, 10 * token + 5 : 10 * token + 12] = 0.1
+    begins, attended = token_frames(attention, first=1, frames=90)
+    assert np.abs(begins[1:] - (10 * np.arange(1, 7) + 5)).max() <= 3
+    assert np.abs(attended - (10 * np.arange(7) + 8)).max() <= 4
+
+
+def test_it_lets_go_of_the_interpreter() -> None:
+    assert first_frames.targetoptions["nogil"]
