@@ -18,8 +18,13 @@ _MARKERS = {"500 ms slices": "o", "250 ms slices": "s"}
 def main() -> None:
     """Read the rows that ``bench_quality`` has saved and draw those of whole talks without noise."""
     rows = json.loads(Path(sys.argv[1]).read_text())["rows"]
-    pyplot.rcParams |= {"font.size": 9, "svg.hashsalt": "quality", "axes.spines.top": False}
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    pyplot.rcParams |= {
+        "font.size": 9,
+        "svg.hashsalt": "quality",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
     for name, row in rows.items():
         policy, *rest = name.split(", ")
         if policy not in _COLOURS or len(rest) != 1:
@@ -33,7 +38,8 @@ def main() -> None:
     axes.set_xlabel("seconds behind the end of the word: first display (hollow), final p50 (filled) to p95")
     axes.set_ylabel("word error rate, %")
     axes.set_xlim(left=0)
-    axes.legend(frameon=False, fontsize=8)
+    axes.margins(y=0.25)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(sys.argv[2], metadata={"Date": None})
 
 

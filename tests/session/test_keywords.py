@@ -86,6 +86,14 @@ def test_a_phrase_across_finals_is_one_hit() -> None:
     assert spotter.update(_words("exam", start=3), [], "en") == ()
 
 
+def test_a_word_in_pieces_is_one_word() -> None:
+    """Where a hypothesis goes on in the middle of a word, its rest has no space before it."""
+    pieces = [Word(" exam", 0, 1, 0, 0.9, (0,)), Word("ination", 1, 2, 1, 0.9, (1,))]
+    assert Spotter(["exam"]).update(pieces, [], "en") == ()
+    (hit,) = Spotter(["examinations"]).update(pieces[:1], pieces[1:], "en")
+    assert (hit.text, hit.start, hit.end, hit.final) == ("examination", 0, 2, False)
+
+
 def test_every_occurrence_counts_and_hits_do_not_overlap() -> None:
     told = Spotter(["no no"]).update(_words("no no no no no"), [], "en")
     assert [event.number for event in told] == [0, 1]

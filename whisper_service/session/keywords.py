@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import count
+from itertools import count, pairwise
 
 import snowballstemmer
 
@@ -55,10 +55,11 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is compared: the stem of a word, and the word it came from."""
+    """What is compared: a stem, and the pieces that its word came in, ``words[begin:end]`` of all."""
 
     stem: str
-    word: Word
+    begin: int
+    end: int
 
 
 class Spotter:
@@ -81,8 +82,7 @@ class Spotter:
         """
         if not self._watches:
             return ()
-        settled, open_ = _units(final, language), _units(partial, language)
-        return tuple(event for watch in self._watches for event in watch.update(settled, open_, language))
+        return tuple(event for watch in self._watches for event in watch.update(final, partial, language))
 
 
 class _Watch:
@@ -91,32 +91,33 @@ class _Watch:
     def __init__(self, keyword: str, numbers: count[int]) -> None:
         self._keyword = keyword
         self._numbers = numbers
-        self._tail: list[_Unit] = []  # final, and perhaps the beginning of a phrase
+        self._tail: list[Word] = []  # final, and perhaps the beginning of a phrase
         self._pending: list[KeywordSpotted] = []
 
-    def update(self, final: list[_Unit], partial: list[_Unit], language: str) -> list[KeywordSpotted]:
+    def update(self, final: Sequence[Word], partial: Sequence[Word], language: str) -> list[KeywordSpotted]:
         wanted = stems(self._keyword, language)
-        units = [*self._tail, *final, *partial]
+        words = [*self._tail, *final, *partial]
         settled = len(self._tail) + len(final)
+        units = _units(words, language)
         events: list[KeywordSpotted] = []
         still: list[KeywordSpotted] = []
-        kept_from = max(0, settled - len(wanted) + 1)
-        for begin, end in _matches([unit.stem for unit in units], wanted):
+        kept_from = max(0, sum(unit.end <= settled for unit in units) - len(wanted) + 1)
+        for first, last in _matches([unit.stem for unit in units], wanted):
             earlier = self._pending.pop(0) if self._pending else None
-            hit = self._hit(units[begin:end], earlier, final=end <= settled)
+            is_final = units[last].end <= settled
+            hit = self._hit(words[units[first].begin : units[last].end], earlier, final=is_final)
             if hit.final:
-                kept_from = max(kept_from, end)
+                kept_from = max(kept_from, last + 1)
             else:
                 still.append(hit)
             if hit != earlier:
                 events.append(hit)
         events += [replace(gone, retracted=True) for gone in self._pending]
         self._pending = still
-        self._tail = units[kept_from:settled]
+        self._tail = words[units[kept_from].begin : settled] if kept_from < len(units) else []
         return events
 
-    def _hit(self, units: Sequence[_Unit], earlier: KeywordSpotted | None, *, final: bool) -> KeywordSpotted:
-        words = list(dict.fromkeys(unit.word for unit in units))
+    def _hit(self, words: Sequence[Word], earlier: KeywordSpotted | None, *, final: bool) -> KeywordSpotted:
         return KeywordSpotted(
             number=next(self._numbers) if earlier is None else earlier.number,
             keyword=self._keyword,
@@ -145,16 +146,26 @@ def _stem(word: str, language: str) -> str:
 
 
 def _units(words: Sequence[Word], language: str) -> list[_Unit]:
-    return [_Unit(stem, word) for word in words for stem in stems(word.text, language)]
+    """Return what is compared; a piece without a space before it goes on with the word before."""
+    edges = [
+        index
+        for index, word in enumerate(words)
+        if index == 0 or language in _SPACELESS or word.text[:1].isspace()
+    ]
+    return [
+        _Unit(stem, begin, end)
+        for begin, end in pairwise([*edges, len(words)])
+        for stem in stems("".join(word.text for word in words[begin:end]), language)
+    ]
 
 
 def _matches(units: Sequence[str], wanted: Sequence[str]) -> list[tuple[int, int]]:
-    """Return where ``wanted`` stands in ``units``; hits do not overlap."""
+    """Return the first and the last unit of each place where ``wanted`` stands; places do not overlap."""
     found: list[tuple[int, int]] = []
     at = 0
     while wanted and at + len(wanted) <= len(units):
         if tuple(units[at : at + len(wanted)]) == tuple(wanted):
-            found.append((at, at + len(wanted)))
+            found.append((at, at + len(wanted) - 1))
             at += len(wanted)
         else:
             at += 1
