@@ -11,7 +11,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402
 
-_COLOURS = {"local_agreement": "#0f6b5f", "align_att": "#b3382c", "weighted_agreement": "#3556a8"}
+_COLOURS = {"local_agreement": "#0f6b5f", "align_att": "#b3382c", "agreement_or_age": "#3556a8"}
 _MARKERS = {"500 ms slices": "o", "250 ms slices": "s"}
 
 

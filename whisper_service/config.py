@@ -131,7 +131,7 @@ class RawFormat:
 
 
 #: The commit policies of ``session/commit.py``, the default first.
-POLICIES = ("local_agreement", "align_att", "weighted_agreement")
+POLICIES = ("local_agreement", "align_att", "agreement_or_age")
 #: Undeclared raw samples, where a default for them is on (``WHISPER_RAW_FORMAT``, ``/ws/transcribe``).
 RAW_RATE = 16_000
 RAW_CHANNELS = 1
@@ -160,7 +160,7 @@ class StreamSettings:
     policy: str = _setting(
         POLICIES[0],
         _choice(*POLICIES),
-        "What makes words final: agreement of two hypotheses, age by attention, or both, weighed.",
+        "What makes words final: agreement of two hypotheses, attention to old enough audio, or either.",
     )
     vad_threshold: float = _setting(0.5, _number(float, 0.05, 0.95), "Speech begins at this probability.")
     min_silence_ms: int = _setting(

@@ -6,7 +6,7 @@ import pytest
 
 from whisper_service import config
 from whisper_service.engine.request import Word
-from whisper_service.session.commit import POLICIES, AlignAtt, LocalAgreement, WeightedAgreement, normalise
+from whisper_service.session.commit import POLICIES, AgreementOrAge, AlignAtt, LocalAgreement, normalise
 
 #: LocalAgreement does not look at it.
 END = 0
@@ -76,37 +76,31 @@ def _word(text: str, attended: int, probability: float = 0.9) -> Word:
 
 def test_what_is_old_and_probable_needs_no_agreement() -> None:
     words = [_word("old", 1_000), _word("older", 900), _word("new", 20_000)]
-    assert WeightedAgreement(age=9_600).agreed(words, end=24_000) == 2
+    assert AgreementOrAge(age=9_600).agreed(words, end=24_000) == 2
 
 
 def test_what_is_old_and_improbable_needs_agreement() -> None:
-    policy = WeightedAgreement(age=9_600, patience=9_600, probability=0.5)
+    policy = AgreementOrAge(age=9_600, probability=0.5)
     words = [_word("old", 1_000, 0.3), _word("sure", 1_000)]
     assert policy.agreed(words, end=24_000) == 0
     assert policy.agreed(words, end=32_000) == 2
 
 
-def test_what_is_improbable_waits_for_more_audio_even_if_it_agrees() -> None:
-    policy = WeightedAgreement(patience=24_000, probability=0.5)
-    words = [_word("doubtful", 20_000, 0.3), _word("sure", 20_000)]
-    assert [policy.agreed(words, end=end) for end in (24_000, 32_000, 40_000, 44_000)] == [0, 0, 0, 2]
-
-
 def test_what_is_new_needs_agreement() -> None:
-    policy = WeightedAgreement(fresh=1_600)
+    policy = AgreementOrAge(fresh=1_600)
     assert policy.agreed([_word("a", 20_000), _word("b", 21_000)], end=24_000) == 0
     assert policy.agreed([_word("A,", 30_000), _word("x", 30_000)], end=32_000) == 1
 
 
 def test_the_freshest_word_is_not_final_even_if_it_agrees() -> None:
-    policy = WeightedAgreement(fresh=1_600)
+    policy = AgreementOrAge(fresh=1_600)
     assert policy.agreed([_word("a", 23_000)], end=24_000) == 0
     assert policy.agreed([_word("a", 31_000)], end=32_000) == 0
     assert policy.agreed([_word("a", 31_000)], end=40_000) == 1
 
 
 def test_a_policy_that_is_reset_has_heard_nothing() -> None:
-    policy = WeightedAgreement()
+    policy = AgreementOrAge()
     policy.agreed([_word("a", 20_000)], end=24_000)
     policy.reset()
     assert policy.agreed([_word("a", 20_000)], end=24_000) == 0

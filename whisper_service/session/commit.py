@@ -75,26 +75,20 @@ class AlignAtt:
         """Nothing is remembered."""
 
 
-class WeightedAgreement:
-    """Final is what two hypotheses agree on, or what is old enough, weighed by how probable it is.
+class AgreementOrAge:
+    """Final is what two hypotheses agree on, or what is probable and was read off audio that is old enough.
 
-    A probable word is final as soon as two hypotheses agree on it, or it was read off audio that lies some
-    way behind the end; an improbable one needs both, and lies further behind. So what is certain does not
-    wait for a second hypothesis, and what is not waits for more audio, also if it is said the same twice. The
-    last word may agree too, if the model does not read it off the very end, where more audio may lengthen it.
+    Agreement needs no trust in the model but waits for the next hypothesis; age needs none. The last word may
+    agree too, if the model does not read it off the very end, where more audio may lengthen it.
 
     :param fresh: audio before the end of which even agreement says nothing, in samples.
-    :param age: how far behind the end a probable word lies that needs no agreement, in samples.
-    :param patience: how far an improbable one lies behind the end that is agreed on, in samples.
-    :param probability: what makes a word probable.
+    :param age: how far behind the end a word lies that needs no agreement, in samples.
+    :param probability: what such a word needs at least.
     """
 
-    def __init__(
-        self, *, fresh: int = 1_600, age: int = 9_600, patience: int = 24_000, probability: float = 0.5
-    ) -> None:
+    def __init__(self, *, fresh: int = 1_600, age: int = 9_600, probability: float = 0.5) -> None:
         self._fresh = fresh
         self._age = age
-        self._patience = patience
         self._probability = probability
         self._previous: list[str] = []
 
@@ -103,16 +97,13 @@ class WeightedAgreement:
         agreeing, count = True, 0
         for index, word in enumerate(words):
             agreeing = agreeing and current[index : index + 1] == self._previous[index : index + 1]
-            if not self._is_certain(word, agrees=agreeing, age=end - word.attended):
+            agrees = agreeing and word.attended <= end - self._fresh
+            is_old = word.attended <= end - self._age and word.probability >= self._probability
+            if not (agrees or is_old):
                 break
             count += 1
         self._previous = current[count:]
         return count
-
-    def _is_certain(self, word: Word, *, agrees: bool, age: int) -> bool:
-        if word.probability >= self._probability:
-            return age >= (self._fresh if agrees else self._age)
-        return agrees and age >= self._patience
 
     def reset(self) -> None:
         self._previous = []
@@ -122,7 +113,7 @@ class WeightedAgreement:
 POLICIES: dict[str, Callable[[], CommitPolicy]] = {
     "local_agreement": LocalAgreement,
     "align_att": AlignAtt,
-    "weighted_agreement": WeightedAgreement,
+    "agreement_or_age": AgreementOrAge,
 }
 
 
