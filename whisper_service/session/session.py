@@ -33,6 +33,7 @@ from whisper_service.session.keywords import Spotter
 from whisper_service.session.language import LanguageLock
 from whisper_service.session.ledger import Ledger
 from whisper_service.session.timeline import Job, Timeline
+from whisper_service.session.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -46,26 +47,6 @@ class Step:
 
     events: tuple[Event, ...] = ()
     requests: tuple[Request, ...] = ()
-
-
-class _Window:
-    """The stretch of audio that is being transcribed: one utterance, or what a cut has left of it."""
-
-    def __init__(self, utterance: int) -> None:
-        self.utterance = utterance
-        self.start = utterance
-        self.committed: list[Word] = []
-        self.hypothesis: tuple[Word, ...] = ()
-        #: Asked without prompt and context, which have led the model astray here.
-        self.bare = False
-
-    @property
-    def prefix(self) -> tuple[int, ...]:
-        return tuple(token for word in self.committed for token in word.tokens)
-
-    @property
-    def draft(self) -> tuple[int, ...]:
-        return tuple(token for word in self.hypothesis for token in word.tokens)
 
 
 class Session:
@@ -99,7 +80,7 @@ class Session:
         )
         self._jobs: deque[Job] = deque()
         self._asked: tuple[Job, Request] | None = None
-        self._window: _Window | None = None
+        self._window: Window | None = None
         self._display: Request | None = None
         self._display_end = 0
         self._lock = LanguageLock(
@@ -207,7 +188,7 @@ class Session:
 
     def _ask(self, job: Job) -> Request:
         if self._window is None or self._window.utterance != job.start:
-            self._window = _Window(job.start)
+            self._window = Window(job.start)
             self._policy.reset()
             self._lock.begin()
         request = self._request(job.kind, self._window, job.position)
@@ -227,12 +208,12 @@ class Session:
             return []
         window = self._window
         if window is None or window.utterance != self._timeline.utterance:
-            window = _Window(self._timeline.utterance)
+            window = Window(self._timeline.utterance)
         self._display_end = self.received
         self._display = self._request(Kind.DISPLAY, window, self.received)
         return [self._display]
 
-    def _request(self, kind: Kind, window: _Window, position: int) -> Request:
+    def _request(self, kind: Kind, window: Window, position: int) -> Request:
         self._number += 1
         return Request(
             stream=self.name,
@@ -249,7 +230,7 @@ class Session:
             task=self._settings.task,
         )
 
-    def _tells_context(self, window: _Window) -> bool:
+    def _tells_context(self, window: Window) -> bool:
         return self._settings.context and not window.bare
 
     def _forget(self) -> None:
@@ -288,18 +269,18 @@ class Session:
         final = [word for event in events if isinstance(event, Final) for word in event.words]
         return [*events, *self._spotter.update(final, window.hypothesis, answer.language)]
 
-    def _misled(self, job: Job, window: _Window, belief: Belief) -> bool:
+    def _misled(self, job: Job, window: Window, belief: Belief) -> bool:
         """Whether the prompt may be why the model repeats itself, or says nothing at all."""
         silent = job.kind is Kind.FINAL and not belief.words and not window.committed
         return silent or bool(belief.reason)
 
-    def _ask_again(self, job: Job, window: _Window) -> list[Event]:
+    def _ask_again(self, job: Job, window: Window) -> list[Event]:
         window.hypothesis = ()
         self._policy.reset()
         self._jobs.appendleft(job)
         return []
 
-    def _commit(self, job: Job, window: _Window, words: tuple[Word, ...], language: str) -> list[Event]:
+    def _commit(self, job: Job, window: Window, words: tuple[Word, ...], language: str) -> list[Event]:
         if job.kind is Kind.FINAL:
             events = self._finalise(window, words, language)
             window.hypothesis = ()
@@ -314,7 +295,7 @@ class Session:
                 events += self._cut(window, job.position, language)
         return [*events, *self._show(window.hypothesis, job.position)]
 
-    def _finalise(self, window: _Window, words: Sequence[Word], language: str) -> list[Event]:
+    def _finalise(self, window: Window, words: Sequence[Word], language: str) -> list[Event]:
         if not words:
             return []
         window.committed.extend(words)
@@ -324,7 +305,7 @@ class Session:
         self._shown = ""
         return [final]
 
-    def _cut(self, window: _Window, position: int, language: str) -> list[Event]:
+    def _cut(self, window: Window, position: int, language: str) -> list[Event]:
         """Begin a new window in mid-speech, at the quietest place between two final words.
 
         The final words behind the cut go with it, as forced prefix of the new window: nothing is lost or
