@@ -57,3 +57,15 @@ def runner(model: Whisper) -> Runner:
     from whisper_service.engine.runner import Runner
 
     return Runner(model)
+
+
+@pytest.fixture
+def loop_that_knows_the_time() -> None:
+    """For tests that run gevent in the test's process.
+
+    The loop reads its clock when it runs. While other tests ran it did not, and timers would count from back
+    then: those of a test would all be due at once.
+    """
+    import gevent
+
+    gevent.get_hub().loop.update_now()

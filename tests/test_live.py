@@ -34,6 +34,8 @@ from whisper_service.errors import Draining, InternalError, SessionTooLong, Tran
 from whisper_service.live import Parts, Stream
 from whisper_service.protocol.connection import Connection
 
+pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
+
 F32 = RawFormat("f32le", 16_000, 1)
 STOP = '{"type": "stop"}'
 

@@ -14,6 +14,8 @@ from whisper_service.errors import Draining, InternalError
 from whisper_service.web.socket import Conversation, Inbox, Outbox
 from whisper_service.web.transport import TransportClosed
 
+pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
+
 
 class FakeTransport:
     """A client in memory; `stalled` ones never take a frame."""
