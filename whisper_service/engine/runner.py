@@ -98,7 +98,11 @@ class Runner:
         cache = self._decoder.open(audio, room=room_of(rows))
         detected = self._detect_languages(requests, cache)
         languages = [request.language or code for request, (code, _) in zip(requests, detected, strict=True)]
-        rows = [self._row(request, language) for request, language in zip(requests, languages, strict=True)]
+        # A start sequence is as long in any language, so the room stays right.
+        rows = [
+            row if request.language else self._row(request, language)
+            for row, request, language in zip(rows, requests, languages, strict=True)
+        ]
         decoded = decode_greedily(self._decoder, self._vocabulary, cache, rows)
         return [
             Hypothesis(
