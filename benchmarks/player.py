@@ -71,6 +71,9 @@ class _Counting:
         self.most = runner.most
         self.windows = 0
 
+    def forget(self, stream: str) -> None:
+        self._runner.forget(stream)
+
     def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
         self.windows += len(requests)
         return self._runner.run_batch(requests)

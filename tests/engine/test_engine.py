@@ -23,9 +23,13 @@ class Batches:
 
     def __init__(self, *, bad: str = "", fits: int = 99) -> None:
         self.sizes: list[int] = []
+        self.forgotten: list[str] = []
         self.go = threading.Event()
         self._bad = bad
         self._fits = fits
+
+    def forget(self, stream: str) -> None:
+        self.forgotten.append(stream)
 
     def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
         self.go.wait(10)
@@ -61,6 +65,25 @@ def test_requests_that_wait_together_share_a_batch() -> None:
     answers = _answers(runner, "abcdef")
     assert all(isinstance(answer, Hypothesis) for answer in answers.values())
     assert sum(runner.sizes) == 6 and max(runner.sizes) == 4
+
+
+def test_a_cancelled_stream_is_forgotten_with_what_waits_for_it() -> None:
+    runner = Batches()
+    answered = threading.Event()
+    answers: list[str] = []
+
+    def deliver(request: Request, answer: Hypothesis | Exception) -> None:
+        answers.append(request.stream)
+        answered.set()
+
+    engine = Engine(lambda: runner, on_loaded=lambda error: None, deliver=deliver)
+    engine.submit(_request("a"))
+    engine.cancel("a")
+    engine.submit(_request("b"))
+    engine.start()
+    runner.go.set()
+    assert answered.wait(10) and engine.stop(10)
+    assert answers == ["b"] and runner.forgotten == ["a"]
 
 
 def test_a_fault_fails_the_request_that_caused_it_alone() -> None:

@@ -73,8 +73,8 @@ class EngineBridge:
 
     def cancel(self, stream: str) -> None:
         """See ``Transcribes``."""
-        if self._waiting.pop(stream, None):
-            self._engine.cancel(stream)
+        self._waiting.pop(stream, None)
+        self._engine.cancel(stream)
 
     def stop(self, timeout_s: float) -> bool:
         """Let the thread end; return whether it has. Blocks the greenlet."""

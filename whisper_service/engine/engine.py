@@ -28,6 +28,9 @@ class Runs(Protocol):
         :raises OutOfMemory: if they are too many.
         """
 
+    def forget(self, stream: str) -> None:
+        """Drop what is kept of ``stream``: it is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Cancel:
@@ -81,6 +84,7 @@ class Engine:
             for item in items:
                 if isinstance(item, _Cancel):
                     self._scheduler.cancel(item.stream)
+                    runner.forget(item.stream)
                 else:
                     self._scheduler.add(item, time.monotonic())
             requests = self._scheduler.pop()

@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+#: Windows that begin at a multiple of these samples share what the engine has computed for their stream: 10 ms.
+STEP_SAMPLES = 160
+
+
 class Kind(enum.IntEnum):
     """Why a request is asked; the smaller value goes first."""
 

@@ -22,7 +22,7 @@ from whisper_service.model.alignment import token_frames
 from whisper_service.model.cache import DecoderCache
 from whisper_service.model.decoder import Decoder
 from whisper_service.model.encoder import encode
-from whisper_service.model.features import window_features
+from whisper_service.model.features import Audio, LogMel
 from whisper_service.model.greedy import Decoded, Row, decode_greedily, room_of
 from whisper_service.model.tokens import Vocabulary
 from whisper_service.model.weights import decoder_weights, encoder_weights
@@ -46,7 +46,7 @@ class Runner:
         dtype = model.encoder.conv1.weight.dtype
         self._device = model.device
         self._dtype = dtype
-        self._n_mels: int = model.dims.n_mels
+        self._features = LogMel(n_mels=model.dims.n_mels, device=model.device)
         self._n_text_ctx: int = model.dims.n_text_ctx
         self._encoder = encoder_weights(model, dtype)
         self._decoder = Decoder(decoder_weights(model, dtype))
@@ -85,13 +85,17 @@ class Runner:
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(str(error)) from error
 
+    def forget(self, stream: str) -> None:
+        """Drop what is kept of ``stream``, which would only save time."""
+        self._features.forget(stream)
+
     @torch.inference_mode()
     def _run(self, requests: Sequence[Request]) -> list[Hypothesis]:
         for request in requests:
             if request.pcm.shape[0] > N_SAMPLES:
                 raise ValueError(f"a window of {request.pcm.shape[0]} samples; the model takes {N_SAMPLES}")
-        features = torch.stack(
-            [window_features(request.pcm, n_mels=self._n_mels, device=self._device) for request in requests]
+        features = self._features.windows(
+            [Audio(request.stream, request.start, request.pcm) for request in requests]
         )
         audio = encode(self._encoder, features.to(self._dtype))  # (B, n_audio_ctx, D)
         rows = [self._row(request, request.language or "en") for request in requests]

@@ -1,26 +1,147 @@
-"""The log-mel spectrogram of one window, as Whisper was trained on it."""
+"""Log-mel spectrograms of windows that grow: a frame is computed once, as long as its stream is remembered.
+
+Source: Radford et al. 2022, section 2.2; ``log_mel_spectrogram`` in whisper/audio.py of openai-whisper 20250625.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
-import whisper
 from numpy.typing import NDArray
 from torch import Tensor
-from whisper.audio import N_SAMPLES
+from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, N_SAMPLES, mel_filters
+
+#: A frame hears this many samples before its middle, and as many behind it.
+_REACH = N_FFT // 2
+#: The first frames of a window hear its reflection at the left edge; they belong to the window alone.
+_REFLECTED = -(-_REACH // HOP_LENGTH)
+#: Where there is no sound: the logarithm of the smallest power that counts.
+_SILENCE = -10.0
+#: Streams whose frames are kept, at most; up to 2.5 MB each.
+_STREAMS = 1024
 
 
-def window_features(pcm: NDArray[np.float32], *, n_mels: int, device: torch.device) -> Tensor:
-    """Return the log-mel spectrogram of ``pcm``, float32 ``(n_mels, 3000)``.
+class Audio(NamedTuple):
+    """One window.
 
-    The audio is padded with zeros to 30 s before the spectrogram is taken. One window at a time:
-    ``whisper.log_mel_spectrogram`` takes one maximum over a batch, so that a loud stream would change a
-    quiet one.
-
+    :param stream: whose audio it is.
+    :param start: its first sample on the stream's 16 kHz clock.
     :param pcm: mono float32 in [-1, 1] at 16 kHz, at most 30 s, ``(n_samples,)``.
-    Source: Radford et al. 2022, section 2.2.
     """
-    window = np.zeros(N_SAMPLES, dtype=np.float32)
-    window[: pcm.shape[0]] = pcm
-    features: Tensor = whisper.log_mel_spectrogram(torch.from_numpy(window), n_mels, device=device)
-    return features
+
+    stream: str
+    start: int
+    pcm: NDArray[np.float32]
+
+
+class _Kept(NamedTuple):
+    """Frames that lie inside ``audio``; frame 0 of it would have its middle at the window's first sample."""
+
+    audio: Audio
+    frames: Tensor  # (n_frames, n_mels), from frame _REFLECTED on
+
+
+class LogMel:
+    """Computes spectrograms; remembers the frames of streams, of each those of its newest window.
+
+    What it returns depends on the window alone. Frames are taken again only where the samples are the same.
+
+    :param n_mels: 80 or 128.
+    """
+
+    def __init__(self, *, n_mels: int, device: torch.device) -> None:
+        self._device = device
+        self._filters = mel_filters(device, n_mels)  # (n_mels, N_FFT / 2 + 1)
+        self._hann = torch.hann_window(N_FFT, device=device)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def windows(self, windows: Sequence[Audio]) -> Tensor:
+        """Return the spectrograms of ``windows`` as Whisper was trained on them, float32 ``(B, n_mels, 3000)``.
+
+        Each is that of the audio padded with zeros to 30 s, with a maximum of its own:
+        ``whisper.log_mel_spectrogram`` takes one over a batch, so that a loud stream would change a quiet one.
+        """
+        known = [self._known(audio) for audio in windows]
+        ends = [min(N_FRAMES, -(-(audio.pcm.shape[0] + _REACH) // HOP_LENGTH)) for audio in windows]
+        pieces = [
+            _frames(audio.pcm, range(_REFLECTED + frames.shape[0], end))
+            for audio, frames, end in zip(windows, known, ends, strict=True)
+        ]
+        edges = [_frames(audio.pcm, range(_REFLECTED)) for audio in windows]
+        computed = self._compute(np.concatenate([*edges, *pieces]))
+        counts = [_REFLECTED] * len(windows) + [piece.shape[0] for piece in pieces]
+        parts = computed.split(counts)
+        filled = torch.full((len(windows), N_FRAMES, self._filters.shape[0]), _SILENCE, device=self._device)
+        for row, (audio, frames, end) in enumerate(zip(windows, known, ends, strict=True)):
+            inner = torch.cat([frames, parts[len(windows) + row]])
+            filled[row, :_REFLECTED] = parts[row]
+            filled[row, _REFLECTED:end] = inner
+            self._keep(audio, inner)
+        loudest = filled.amax(dim=(1, 2), keepdim=True)
+        scaled = (torch.maximum(filled, loudest - 8.0) + 4.0) / 4.0
+        return scaled.transpose(1, 2).contiguous()
+
+    def forget(self, stream: str) -> None:
+        """Drop what is kept of ``stream``."""
+        self._kept.pop(stream, None)
+
+    def _known(self, audio: Audio) -> Tensor:
+        """Return the kept frames of ``audio`` from frame _REFLECTED on, as many as are in one piece."""
+        kept = self._kept.get(audio.stream)
+        nothing = torch.empty(0, self._filters.shape[0], device=self._device)
+        if kept is None:
+            return nothing
+        skipped = audio.start - kept.audio.start
+        same = min(kept.audio.pcm.shape[0] - skipped, audio.pcm.shape[0])
+        if skipped < 0 or skipped % HOP_LENGTH or same <= 0:
+            return nothing
+        if not np.array_equal(kept.audio.pcm[skipped : skipped + same], audio.pcm[:same]):
+            return nothing
+        return kept.frames[skipped // HOP_LENGTH :][: _whole(same)]
+
+    def _keep(self, audio: Audio, frames: Tensor) -> None:
+        self._kept[audio.stream] = _Kept(audio, frames[: _whole(audio.pcm.shape[0])])
+        self._kept.move_to_end(audio.stream)
+        if len(self._kept) > _STREAMS:
+            self._kept.popitem(last=False)
+
+    def _compute(self, frames: NDArray[np.float32]) -> Tensor:
+        """Return the unclamped log-mel values, ``(n_frames, n_mels)``, of samples ``(n_frames, N_FFT)``."""
+        samples = torch.from_numpy(frames).to(self._device)
+        power = torch.fft.rfft(samples * self._hann).abs() ** 2  # (n_frames, N_FFT / 2 + 1)
+        return (power @ self._filters.T).clamp(min=1e-10).log10()
+
+
+def _whole(samples: int) -> int:
+    """Return how many frames from frame _REFLECTED on hear nothing behind the first ``samples``."""
+    return max(0, (samples - _REACH) // HOP_LENGTH + 1 - _REFLECTED)
+
+
+def _frames(pcm: NDArray[np.float32], numbers: range) -> NDArray[np.float32]:
+    """Return the samples that frames hear, ``(len(numbers), N_FFT)``, of the window padded to 30 s.
+
+    The window is reflected at both ends, as ``torch.stft`` does.
+    """
+    if not numbers:
+        return np.empty((0, N_FFT), dtype=np.float32)
+    begin, end = numbers[0] * HOP_LENGTH - _REACH, numbers[-1] * HOP_LENGTH + _REACH
+    heard = np.zeros(end - begin, dtype=np.float32)
+    inside = pcm[max(0, begin) : end]
+    heard[max(0, -begin) :][: inside.shape[0]] = inside
+    if begin < 0:
+        mirrored = np.zeros(_REACH, dtype=np.float32)
+        source = pcm[1 : _REACH + 1]
+        mirrored[: source.shape[0]] = source
+        heard[:-begin] = mirrored[: -begin][::-1]
+    if end > N_SAMPLES:
+        beyond = end - N_SAMPLES
+        mirrored = np.zeros(beyond, dtype=np.float32)
+        source = pcm[N_SAMPLES - 1 - beyond : N_SAMPLES - 1]
+        mirrored[: source.shape[0]] = source
+        heard[-beyond:] = mirrored[::-1]
+    frames = np.lib.stride_tricks.sliding_window_view(heard, N_FFT)[::HOP_LENGTH]
+    return np.ascontiguousarray(frames)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_service.audio.pcm import SAMPLE_RATE
-from whisper_service.engine.request import Word
+from whisper_service.engine.request import STEP_SAMPLES, Word
 
 #: Loudness is measured over 32 ms, one frame of the speech detector.
 _FRAME_SAMPLES = 512
@@ -68,4 +68,5 @@ def _quietest(energy: NDArray[np.float32], start: int, low: int, high: int) -> t
     first = min(max(0, (low - start) // _FRAME_SAMPLES), energy.shape[0] - 1)
     last = max(first + 1, (high - start) // _FRAME_SAMPLES)
     frame = first + int(energy[first:last].argmin())
-    return float(energy[frame]), start + frame * _FRAME_SAMPLES + _FRAME_SAMPLES // 2
+    middle = start + frame * _FRAME_SAMPLES + _FRAME_SAMPLES // 2
+    return float(energy[frame]), middle // STEP_SAMPLES * STEP_SAMPLES

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from whisper_service.engine.request import Kind
+from whisper_service.engine.request import STEP_SAMPLES, Kind
 from whisper_service.events import Event, SpeechEnded, SpeechStarted
 from whisper_service.session.endpoint import FRAME_SAMPLES, Began, Endpointer
 
@@ -61,8 +61,7 @@ class Timeline:
         if self.utterance is not None:
             return self.utterance
         onset = self._endpointer.onset
-        begin = (self._frames_end if onset is None else onset) - self._pre_roll
-        return max(self.closed, begin, 0)
+        return self._start_for(self._frames_end if onset is None else onset)
 
     @property
     def last_speech(self) -> int:
@@ -119,8 +118,13 @@ class Timeline:
     def _begin(self, events: list[Event], onset: int | None = None) -> None:
         at = self._endpointer.onset if onset is None else onset
         assert at is not None
-        self.utterance = max(self.closed, at - self._pre_roll, 0)
+        self.utterance = self._start_for(at)
         events.append(SpeechStarted(at))
+
+    def _start_for(self, onset: int) -> int:
+        """Return the first sample of an utterance whose speech begins at ``onset``."""
+        earliest = -(-self.closed // STEP_SAMPLES) * STEP_SAMPLES
+        return max(earliest, (onset - self._pre_roll) // STEP_SAMPLES * STEP_SAMPLES)
 
     def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:
         assert self.utterance is not None
