@@ -26,7 +26,7 @@ from whisper_service.events import Done, Final
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.loading import load_model
 from whisper_service.model.speech import SpeechDetector
-from whisper_service.offline import transcribe
+from whisper_service.replay import replay
 
 ROOT = Path(__file__).resolve().parents[1]
 _SLICE_SAMPLES = 8_000
@@ -50,7 +50,7 @@ def main() -> None:
         begin = time.perf_counter()
         slices = (pcm[start : start + _SLICE_SAMPLES] for start in range(0, pcm.shape[0], _SLICE_SAMPLES))
         events = list(
-            transcribe(
+            replay(
                 slices,
                 runner=runner,
                 detector=detector,

@@ -21,7 +21,7 @@ from whisper_service.events import Event
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.loading import load_model
 from whisper_service.model.speech import SpeechDetector, SpeechState
-from whisper_service.offline import settle
+from whisper_service.replay import settle
 from whisper_service.session.session import Session
 
 #: The demonstration model.

@@ -1,9 +1,11 @@
-"""A file through session, detector and model: accuracy, and the promise on real text."""
+"""Files: packed into windows, in batches, as accurate as Whisper itself."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -12,70 +14,130 @@ from click.testing import CliRunner
 from whisper.normalizers import EnglishTextNormalizer
 
 from tests.conftest import CHECKPOINT, Talk
-from tests.fakes import cut_evenly, cut_randomly, done, finals
 from whisper_service.cli import main
 from whisper_service.config import StreamSettings
 from whisper_service.engine.runner import Runner
-from whisper_service.events import Event
+from whisper_service.events import Final
 from whisper_service.model.speech import SpeechDetector
-from whisper_service.offline import transcribe
+from whisper_service.offline import Window, pack, transcribe, utterances
 
+RATE = 16_000
+FRAMES_PER_S = RATE / 512
 _normalise = EnglishTextNormalizer()
 
 
-@pytest.fixture(scope="module")
-def detector() -> SpeechDetector:
-    return SpeechDetector()
+def _speech(*parts: tuple[float, float]) -> list[float]:
+    """Return probabilities: seconds of speech, seconds of silence, and so on."""
+    return [
+        probability
+        for spoken_s, silent_s in parts
+        for probability in [1.0] * round(spoken_s * FRAMES_PER_S) + [0.0] * round(silent_s * FRAMES_PER_S)
+    ]
 
 
-def _play(runner: Runner, detector: SpeechDetector, slices: list[np.ndarray]) -> list[Event]:
-    settings = replace(StreamSettings(), interim=False)
-    return list(
-        transcribe(
-            iter(slices),
-            runner=runner,
-            detector=detector,
-            settings=settings,
-            grid_samples=8_000,
-            languages=frozenset({"en"}),
-        )
+def _transcribe(
+    files: list[np.ndarray], runner: Runner, *, timestamps: bool = False, **settings: object
+) -> list[list[Final]]:
+    return transcribe(
+        files,
+        runner=runner,
+        batch=4,
+        detector=SpeechDetector(),
+        settings=StreamSettings().merged(settings),
+        languages=frozenset({"en"}),
+        timestamps=timestamps,
     )
 
 
-@pytest.fixture(scope="module")
-def whole(runner: Runner, detector: SpeechDetector, talk: Talk) -> list[Event]:
-    """The talk in slices of 500 ms."""
-    return _play(runner, detector, cut_evenly(talk.pcm, 8_000))
+def _text(finals: list[Final]) -> str:
+    return "".join(final.text for final in finals)
 
 
-def test_a_talk_is_transcribed_as_accurately_as_by_whisper_itself(whole: list[Event], talk: Talk) -> None:
-    # whisper.transcribe of the whole file errs in 1.25 % of the words (models/README.md).
-    assert jiwer.wer(_normalise(talk.text), _normalise(done(whole).transcript)) <= 0.0275
-
-
-def test_every_sample_is_accounted_for(whole: list[Event], talk: Talk) -> None:
-    account = done(whole).account
-    assert account.received == talk.pcm.shape[0] == account.speech + account.silent + account.lost
-
-
-def test_words_become_final_while_people_speak(whole: list[Event]) -> None:
-    assert len(finals(whole)) > 20
-
-
-@pytest.mark.parametrize("cutting", ["20 ms", "3 s", "random"])
-def test_finals_do_not_depend_on_slices(
-    runner: Runner, detector: SpeechDetector, talk: Talk, whole: list[Event], cutting: str
-) -> None:
-    slices = {
-        "20 ms": cut_evenly(talk.pcm, 320),
-        "3 s": cut_evenly(talk.pcm, 48_000),
-        "random": cut_randomly(talk.pcm, 7, 40_000),
-    }[cutting]
-    told = finals(_play(runner, detector, slices))
-    assert [final.text for final in told] == [final.text for final in finals(whole)]
-    assert [(final.start, final.end) for final in told] == [
-        (final.start, final.end) for final in finals(whole)
+def test_utterances_are_those_of_a_stream() -> None:
+    speech = _speech((0, 1), (2, 1), (3, 2))
+    pcm = np.zeros(round(len(speech) * 512), dtype=np.float32)
+    found = list(utterances(pcm, speech, StreamSettings(pre_roll_ms=200)))
+    assert [(round(start / RATE, 1), round(end / RATE, 1)) for start, end in found] == [
+        (0.8, 3.3),
+        (3.8, 7.3),
     ]
+
+
+def test_endless_speech_is_cut_at_its_quietest_place() -> None:
+    pcm = np.random.default_rng(0).standard_normal(70 * RATE).astype(np.float32)
+    pcm[20 * RATE : 20 * RATE + 2_000] = 0
+    found = list(utterances(pcm, [1.0] * (pcm.shape[0] // 512), StreamSettings()))
+    assert found[0][0] == 0 and found[-1][1] == pcm.shape[0]
+    assert all(one[1] == other[0] for one, other in zip(found, found[1:], strict=False))
+    assert all(end - start <= 28 * RATE for start, end in found)
+    assert 20 * RATE <= found[0][1] <= 20 * RATE + 2_000
+
+
+def test_windows_hold_as_many_utterances_as_fit() -> None:
+    spoken = [(0, 10 * RATE), (11 * RATE, 20 * RATE), (21 * RATE, 29 * RATE), (40 * RATE, 45 * RATE)]
+    assert list(pack(spoken)) == [Window(tuple(spoken[:2])), Window(tuple(spoken[2:]))]
+    assert list(pack([])) == []
+
+
+def test_a_file_is_transcribed_as_accurately_as_by_whisper_itself(runner: Runner, talk: Talk) -> None:
+    (finals,) = _transcribe([talk.pcm], runner)
+    # whisper.transcribe of the whole file errs in 1.25 % of the words (models/README.md).
+    assert jiwer.wer(_normalise(talk.text), _normalise(_text(finals))) <= 0.0275
+    assert [final.number for final in finals] == list(range(len(finals)))
+    assert all(one.end <= other.start for one, other in zip(finals, finals[1:], strict=False))
+
+
+def test_files_that_share_batches_say_what_each_says_alone(runner: Runner, talk: Talk) -> None:
+    silence = np.zeros(3 * RATE, dtype=np.float32)
+    files = [talk.pcm, silence, talk.pcm[: 9 * RATE], talk.pcm[9 * RATE :], np.zeros(0, dtype=np.float32)]
+    together = _transcribe(files, runner)
+    assert [_text(finals) for finals in together] == [_text(_transcribe([pcm], runner)[0]) for pcm in files]
+    assert together[1] == together[4] == []
+
+
+@pytest.mark.parametrize("settings", [{"beam_size": 5}, {"fallback": True}, {"timestamps": True}])
+def test_beams_fallback_and_timestamps_lose_nothing(
+    runner: Runner, talk: Talk, settings: dict[str, Any]
+) -> None:
+    (finals,) = _transcribe([talk.pcm], runner, **settings)
+    assert jiwer.wer(_normalise(talk.text), _normalise(_text(finals))) <= 0.0275
+
+
+def test_the_language_of_the_first_window_is_that_of_the_file() -> None:
+    class Bilingual:
+        """Hears French wherever it is asked, and German where it is told so."""
+
+        most = 2
+
+        def __init__(self) -> None:
+            self.asked: list[str | None] = []
+
+        def forget(self, stream: str) -> None:
+            pass
+
+        def run_batch(self, requests):  # type: ignore[no-untyped-def]
+            from tests.fakes import FakeEngine
+
+            self.asked += [request.language for request in requests]
+            return [
+                replace(FakeEngine().run(request), language=request.language or "fr") for request in requests
+            ]
+
+    class Speech:
+        def probabilities(self, batch):  # type: ignore[no-untyped-def]
+            return [[1.0] * (pcm.shape[0] // 512) for _, pcm in batch]
+
+    runner = Bilingual()
+    pcm = np.ones(40 * RATE, dtype=np.float32)
+    transcribe(
+        [pcm, pcm],
+        runner=runner,
+        batch=4,
+        detector=Speech(),  # type: ignore[arg-type]
+        settings=StreamSettings(),
+        languages=frozenset({"fr", "de"}),
+    )
+    assert runner.asked == [None, None, "fr", "fr", "fr", "fr"]
 
 
 def test_the_command_line_transcribes_a_file(talk: Talk) -> None:
@@ -86,6 +148,20 @@ def test_the_command_line_transcribes_a_file(talk: Talk) -> None:
     transcript = json.loads(result.stdout)
     assert jiwer.wer(_normalise(talk.text), _normalise(transcript["text"])) <= 0.0275
     assert [final["id"] for final in transcript["finals"]] == list(range(len(transcript["finals"])))
+
+
+def test_the_command_line_writes_the_transcripts_of_several_files(talk: Talk, tmp_path: Path) -> None:
+    paths = [tmp_path / "one.flac", tmp_path / "two.flac"]
+    for path in paths:
+        path.write_bytes(talk.path.read_bytes())
+    options = ["--model", str(CHECKPOINT), "--format", "srt"]
+    several = ["transcribe", *map(str, paths), *options]
+    refused = CliRunner().invoke(main, several)
+    assert refused.exit_code == 2 and "--output" in refused.stderr
+    folder = tmp_path / "out"
+    assert CliRunner().invoke(main, [*several, "--output", str(folder)]).exit_code == 0
+    one, two = ((folder / f"{name}.srt").read_text() for name in ("one", "two"))
+    assert one == two and "-->" in one
 
 
 def test_the_command_line_says_in_one_line_what_is_wrong(talk: Talk) -> None:

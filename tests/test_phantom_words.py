@@ -15,7 +15,7 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event, Final, Partial
 from whisper_service.model.speech import SpeechDetector
-from whisper_service.offline import transcribe
+from whisper_service.replay import replay
 
 RATE = 16_000
 NOISES = sorted((Path(__file__).parent / "data" / "noise").glob("*.flac"))
@@ -31,7 +31,7 @@ def _heard(runner: Runner, detector: SpeechDetector, pcm: np.ndarray) -> list[Ev
     settings = replace(StreamSettings(), interim=True)
     slices = iter(cut_evenly(pcm, RATE // 2))
     events = list(
-        transcribe(
+        replay(
             slices,
             runner=runner,
             detector=detector,

@@ -13,7 +13,7 @@ from tests.talks import RATE, talk, word_error_rate
 from whisper_service.config import StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.model.speech import SpeechDetector
-from whisper_service.offline import transcribe
+from whisper_service.replay import replay
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def test_the_last_repetition_is_as_accurate_as_the_first(runner: Runner) -> None
         pieces += [said.samples, pause]
         at += said.samples.shape[0] + pause.shape[0]
     events = list(
-        transcribe(
+        replay(
             iter(cut_evenly(np.concatenate(pieces), RATE // 2)),
             runner=runner,
             detector=SpeechDetector(),

@@ -47,20 +47,57 @@ def stream(file: Path, url: str, speed: float, slice_ms: int, as_json: bool) -> 
 
 
 @click.command()
-@click.argument("file", type=_FILE)
+@click.argument("files", type=_FILE, nargs=-1, required=True)
 @click.option(
     "--format", "style", default="txt", show_default=True, type=click.Choice(["txt", "srt", "vtt", "json"])
 )
 @click.option("--model", help="Overrides WHISPER_MODEL.")
 @click.option("--device", help="Overrides WHISPER_DEVICE.")
 @click.option("--language", help="Language of the speech; otherwise it is detected.")
-def transcribe(file: Path, style: str, model: str | None, device: str | None, language: str | None) -> None:
-    """Transcribe FILE without a server, as fast as this machine can."""
-    from whisper_service.offline import print_transcript
+@click.option(
+    "--beam-size", type=click.IntRange(1, 5), default=1, show_default=True, help="Texts followed at once."
+)
+@click.option("--fallback/--no-fallback", default=True, help="Try again with chance where the text fails.")
+@click.option(
+    "--timestamps", is_flag=True, help="Have Whisper write timestamps: slower, helps some checkpoints."
+)
+@click.option("--as-stream", is_flag=True, help="Print what a live stream would have told, word for word.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the transcripts of several FILES; one is printed.",
+)
+def transcribe(
+    files: tuple[Path, ...],
+    style: str,
+    model: str | None,
+    device: str | None,
+    language: str | None,
+    beam_size: int,
+    fallback: bool,
+    timestamps: bool,
+    as_stream: bool,
+    output: Path | None,
+) -> None:
+    """Transcribe FILES without a server, as fast as this machine can."""
+    from whisper_service.files import write_transcripts
 
+    if len(files) > 1 and output is None:
+        raise click.UsageError("Say with --output in which folder the transcripts of several files go.")
     chosen = {"WHISPER_MODEL": model, "WHISPER_DEVICE": device, "WHISPER_LANGUAGE": language}
     overrides = {key: value for key, value in chosen.items() if value is not None}
-    _run(lambda: print_transcript(file, style=style, overrides=overrides))
+    settings = {"beam_size": beam_size, "fallback": fallback, "interim": False}
+    _run(
+        lambda: write_transcripts(
+            files,
+            style=style,
+            folder=output,
+            overrides=overrides,
+            settings=settings,
+            as_stream=as_stream,
+            timestamps=timestamps,
+        )
+    )
 
 
 def _run(command: Callable[[], None]) -> None:

@@ -175,6 +175,16 @@ class StreamSettings:
         _number(float, 10, 22, "s"),
         "Longer speech without a pause is cut, at its quietest place between two words.",
     )
+    beam_size: int = _setting(
+        1,
+        _number(int, 1, 5),
+        "Texts followed at once for the last word on an utterance; 1 is greedy.",
+    )
+    fallback: bool = _setting(
+        False,
+        _switch(),
+        "Where the last word on an utterance repeats itself or is improbable, draw others by chance.",
+    )
     reply: str = _setting(
         "json", _choice("json", "text"), "Text sends the text of finals as plain frames and nothing else."
     )

@@ -1,102 +1,183 @@
-"""A file through the same session and engine, without a server."""
+"""Files: their speech is packed into windows, and windows of all files share batches.
+
+A live stream is decoded again and again while it grows; a file is heard once, in windows as long as the model
+takes. Its words are not those of a stream to the letter, and cost a tenth.
+"""
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-import click
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress
 
-from whisper_service.audio.decode import decode
 from whisper_service.audio.pcm import SAMPLE_RATE
-from whisper_service.audio.resample import Resampler
-from whisper_service.config import Config, StreamSettings
+from whisper_service.config import StreamSettings
 from whisper_service.engine.engine import Runs
-from whisper_service.engine.runner import Runner
-from whisper_service.events import Event, Final
-from whisper_service.model.checkpoint import find_checkpoint
-from whisper_service.model.loading import load_model, resolve_device
+from whisper_service.engine.request import Hypothesis, Kind, Request, Word
+from whisper_service.events import Final
 from whisper_service.model.speech import SpeechDetector, SpeechState
-from whisper_service.service import demonstration_checkpoint
-from whisper_service.session.session import Session, Step
-from whisper_service.subtitles import FORMATS
-
-_SLICE_SAMPLES = SAMPLE_RATE // 2
+from whisper_service.session.cut import cut_point
+from whisper_service.session.endpoint import Endpointer
+from whisper_service.session.guard import believe
+from whisper_service.session.timeline import Timeline
 
 Pcm = NDArray[np.float32]
 
+#: Windows are at most this long: the model takes 30 s.
+_LONGEST = 28 * SAMPLE_RATE
+#: Audio that goes through the speech detector at once.
+_PIECE = 10 * SAMPLE_RATE
+_NO_GRID = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Utterances that are decoded together.
+
+    :param utterances: first sample and the one behind the last of each, in order.
+    """
+
+    utterances: tuple[tuple[int, int], ...]
+
+    @property
+    def start(self) -> int:
+        """First sample."""
+        return self.utterances[0][0]
+
+    @property
+    def end(self) -> int:
+        """The sample behind the last."""
+        return self.utterances[-1][1]
+
 
 def transcribe(
-    slices: Iterator[Pcm],
+    files: Sequence[Pcm],
     *,
     runner: Runs,
+    batch: int,
     detector: SpeechDetector,
     settings: StreamSettings,
-    grid_samples: int,
     languages: frozenset[str],
-) -> Iterator[Event]:
-    """Yield what a live stream of these slices would tell its client. Blocks while the model runs.
+    timestamps: bool = False,
+    heard: Callable[[float], None] = lambda seconds: None,
+) -> list[list[Final]]:
+    """Return the transcript of each file, an utterance in each ``Final``. Blocks while the model runs.
 
-    :param slices: mono float32 at 16 kHz, each ``(n_samples,)``; the cutting does not change the finals.
+    :param files: mono float32 at 16 kHz, each ``(n_samples,)``.
+    :param batch: windows that are decoded together.
+    :param settings: policy and partials mean nothing here.
+    :param languages: codes that the model knows.
+    :param timestamps: have Whisper write timestamps, which lead some checkpoints through long windows.
+    :param heard: is told how many seconds of speech were decoded, as they are.
     """
-    session = Session("file", settings, grid_samples=grid_samples, languages=languages)
-    state = SpeechState()
-    for pcm in slices:
-        speech = detector.probabilities([(state, pcm)])[0]
-        yield from settle(session, session.feed(pcm, speech), runner)
-    yield from settle(session, session.finish(), runner)
+    probabilities = _listen(files, detector)
+    windows = [
+        (index, window)
+        for index, (pcm, speech) in enumerate(zip(files, probabilities, strict=True))
+        for window in pack(utterances(pcm, speech, settings))
+    ]
+    only = settings.language or (next(iter(languages)) if len(languages) == 1 else None)
+    # Where the client has named no language, that of a file's first window is that of all.
+    spoken: dict[int, str] = {} if only is None else dict.fromkeys(range(len(files)), only)
+    firsts = {index: (index, window) for index, window in reversed(windows) if index not in spoken}
+    transcripts: list[list[Final]] = [[] for _ in files]
+    for begin in range(0, len(firsts), batch):
+        some = list(firsts.values())[begin : begin + batch]
+        requests = [
+            _request(index, window, files[index], settings, None, timestamps) for index, window in some
+        ]
+        spoken |= {
+            index: answer.language
+            for (index, _), answer in zip(some, runner.run_batch(requests), strict=True)
+        }
+    for begin in range(0, len(windows), batch):
+        some = windows[begin : begin + batch]
+        requests = [
+            _request(index, window, files[index], settings, spoken[index], timestamps)
+            for index, window in some
+        ]
+        for (index, window), answer in zip(some, runner.run_batch(requests), strict=True):
+            transcripts[index] += _finals(len(transcripts[index]), window, answer)
+        heard(sum(window.end - window.start for _, window in some) / SAMPLE_RATE)
+    return transcripts
 
 
-def settle(session: Session, step: Step, runner: Runs) -> Iterator[Event]:
-    """Yield the events of ``step``, and of all that answering its requests brings about."""
-    steps = deque([step])
-    while steps:
-        step = steps.popleft()
-        yield from step.events
-        if step.requests:
-            steps.extend(session.apply(answer) for answer in runner.run_batch(step.requests))
+def utterances(pcm: Pcm, speech: Iterable[float], settings: StreamSettings) -> Iterator[tuple[int, int]]:
+    """Yield where utterances begin and end, in samples; none is longer than a window.
 
-
-def print_transcript(file: Path, *, style: str, overrides: dict[str, str]) -> None:
-    """Transcribe ``file`` and print it in a format of ``subtitles.FORMATS``; progress goes to stderr. Blocks.
-
-    :raises TranscriptionError: if the file cannot be decoded or the model cannot be loaded.
+    :param speech: probability of each frame of 512 samples.
     """
-    config = Config.from_mapping(os.environ, overrides)
-    decoded = decode(file.read_bytes())
-    resampler = Resampler(decoded.rate)
-    pcm = np.concatenate([resampler.resample(decoded.samples), resampler.flush()])
-    checkpoint = find_checkpoint(
-        config.model,
-        deadline_s=config.download_timeout_s,
-        cache_dir=Path(config.cache_dir) if config.cache_dir else None,
-        demo=demonstration_checkpoint(),
+    timeline = Timeline(
+        Endpointer(
+            threshold=settings.vad_threshold,
+            min_speech=settings.min_speech_ms * SAMPLE_RATE // 1000,
+            min_silence=settings.min_silence_ms * SAMPLE_RATE // 1000,
+        ),
+        grid=_NO_GRID,
+        pre_roll=settings.pre_roll_ms * SAMPLE_RATE // 1000,
     )
-    for warning in checkpoint.warnings:
-        click.echo(warning, err=True)
-    runner = Runner(load_model(checkpoint, resolve_device(config.device)).model)
-    finals: list[Final] = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(file.name, total=pcm.shape[0])
+    for _, jobs in (timeline.advance(pcm.shape[0], speech), timeline.close(pcm.shape[0])):
+        for job in jobs:
+            start = job.start
+            while job.position - start > _LONGEST:
+                cut = cut_point(pcm[start : start + _LONGEST], start, (), committed=0)
+                yield start, cut.at
+                start = cut.at
+            yield start, job.position
 
-        def slices() -> Iterator[Pcm]:
-            for start in range(0, pcm.shape[0], _SLICE_SAMPLES):
-                yield pcm[start : start + _SLICE_SAMPLES]
-                progress.update(task, completed=start)
 
-        events = transcribe(
-            slices(),
-            runner=runner,
-            detector=SpeechDetector(),
-            settings=config.stream_defaults().merged({"interim": False}),
-            grid_samples=config.grid_ms * SAMPLE_RATE // 1000,
-            languages=runner.languages,
-        )
-        finals = [event for event in events if isinstance(event, Final)]
-    click.echo(FORMATS[style](finals))
+def pack(spoken: Iterable[tuple[int, int]]) -> Iterator[Window]:
+    """Yield windows with as many utterances as fit."""
+    together: list[tuple[int, int]] = []
+    for start, end in spoken:
+        if together and end - together[0][0] > _LONGEST:
+            yield Window(tuple(together))
+            together = []
+        together.append((start, end))
+    if together:
+        yield Window(tuple(together))
+
+
+def _listen(files: Sequence[Pcm], detector: SpeechDetector) -> list[list[float]]:
+    """Return the speech probabilities of each file; all files share batches."""
+    states = [SpeechState() for _ in files]
+    probabilities: list[list[float]] = [[] for _ in files]
+    for begin in range(0, max((pcm.shape[0] for pcm in files), default=0), _PIECE):
+        pieces = [(state, pcm[begin : begin + _PIECE]) for state, pcm in zip(states, files, strict=True)]
+        for found, new in zip(probabilities, detector.probabilities(pieces), strict=True):
+            found += new
+    return probabilities
+
+
+def _request(
+    index: int, window: Window, pcm: Pcm, settings: StreamSettings, language: str | None, timestamps: bool
+) -> Request:
+    return Request(
+        stream=f"file {index}",
+        number=0,
+        kind=Kind.FILE,
+        start=window.start,
+        pcm=pcm[window.start : window.end],
+        prompt=" ".join(filter(None, [settings.prompt, ", ".join(settings.keywords)])),
+        language=language,
+        task=settings.task,
+        timestamps=timestamps,
+        beam_size=settings.beam_size,
+        fallback=settings.fallback,
+    )
+
+
+def _finals(number: int, window: Window, answer: Hypothesis) -> Iterator[Final]:
+    """Yield the words of an answer, those of each utterance together."""
+    words = list(believe(answer).words)
+    ends = [*(start for start, _ in window.utterances[1:]), _NO_GRID]
+    for end in ends:
+        own: list[Word] = []
+        while words and (words[0].start + words[0].end) / 2 < end:
+            own.append(words.pop(0))
+        if own:
+            text = "".join(word.text for word in own)
+            yield Final(number, text, own[0].start, own[-1].end, tuple(own), answer.language)
+            number += 1

@@ -34,7 +34,9 @@ def test_a_window_is_whispers(talk: Talk, samples: int, n_mels: int) -> None:
     assert found.shape == (1, n_mels, 3000) and _close(found[0], _reference(pcm, n_mels))
 
 
-@pytest.mark.parametrize("samples", [N_SAMPLES, N_SAMPLES - 1, N_SAMPLES - 41, N_SAMPLES - 199, N_SAMPLES - 500])
+@pytest.mark.parametrize(
+    "samples", [N_SAMPLES, N_SAMPLES - 1, N_SAMPLES - 41, N_SAMPLES - 199, N_SAMPLES - 500]
+)
 def test_a_full_window_is_whispers(talk: Talk, samples: int) -> None:
     pcm = np.resize(talk.pcm, samples)
     assert _close(LogMel(n_mels=80, device=CPU).windows([Audio("a", 0, pcm)])[0], _reference(pcm))

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
-#: Windows that begin at a multiple of these samples share what the engine has computed for their stream: 10 ms.
+#: Windows that begin at a multiple of this share what the engine has computed for their stream: 10 ms.
 STEP_SAMPLES = 160
 
 
@@ -22,6 +21,8 @@ class Kind(enum.IntEnum):
     COMMIT = 1
     #: Shows a partial and changes nothing else. A newer request of the same stream replaces it.
     DISPLAY = 2
+    #: A window of a file, whose owner waits for all of it. Never dropped; live streams go first.
+    FILE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ class Request:
     :param language: two-letter code, or None: the engine detects it.
     :param detect: have the language detected also where one is given; that one is decoded in.
     :param task: ``transcribe`` or ``translate``.
+    :param timestamps: have Whisper write them; they become no words, but lead it through long windows.
+    :param beam_size: texts that are followed at once, 1 … 5; 1 is greedy.
+    :param fallback: draw texts by chance, ever more freely, where the likeliest repeats itself or is
+        improbable.
     """
 
     stream: str
@@ -73,6 +78,9 @@ class Request:
     language: str | None = None
     detect: bool = False
     task: str = "transcribe"
+    timestamps: bool = False
+    beam_size: int = 1
+    fallback: bool = False
 
     @property
     def end(self) -> int:

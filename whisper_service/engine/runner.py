@@ -21,9 +21,12 @@ from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Reques
 from whisper_service.model.alignment import token_frames
 from whisper_service.model.cache import DecoderCache
 from whisper_service.model.decoder import Decoder
+from whisper_service.model.decoding import decode
 from whisper_service.model.encoder import encode
 from whisper_service.model.features import Audio, LogMel
-from whisper_service.model.greedy import Decoded, Row, decode_greedily, room_of
+from whisper_service.model.passes import Passes
+from whisper_service.model.row import Decoded, Row, room_of
+from whisper_service.model.rules import Rules
 from whisper_service.model.tokens import Vocabulary
 from whisper_service.model.weights import decoder_weights, encoder_weights
 
@@ -34,6 +37,7 @@ _TOKENS_PER_SECOND = 12
 _TOKENS_AT_LEAST = 16
 #: By the kind of device. On a CPU in float32 the encoder takes most of the time; windows share none of it.
 _MOST = {"cpu": 2, "cuda": 64}
+_MOST_OFFLINE = {"cpu": 8, "cuda": 64}
 
 
 class Runner:
@@ -51,6 +55,8 @@ class Runner:
         self._encoder = encoder_weights(model, dtype)
         self._decoder = Decoder(decoder_weights(model, dtype))
         self._vocabulary = Vocabulary(model)
+        rules = Rules(self._vocabulary, n_vocab=model.dims.n_vocab, device=model.device)
+        self._passes = Passes(self._decoder, self._vocabulary, rules)
         self._languages = self._vocabulary.languages()
 
     @property
@@ -69,6 +75,11 @@ class Runner:
     def most(self) -> int:
         """How many requests share a batch at most: the first of them waits for the last."""
         return _MOST[self._device.type]
+
+    @property
+    def most_offline(self) -> int:
+        """How many windows of files share a batch at most: nobody waits for the first."""
+        return _MOST_OFFLINE[self._device.type]
 
     def run(self, request: Request) -> Hypothesis:
         """Answer one request; see ``run_batch``."""
@@ -107,7 +118,7 @@ class Runner:
             row if request.language else self._row(request, language)
             for row, request, language in zip(rows, requests, languages, strict=True)
         ]
-        decoded = decode_greedily(self._decoder, self._vocabulary, cache, rows)
+        decoded = decode(self._passes, cache, rows)
         return [
             Hypothesis(
                 stream=request.stream,
@@ -115,7 +126,7 @@ class Runner:
                 words=self._words(request, language, result),
                 language=language,
                 no_speech_probability=result.no_speech_probability,
-                average_logprob=(sum(result.logprobs) + result.end_logprob) / (len(result.tokens) + 1),
+                average_logprob=result.average_logprob,
                 detected=code,
                 language_probability=probability,
             )
@@ -126,7 +137,9 @@ class Runner:
 
     def _row(self, request: Request, language: str) -> Row:
         tokenizer = self._vocabulary.tokenizer(language, request.task)
-        head = self._vocabulary.head(tokenizer, request.prompt, request.context)
+        head = self._vocabulary.head(
+            tokenizer, request.prompt, request.context, timestamps=request.timestamps
+        )
         seconds = request.pcm.shape[0] / 16_000
         budget = min(
             self._n_text_ctx - len(head) - 1, _TOKENS_AT_LEAST + int(seconds * _TOKENS_PER_SECOND)
@@ -137,6 +150,9 @@ class Runner:
             prefix=list(request.prefix),
             draft=list(request.draft[: max(0, budget)]),
             budget=max(0, budget),
+            timestamps=request.timestamps,
+            beam_size=request.beam_size,
+            fallback=request.fallback,
         )
 
     def _detect_languages(self, requests: Sequence[Request], cache: DecoderCache) -> list[tuple[str, float]]:
@@ -156,20 +172,24 @@ class Runner:
         return [heard[at] if asks else known[at] for at, asks in enumerate(wanted)]
 
     def _words(self, request: Request, language: str, decoded: Decoded) -> tuple[Word, ...]:
-        if not decoded.tokens:
+        # Timestamps are no words; what was attended to while they were written times none.
+        spoken = [at for at, token in enumerate(decoded.tokens) if token < self._vocabulary.eot]
+        if not spoken:
             return ()
         prefix = len(request.prefix)
         frames = max(1, -(-request.pcm.shape[0] // _SAMPLES_PER_FRAME))
         attention = torch.cat(decoded.attention, dim=1)
-        texts = prefix + len(decoded.tokens) + 1
-        begins, attended = token_frames(attention, first=attention.shape[1] - texts, frames=frames)
+        first = attention.shape[1] - prefix - len(decoded.tokens) - 1
+        kept = [*range(first + prefix), *(first + prefix + at for at in [*spoken, len(decoded.tokens)])]
+        begins, attended = token_frames(attention[:, kept], first=first, frames=frames)
         heard = _Heard(
             begins=request.start + np.minimum(begins[prefix:] * _SAMPLES_PER_FRAME, request.pcm.shape[0]),
             attended=request.start + attended[prefix:] * _SAMPLES_PER_FRAME,
         )
         tokenizer = self._vocabulary.tokenizer(language, request.task)
-        words, ids = tokenizer.split_to_word_tokens(decoded.tokens)
-        return _merge_punctuation(_read_words(words, ids, heard, decoded.logprobs))
+        words, ids = tokenizer.split_to_word_tokens([decoded.tokens[at] for at in spoken])
+        logprobs = [decoded.logprobs[at] for at in spoken]
+        return _merge_punctuation(_read_words(words, ids, heard, logprobs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from whisper_service.engine.request import Kind, Request
 
 #: How long each kind may wait before it is due, in seconds. Between kinds this is a head start, no barrier: a
 #: partial that has waited long goes before a final that has just come, so nothing starves.
-_PATIENCE_S = {Kind.FINAL: 0.0, Kind.COMMIT: 0.25, Kind.DISPLAY: 0.5}
+_PATIENCE_S = {Kind.FINAL: 0.0, Kind.COMMIT: 0.25, Kind.DISPLAY: 0.5, Kind.FILE: 30.0}
 
 
 class Scheduler:

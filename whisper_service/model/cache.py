@@ -32,11 +32,23 @@ class DecoderCache:
         """Forget the tokens of ``row`` from ``length`` on: padding, or a draft that was not accepted."""
         self.lengths[row] = min(self.lengths[row], length)
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep these rows alone, in this order."""
+    def copied(self, rows: Sequence[int]) -> DecoderCache:
+        """Return a cache of its own with these rows, each as often as it is named."""
+        copy = DecoderCache(self.cross_keys, self.cross_values, room=0)
+        copy.keys, copy.values, copy.lengths = self.keys, self.values, self.lengths
+        copy.keep(rows)
+        return copy
+
+    def reorder(self, rows: Sequence[int]) -> None:
+        """Put in each row's place the text of another one that hears the same audio."""
         index = torch.tensor(rows, device=self.keys.device)
-        self.cross_keys = self.cross_keys.index_select(1, index)
-        self.cross_values = self.cross_values.index_select(1, index)
         self.keys = self.keys.index_select(1, index)
         self.values = self.values.index_select(1, index)
         self.lengths = [self.lengths[row] for row in rows]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these rows alone, in this order; one may be named several times."""
+        index = torch.tensor(rows, device=self.cross_keys.device)
+        self.cross_keys = self.cross_keys.index_select(1, index)
+        self.cross_values = self.cross_values.index_select(1, index)
+        self.reorder(rows)

@@ -1,6 +1,7 @@
 """Log-mel spectrograms of windows that grow: a frame is computed once, as long as its stream is remembered.
 
-Source: Radford et al. 2022, section 2.2; ``log_mel_spectrogram`` in whisper/audio.py of openai-whisper 20250625.
+Source: Radford et al. 2022, section 2.2; ``log_mel_spectrogram`` in whisper/audio.py of openai-whisper
+20250625.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ class LogMel:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def windows(self, windows: Sequence[Audio]) -> Tensor:
-        """Return the spectrograms of ``windows`` as Whisper was trained on them, float32 ``(B, n_mels, 3000)``.
+        """Return the spectrograms as Whisper was trained on them, float32 ``(B, n_mels, 3000)``.
 
         Each is that of the audio padded with zeros to 30 s, with a maximum of its own:
-        ``whisper.log_mel_spectrogram`` takes one over a batch, so that a loud stream would change a quiet one.
+        ``whisper.log_mel_spectrogram`` takes one over a batch, so that a loud stream changes a quiet one.
         """
         known = [self._known(audio) for audio in windows]
         ends = [min(N_FRAMES, -(-(audio.pcm.shape[0] + _REACH) // HOP_LENGTH)) for audio in windows]
@@ -74,7 +75,7 @@ class LogMel:
         edges = [_frames(audio.pcm, range(_REFLECTED)) for audio in windows]
         computed = self._compute(np.concatenate([*edges, *pieces]))
         counts = [_REFLECTED] * len(windows) + [piece.shape[0] for piece in pieces]
-        parts = computed.split(counts)
+        parts = torch.split(computed, counts)
         filled = torch.full((len(windows), N_FRAMES, self._filters.shape[0]), _SILENCE, device=self._device)
         for row, (audio, frames, end) in enumerate(zip(windows, known, ends, strict=True)):
             inner = torch.cat([frames, parts[len(windows) + row]])
@@ -113,12 +114,13 @@ class LogMel:
         """Return the unclamped log-mel values, ``(n_frames, n_mels)``, of samples ``(n_frames, N_FFT)``."""
         samples = torch.from_numpy(frames).to(self._device)
         power = torch.fft.rfft(samples * self._hann).abs() ** 2  # (n_frames, N_FFT / 2 + 1)
-        return (power @ self._filters.T).clamp(min=1e-10).log10()
+        energies: Tensor = power @ self._filters.T
+        return energies.clamp(min=1e-10).log10()
 
 
 def _whole(samples: int) -> int:
     """Return how many frames from frame _REFLECTED on hear nothing behind the first ``samples``."""
-    return max(0, (samples - _REACH) // HOP_LENGTH + 1 - _REFLECTED)
+    return max(0, int((samples - _REACH) // HOP_LENGTH) + 1 - int(_REFLECTED))
 
 
 def _frames(pcm: NDArray[np.float32], numbers: range) -> NDArray[np.float32]:
@@ -136,7 +138,7 @@ def _frames(pcm: NDArray[np.float32], numbers: range) -> NDArray[np.float32]:
         mirrored = np.zeros(_REACH, dtype=np.float32)
         source = pcm[1 : _REACH + 1]
         mirrored[: source.shape[0]] = source
-        heard[:-begin] = mirrored[: -begin][::-1]
+        heard[:-begin] = mirrored[:-begin][::-1]
     if end > N_SAMPLES:
         beyond = end - N_SAMPLES
         mirrored = np.zeros(beyond, dtype=np.float32)

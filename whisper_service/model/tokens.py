@@ -1,11 +1,9 @@
-"""Token ids and the rules that say which of them may come next."""
+"""Token ids of a checkpoint, and what stands before the text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
@@ -14,9 +12,9 @@ _PROMPT_SHARE = 2
 
 
 class Vocabulary:
-    """The tokenizers of one checkpoint, with its suppression rules as tensors.
+    """The tokenizers of one checkpoint.
 
-    Source: ``SuppressBlank`` and ``SuppressTokens`` in whisper/decoding.py of openai-whisper 20250625.
+    :param model: only asked for what it is.
     """
 
     def __init__(self, model: Whisper) -> None:
@@ -27,12 +25,11 @@ class Vocabulary:
         self.eot: int = tokenizer.eot
         self.sot: int = tokenizer.sot
         self.no_speech: int = tokenizer.no_speech
-        self._suppressed = torch.zeros(model.dims.n_vocab, dtype=torch.bool, device=model.device)
-        self._suppressed[list(tokenizer.non_speech_tokens)] = True
-        # Without timestamps only text and the end of the text may follow.
-        self._suppressed[self.eot + 1 :] = True
-        self._blank = torch.zeros_like(self._suppressed)
-        self._blank[[*tokenizer.encode(" "), self.eot]] = True
+        #: The first timestamp, of 0 s; all ids from here on are timestamps.
+        self.timestamps: int = tokenizer.timestamp_begin
+        #: Marks that are no speech: brackets, notes, speakers' names.
+        self.non_speech: tuple[int, ...] = tokenizer.non_speech_tokens
+        self.blank: tuple[int, ...] = tuple(tokenizer.encode(" "))
 
     def tokenizer(self, language: str, task: str) -> Tokenizer:
         """Return openai-whisper's tokenizer (cached by it) for a language and a task."""
@@ -40,32 +37,25 @@ class Vocabulary:
             self.multilingual, num_languages=self._num_languages, language=language, task=task
         )
 
-    def head(self, tokenizer: Tokenizer, prompt: str, context: str) -> list[int]:
+    def head(self, tokenizer: Tokenizer, prompt: str, context: str, *, timestamps: bool = False) -> list[int]:
         """Return the tokens before the text: the prompt's, the context's, Whisper's start sequence.
 
         Where they are too long, the prompt loses its beginning, and the context at most half of its room.
         """
-        start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        start = [*tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
         room = self._n_text_ctx // _PROMPT_SHARE - 1
         before = self._text(tokenizer, context)[-(room // 2) :]
         before = [*self._text(tokenizer, prompt)[-(room - len(before)) :], *before]
         return [tokenizer.sot_prev, *before, *start] if before else start
 
+    def text(self, tokens: Sequence[int]) -> str:
+        """Return the words that ``tokens`` spell; timestamps spell none."""
+        tokenizer = self.tokenizer("en", "transcribe")
+        return str(tokenizer.decode([token for token in tokens if token < self.eot]))
+
     def _text(self, tokenizer: Tokenizer, text: str) -> list[int]:
         # What looks like a special token in a client's prompt is text like any other.
         return tokenizer.encode(" " + text.strip(), disallowed_special=()) if text.strip() else []
-
-    def restrict(self, logits: Tensor, first: Sequence[bool] = ()) -> Tensor:
-        """Return ``logits`` ``(N, n_vocab)`` with what may not follow at minus infinity, in place.
-
-        :param first: for each row whether it chooses the first token of an empty text, which may be neither a
-            blank nor the end; none does if left out.
-        """
-        logits.masked_fill_(self._suppressed, -torch.inf)
-        if any(first):
-            rows = torch.tensor(first, device=logits.device)[:, None]
-            logits.masked_fill_(rows & self._blank, -torch.inf)
-        return logits
 
     def languages(self) -> dict[int, str]:
         """Return the code of each language by its token; empty for an English-only checkpoint."""

@@ -228,6 +228,8 @@ class Session:
             language=self._lock.current,
             detect=not self._lock.settled,
             task=self._settings.task,
+            beam_size=self._settings.beam_size if kind is Kind.FINAL else 1,
+            fallback=self._settings.fallback and kind is Kind.FINAL,
         )
 
     def _tells_context(self, window: Window) -> bool:

@@ -1,0 +1,293 @@
+"""What one live update costs, ours and others': ``python -m benchmarks.bench_engine``.
+
+An update transcribes a window that has grown by 500 ms, from 4 to 7.5 s, while the hypothesis of the update
+before is known. Every engine gets the same windows, checkpoint and number of threads, in the same run. First
+with real text (the demonstration model; ``--talks FOLDER`` has more talks than the bundled one), then with
+the shapes that people run (``benchmarks/reciting.py``: 45 tokens known, 5 new). Ours also gives the time of
+every word; the others are not asked to.
+
+*Floor*: the multiplications of an update at the speed of a plain matrix product of the encoder's size on the
+same cores. ``--device cuda`` leaves the rivals out and takes the larger shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import numpy as np
+import torch
+import whisper
+from numpy.typing import NDArray
+from whisper.model import ModelDimensions
+from whisper.normalizers import EnglishTextNormalizer
+
+from benchmarks.machine import describe
+from benchmarks.player import MODEL, RATE, load_sound
+from benchmarks.reciting import SHAPES, recited, reciting_model
+from benchmarks.rivals import Update, faster_whisper_batched, rivals
+from whisper_service.config import StreamSettings
+from whisper_service.engine.request import Hypothesis, Kind, Request
+from whisper_service.engine.runner import Runner
+from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.loading import load_model, prepare
+from whisper_service.model.speech import SpeechDetector
+from whisper_service.offline import transcribe
+
+Pcm = NDArray[np.float32]
+
+_SAMPLE = Path(__file__).resolve().parents[1] / "static" / "samples" / "talk-00.flac"
+_WINDOWS_S = [4.0 + 0.5 * step for step in range(8)]
+_KNOWN, _NEW = 45, 5
+_BATCHES = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 4, 16, 64, 128)}
+
+_normalise = EnglishTextNormalizer()
+
+
+def _starts(talks: Sequence[Pcm], count: int) -> list[Pcm]:
+    """Return ``count`` stretches of 8 s from different places, the same in every run."""
+    dice = np.random.default_rng(0)
+    stretches = []
+    for number in range(count):
+        pcm = talks[number % len(talks)]
+        begin = int(dice.integers(0, pcm.shape[0] - 8 * RATE))
+        stretches.append(pcm[begin : begin + 8 * RATE])
+    return stretches
+
+
+def time_rival(update: Update, streams: Sequence[Pcm]) -> tuple[float, list[str]]:
+    """Return the median seconds of an update, and the texts of the longest windows."""
+    update(streams[0][: 2 * RATE])
+    seconds, texts = [], []
+    for stream in streams:
+        for window_s in _WINDOWS_S:
+            begin = time.perf_counter()
+            text = update(stream[: round(window_s * RATE)])
+            seconds.append(time.perf_counter() - begin)
+        texts.append(text)
+    return statistics.median(seconds), texts
+
+
+def time_ours(
+    runner: Runner, streams: Sequence[Pcm], *, draft: bool, known: Sequence[int] = ()
+) -> tuple[float, list[str]]:
+    """Return the median seconds of an update of ``streams`` at once, and the texts of the longest windows.
+
+    :param known: the hypothesis of every update, where it is not that of the update before.
+    """
+    answers: Sequence[Hypothesis] = []
+    seconds = []
+    for window_s in (_WINDOWS_S[0], *_WINDOWS_S):
+        drafts = [tokens(answer) for answer in answers] or [()] * len(streams)
+        if known:
+            drafts = [tuple(known)] * len(streams)
+        requests = [
+            Request(
+                stream=f"stream {number}",
+                number=0,
+                kind=Kind.COMMIT,
+                start=0,
+                pcm=stream[: round(window_s * RATE)],
+                language="en",
+                draft=drafts[number] if draft else (),
+            )
+            for number, stream in enumerate(streams)
+        ]
+        begin = time.perf_counter()
+        answers = runner.run_batch(requests)
+        seconds.append(time.perf_counter() - begin)
+    # The first one warms up, and makes the hypothesis that the next one knows.
+    return statistics.median(seconds[1:]) / len(streams), [text(answer) for answer in answers]
+
+
+def tokens(answer: Hypothesis) -> tuple[int, ...]:
+    """Return the tokens of an answer."""
+    return tuple(token for word in answer.words for token in word.tokens)
+
+
+def text(answer: Hypothesis) -> str:
+    """Return the text of an answer."""
+    return "".join(word.text for word in answer.words)
+
+
+def operations(dims: ModelDimensions, count: int) -> float:
+    """Return the floating point operations of one update with ``count`` tokens in its text."""
+    width, length = dims.n_audio_state, dims.n_audio_ctx
+    convolutions = 2 * length * 3 * dims.n_mels * width + length * 3 * width * width
+    layer = length * 12 * width * width + 2 * length * length * width
+    crossed = dims.n_text_layer * length * 2 * width * width
+    token = dims.n_text_layer * (14 * width * width + 2 * length * width) + dims.n_vocab * width
+    return 2.0 * (convolutions + dims.n_audio_layer * layer + crossed + count * token)
+
+
+def product_speed(width: int, dtype: torch.dtype, device: torch.device) -> float:
+    """Return the operations a second of a product (1500 × width) · (width × 4 width)."""
+    left = torch.randn(1500, width, device=device).to(dtype)
+    right = torch.randn(4 * width, width, device=device).to(dtype)
+    seconds = _best_of(lambda: torch.nn.functional.linear(left, right), 30, device)
+    return 2.0 * 1500 * width * 4 * width / seconds
+
+
+def _best_of(call: Callable[[], Any], times: int, device: torch.device) -> float:
+    measured = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        measured.append(time.perf_counter() - begin)
+    return min(measured)
+
+
+def bench_updates(
+    name: str,
+    model: whisper.Whisper,
+    runner: Runner,
+    others: dict[str, Update],
+    streams: Sequence[Pcm],
+    known: Sequence[int] = (),
+) -> dict[str, Any]:
+    """Print the table of one checkpoint and return its rows."""
+    device = runner.device
+    batches = _BATCHES[device.type]
+    rows: dict[str, dict[str, Any]] = {}
+    ours: dict[str, tuple[float, list[str]]] = {
+        f"ours, {count} stream{'s' * (count > 1)}": time_ours(
+            runner, streams[:count], draft=True, known=known
+        )
+        for count in batches
+    }
+    ours["ours, 1 stream, no draft"] = time_ours(runner, streams[:1], draft=False)
+    one, many = (
+        ours["ours, 1 stream"][0],
+        ours[f"ours, {min(8, batches[-1])} streams"][0] if 8 in batches else 0.0,
+    )
+    print(f"\n### {name}, {runner.precision}\n")
+    print("| engine | ms an update | of ours, 1 stream | of ours, 8 streams | words that differ from ours |")
+    print("|---|---|---|---|---|")
+    heard = ours[f"ours, {batches[-1]} streams"][1]
+    for label, (seconds, _) in ours.items():
+        rows[label] = {"ms": round(1000 * seconds, 1)}
+        print(f"| {label} | {1000 * seconds:.0f} | {seconds / one:.2f} | | |", flush=True)
+    for label, update in others.items():
+        seconds, texts = time_rival(update, streams[:2])
+        differ = jiwer.wer([_normalise(item) for item in heard[:2]], [_normalise(item) for item in texts])
+        rows[label] = {
+            "ms": round(1000 * seconds, 1),
+            "of_one": round(seconds / one, 2),
+            "of_eight": round(seconds / many, 2),
+            "differ": round(100 * differ, 1),
+        }
+        ratios = f"{seconds / one:.1f} | {seconds / many:.1f}"
+        print(f"| {label} | {1000 * seconds:.0f} | {ratios} | {100 * differ:.0f} % |", flush=True)
+    count = len(known) + _NEW if known else len(recited(model.dims, 30))
+    work = operations(model.dims, count)
+    speed = product_speed(model.dims.n_audio_state, runner.dtype, device)
+    rows["floor"] = {"ms": round(1000 * work / speed, 1), "share": round(work / speed / one, 2)}
+    print(
+        f"\nFloor: {work / 1e9:.1f} GFLOP at {speed / 1e9:.0f} GFLOP/s are {1000 * work / speed:.0f} ms, "
+        f"{100 * work / speed / one:.0f} % of one stream's update."
+    )
+    return rows
+
+
+def bench_decoder(model: whisper.Whisper, runner: Runner, streams: Sequence[Pcm]) -> dict[str, float]:
+    """Print and return the tokens a second that are decoded step by step, by the number of streams."""
+    speeds = {}
+    for count in _BATCHES[runner.device.type]:
+        long, _ = time_ours(runner, streams[:count], draft=False)
+        said = recited(model.dims, _KNOWN + _NEW)
+        short, _ = time_ours(runner, streams[:count], draft=True, known=said)
+        speeds[str(count)] = round(len(said) / (long - short), 1)
+    line = ", ".join(f"{count}: {speed:.0f}" for count, speed in speeds.items())
+    print(f"\nDecoder, tokens a second by streams at once: {line}")
+    return speeds
+
+
+def bench_file(model: whisper.Whisper, runner: Runner, pcm: Pcm, folder: Path) -> dict[str, float]:
+    """Print and return the seconds of audio a second for one file."""
+    settings = StreamSettings().merged({"fallback": True})
+    detector = SpeechDetector()
+
+    def ours(audio: Pcm) -> str:
+        transcripts = transcribe(
+            [audio],
+            runner=runner,
+            batch=runner.most_offline,
+            detector=detector,
+            settings=settings,
+            languages=frozenset({"en"}),
+        )
+        return "".join(final.text for final in transcripts[0])
+
+    engines: dict[str, Update] = {"ours": ours}
+    if runner.device.type == "cpu":
+        for kind in ("int8", "float32"):
+            engines[f"faster-whisper batched, {kind}"] = faster_whisper_batched(model, folder, kind)
+    rates, texts = {}, {}
+    print(f"\n### One file of {pcm.shape[0] / RATE:.0f} s\n")
+    print("| engine | seconds of audio a second | words that differ from ours |")
+    print("|---|---|---|")
+    for name, update in engines.items():
+        update(pcm[: 5 * RATE])
+        begin = time.perf_counter()
+        texts[name] = update(pcm)
+        rates[name] = round(pcm.shape[0] / RATE / (time.perf_counter() - begin), 1)
+        differ = jiwer.wer(_normalise(texts["ours"]), _normalise(texts[name]))
+        print(f"| {name} | {rates[name]:.1f} | {100 * differ:.0f} % |", flush=True)
+    return rates
+
+
+def main() -> None:
+    """Run the benchmark and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--talks", type=Path, help="folder of FLAC files")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--shapes", nargs="*", choices=list(SHAPES))
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    paths = sorted(options.talks.glob("*.flac")) if options.talks else [_SAMPLE]
+    talks = [load_sound(path) for path in paths]
+    streams = _starts(talks, _BATCHES[device.type][-1])
+    machine = describe()
+    print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    report: dict[str, Any] = {"machine": machine, "updates": {}}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = load_model(find_checkpoint(MODEL, deadline_s=0), torch.device("cpu")).model
+        on_device = prepare(load_model(find_checkpoint(MODEL, deadline_s=0), device), options.dtype)
+        runner = Runner(on_device)
+        runner.warm_up()
+        others = rivals(model, folder) if device.type == "cpu" else {}
+        report["updates"]["micro.en"] = bench_updates("micro.en, real text", model, runner, others, streams)
+        longest = max(talks, key=len)
+        report["file"] = bench_file(model, runner, longest, folder)
+    shapes = options.shapes or (["tiny.en", "base.en"] if device.type == "cpu" else list(SHAPES)[1:])
+    for shape in shapes:
+        dims = SHAPES[shape]
+        said = recited(dims, _KNOWN + _NEW)
+        model = reciting_model(dims, said)
+        with tempfile.TemporaryDirectory() as name:
+            others = rivals(model, Path(name)) if device.type == "cpu" else {}
+            runner = Runner(model.to(device))
+            runner.warm_up()
+            rows = bench_updates(f"shape of {shape}", model, runner, others, streams, said[:_KNOWN])
+            report["updates"][shape] = rows
+            report.setdefault("tokens_per_s", {})[shape] = bench_decoder(model, runner, streams)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

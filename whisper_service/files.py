@@ -1,0 +1,112 @@
+"""Audio files on disk become transcripts: what ``python -m whisper_service transcribe`` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from whisper_service.audio.decode import decode
+from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.audio.resample import Resampler
+from whisper_service.config import Config, StreamSettings
+from whisper_service.engine.runner import Runner
+from whisper_service.events import Final
+from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.loading import load_model, resolve_device
+from whisper_service.model.speech import SpeechDetector
+from whisper_service.offline import transcribe
+from whisper_service.replay import replay
+from whisper_service.service import demonstration_checkpoint
+from whisper_service.subtitles import FORMATS
+
+Pcm = NDArray[np.float32]
+
+_SLICE_SAMPLES = SAMPLE_RATE // 2
+
+
+def write_transcripts(
+    paths: Sequence[Path],
+    *,
+    style: str,
+    folder: Path | None,
+    overrides: Mapping[str, str],
+    settings: Mapping[str, Any],
+    as_stream: bool,
+    timestamps: bool,
+) -> None:
+    """Transcribe files and write them in a format of ``subtitles.FORMATS``; progress goes to stderr. Blocks.
+
+    :param folder: where ``name.style`` is written for each file; None prints.
+    :param overrides: ``WHISPER_*`` keys before those of the environment.
+    :param settings: of a stream.
+    :param as_stream: have the words of a live stream, not those of a file as a whole.
+    :param timestamps: see ``offline.transcribe``.
+    :raises TranscriptionError: if a file cannot be decoded or the model cannot be loaded.
+    """
+    config = Config.from_mapping(os.environ, overrides)
+    files = [read(path) for path in paths]
+    checkpoint = find_checkpoint(
+        config.model,
+        deadline_s=config.download_timeout_s,
+        cache_dir=Path(config.cache_dir) if config.cache_dir else None,
+        demo=demonstration_checkpoint(),
+    )
+    for warning in checkpoint.warnings:
+        click.echo(warning, err=True)
+    runner = Runner(load_model(checkpoint, resolve_device(config.device)).model)
+    chosen = config.stream_defaults().merged(settings)
+    seconds = sum(pcm.shape[0] for pcm in files) / SAMPLE_RATE
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(", ".join(path.name for path in paths), total=seconds)
+        if as_stream:
+            grid = config.grid_ms * SAMPLE_RATE // 1000
+            transcripts = [_as_stream(pcm, runner, chosen, grid) for pcm in files]
+        else:
+            transcripts = transcribe(
+                files,
+                runner=runner,
+                batch=runner.most_offline,
+                detector=SpeechDetector(),
+                settings=chosen,
+                languages=runner.languages,
+                timestamps=timestamps,
+                heard=lambda seconds: progress.advance(task, seconds),
+            )
+    for path, finals in zip(paths, transcripts, strict=True):
+        text = FORMATS[style](finals)
+        if folder is None:
+            click.echo(text)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{path.stem}.{style}").write_text(f"{text}\n")
+
+
+def read(path: Path) -> Pcm:
+    """Return the audio of a file, mono float32 at 16 kHz, ``(n_samples,)``.
+
+    :raises AudioError: if it cannot be decoded.
+    """
+    decoded = decode(path.read_bytes())
+    resampler = Resampler(decoded.rate)
+    return np.concatenate([resampler.resample(decoded.samples), resampler.flush()])
+
+
+def _as_stream(pcm: Pcm, runner: Runner, settings: StreamSettings, grid: int) -> list[Final]:
+    slices = (pcm[start : start + _SLICE_SAMPLES] for start in range(0, pcm.shape[0], _SLICE_SAMPLES))
+    events = replay(
+        slices,
+        runner=runner,
+        detector=SpeechDetector(),
+        settings=settings,
+        grid_samples=grid,
+        languages=runner.languages,
+    )
+    return [event for event in events if isinstance(event, Final)]

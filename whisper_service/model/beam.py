@@ -1,0 +1,150 @@
+"""Beam search: for each window several texts are followed at once, and the likeliest is taken.
+
+Source: ``BeamSearchDecoder`` (patience 1) and ``MaximumLikelihoodRanker`` in whisper/decoding.py of
+openai-whisper 20250625. There every score goes through a dictionary of whole texts; here a step is one
+``topk``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from whisper_service.model.cache import DecoderCache
+from whisper_service.model.passes import Passes, Pick
+from whisper_service.model.row import Decoded, Row
+
+
+@dataclass(slots=True)
+class _Beam:
+    """The texts of one window.
+
+    :param texts: those that go on, the likeliest first; with the sums of their log-probabilities.
+    :param ended: those that have ended.
+    """
+
+    row: Row
+    texts: list[list[int]]
+    scores: list[float]
+    ended: list[tuple[list[int], float]] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        """Whether enough texts have ended, or none may grow any more."""
+        return len(self.ended) >= len(self.texts) or len(self.texts[0]) >= self.row.budget
+
+    def best(self) -> list[int]:
+        """Return the likeliest text, by the mean of its tokens; unfinished ones count if few have ended."""
+        going = list(zip(self.texts, self.scores, strict=True))
+        found = self.ended + going[: len(going) - len(self.ended)]
+        return max(found, key=lambda text: text[1] / max(1, len(text[0])))[0]
+
+    def extend(
+        self, logprobs: Sequence[Sequence[float]], tokens: Sequence[Sequence[int]], eot: int
+    ) -> list[int]:
+        """Take the best tokens behind each text; return which of the texts each new one continues."""
+        size = len(self.texts)
+        found = [
+            (score + logprob, parent, token)
+            for parent, score in enumerate(self.scores)
+            if score > -math.inf
+            for logprob, token in zip(logprobs[parent], tokens[parent], strict=True)
+        ]
+        found.sort(key=lambda candidate: -candidate[0])
+        texts, scores, parents = [], [], []
+        for score, parent, token in found:
+            if token != eot:
+                texts.append([*self.texts[parent], token])
+                scores.append(score)
+                parents.append(parent)
+            elif len(self.ended) < size:
+                self.ended.append((self.texts[parent], score))
+            if len(texts) == size:
+                break
+        self.texts, self.scores = texts, scores
+        return parents
+
+
+def search(passes: Passes, cache: DecoderCache, rows: Sequence[Row], *, size: int) -> list[Decoded]:
+    """Return what each row says.
+
+    :param cache: empty, with at least ``room_of(rows)``; is not touched.
+    :param size: texts that are followed for each window.
+    """
+    found = _texts(passes, cache.copied(range(len(rows))), rows, size)
+    # Attention and probabilities of the text that was found come from one forward over all of it.
+    rows = [replace(row, draft=text) for row, text in zip(rows, found, strict=True)]
+    return follow(passes, cache.copied(range(len(rows))), rows)
+
+
+def follow(passes: Passes, cache: DecoderCache, rows: Sequence[Row]) -> list[Decoded]:
+    """Return the drafts as they are, with what the model makes of them."""
+    texts = [row.draft for row in rows]
+    hidden, attention = passes.append(cache, [[*row.head, *row.prefix, *row.draft] for row in rows])
+    no_speech = passes.no_speech(hidden, rows)
+    read = passes.behind(hidden, rows, texts, _given(texts, passes.vocabulary.eot))
+    return [
+        Decoded(
+            text,
+            logprobs[:-1],
+            logprobs[-1],
+            no_speech[index],
+            [attention[index, :, row.sot : row.chooses + 1 + len(text)]],
+        )
+        for index, (row, text, (_, logprobs)) in enumerate(zip(rows, texts, read, strict=True))
+    ]
+
+
+def _given(texts: Sequence[list[int]], eot: int) -> Pick:
+    def pick(logits: Tensor, where: Sequence[tuple[int, int]]) -> Tensor:
+        tokens = [[*texts[row], eot][length] for row, length in where]
+        return torch.tensor(tokens, device=logits.device)
+
+    return pick
+
+
+def _texts(passes: Passes, cache: DecoderCache, rows: Sequence[Row], size: int) -> list[list[int]]:
+    hidden, _ = passes.append(cache, [[*row.head, *row.prefix] for row in rows])
+    # At first all texts of a window are empty, so only one of them counts.
+    beams = [_Beam(row, [[]] * size, [0.0] + [-math.inf] * (size - 1)) for row in rows]
+    places = [index for index, beam in enumerate(beams) if not beam.done for _ in range(size)]
+    states = hidden[places, [rows[index].chooses for index in places]]  # (N * size, D)
+    going = [beam for beam in beams if not beam.done]
+    if going:
+        cache.keep(places)
+    while going:
+        parents = _extend(passes, states, going, size)
+        chosen = [
+            place * size + parent
+            for place, beam in enumerate(going)
+            if not beam.done
+            for parent in parents[place]
+        ]
+        left = [beam for beam in going if not beam.done]
+        if not left:
+            break
+        if len(left) == len(going):
+            cache.reorder(chosen)
+        else:
+            cache.keep(chosen)
+        going = left
+        hidden, _ = passes.append(cache, [[text[-1]] for beam in going for text in beam.texts])
+        states = hidden[:, 0]
+    return [beam.best() for beam in beams]
+
+
+def _extend(passes: Passes, states: Tensor, beams: Sequence[_Beam], size: int) -> list[list[int]]:
+    """Extend the texts of ``beams``, whose states are ``(len(beams) * size, D)``; return their parents."""
+    rows = [beam.row for beam in beams for _ in range(size)]
+    places = [passes.place(beam.row, text) for beam in beams for text in beam.texts]
+    best = passes.restricted(states, rows, places).log_softmax(-1).topk(size + 1)
+    logprobs, tokens = best.values.tolist(), best.indices.tolist()
+    eot = passes.vocabulary.eot
+    return [
+        beam.extend(logprobs[at * size : (at + 1) * size], tokens[at * size : (at + 1) * size], eot)
+        for at, beam in enumerate(beams)
+    ]

@@ -1,0 +1,94 @@
+"""Which tokens may come next: Whisper's own rules, for a whole batch at once.
+
+Source: ``SuppressBlank``, ``SuppressTokens`` and ``ApplyTimestampRules`` in whisper/decoding.py of
+openai-whisper 20250625, which walk through a batch row by row, and wait for the device at each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from whisper_service.model.tokens import Vocabulary
+
+#: The first timestamp lies within the first second: 50 steps of 20 ms (``max_initial_timestamp``).
+_LATEST_FIRST = 50
+
+
+class Place(NamedTuple):
+    """What may stand at one position, beyond what may stand nowhere.
+
+    :param first: the text begins here, with neither a blank nor its end.
+    :param text: words may; the end of the text may also where they may not.
+    :param stamps: the timestamp tokens that may.
+    """
+
+    first: bool = False
+    text: bool = True
+    stamps: range = range(0)
+
+
+class Rules:
+    """The rules of one checkpoint as tensors.
+
+    :param n_vocab: length of a row of logits.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, n_vocab: int, device: torch.device) -> None:
+        self._eot, self._stamps = vocabulary.eot, range(vocabulary.timestamps, n_vocab)
+        self._ids = torch.arange(n_vocab, device=device)
+        # What may follow with timestamps, and without: text, and the end of it.
+        self._never = (self._ids > self._eot) & (self._ids < self._stamps.start)
+        self._never[list(vocabulary.non_speech)] = True
+        self._plain = self._never | (self._ids > self._eot)
+        self._blank = torch.zeros_like(self._never)
+        self._blank[[*vocabulary.blank, self._eot]] = True
+
+    def place(self, text: Sequence[int], *, timestamps: bool) -> Place:
+        """Return what may stand behind ``text``, which begins behind the start sequence."""
+        if not timestamps:
+            return Place(first=not text)
+        begin, end = self._stamps.start, self._stamps.stop
+        if not text:
+            return Place(first=True, text=False, stamps=range(begin, begin + _LATEST_FIRST + 1))
+        last = text[-1] >= begin
+        before = len(text) < 2 or text[-2] >= begin
+        if last and before:
+            return Place(stamps=range(0))
+        # Times do not run back, and two of one segment are not the same.
+        newest = next((token for token in reversed(text) if token >= begin), begin - 1)
+        return Place(text=not last, stamps=range(newest if last else newest + 1, end))
+
+    def apply(self, logits: Tensor, places: Sequence[Place], *, timestamps: Sequence[bool]) -> Tensor:
+        """Return ``logits`` ``(N, n_vocab)`` with what may not follow at minus infinity, in place.
+
+        :param places: one for each row.
+        :param timestamps: which rows write them.
+        """
+        if not any(timestamps):
+            logits.masked_fill_(self._plain, -torch.inf)
+        else:
+            self._apply_timestamps(logits, places, timestamps)
+        if any(place.first for place in places):
+            logits.masked_fill_(self._column([place.first for place in places]) & self._blank, -torch.inf)
+        return logits
+
+    def _apply_timestamps(self, logits: Tensor, places: Sequence[Place], timestamps: Sequence[bool]) -> None:
+        begins = self._column([place.stamps.start for place in places])
+        ends = self._column([place.stamps.stop for place in places])
+        allowed = (self._ids >= begins) & (self._ids < ends)
+        wordless = self._column([not place.text for place in places])
+        stamps = self._ids >= self._stamps.start
+        logits.masked_fill_(
+            self._never | (stamps & ~allowed) | (wordless & (self._ids < self._eot)), -torch.inf
+        )
+        # Where a timestamp, whichever, is likelier than the likeliest word, one comes.
+        likelier = logits[:, stamps].logsumexp(-1) > logits[:, ~stamps].amax(-1)
+        comes = likelier & torch.tensor(timestamps, device=logits.device)
+        logits.masked_fill_(comes[:, None] & ~stamps, -torch.inf)
+
+    def _column(self, values: Sequence[int | bool]) -> Tensor:
+        return torch.tensor(values, device=self._ids.device)[:, None]

@@ -1,0 +1,48 @@
+"""A stream without a server: what a client would be told of these samples."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisper_service.config import StreamSettings
+from whisper_service.engine.engine import Runs
+from whisper_service.events import Event
+from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.session.session import Session, Step
+
+Pcm = NDArray[np.float32]
+
+
+def replay(
+    slices: Iterator[Pcm],
+    *,
+    runner: Runs,
+    detector: SpeechDetector,
+    settings: StreamSettings,
+    grid_samples: int,
+    languages: frozenset[str],
+) -> Iterator[Event]:
+    """Yield what a live stream of these slices would tell its client. Blocks while the model runs.
+
+    :param slices: mono float32 at 16 kHz, each ``(n_samples,)``; the cutting does not change the finals.
+    """
+    session = Session("file", settings, grid_samples=grid_samples, languages=languages)
+    state = SpeechState()
+    for pcm in slices:
+        speech = detector.probabilities([(state, pcm)])[0]
+        yield from settle(session, session.feed(pcm, speech), runner)
+    yield from settle(session, session.finish(), runner)
+
+
+def settle(session: Session, step: Step, runner: Runs) -> Iterator[Event]:
+    """Yield the events of ``step``, and of all that answering its requests brings about."""
+    steps = deque([step])
+    while steps:
+        step = steps.popleft()
+        yield from step.events
+        if step.requests:
+            steps.extend(session.apply(answer) for answer in runner.run_batch(step.requests))
