@@ -48,8 +48,16 @@ chromium:
 	{ $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
 	{ echo "The page's tests need Chromium, which could not be installed here: apt-get install chromium" >&2; exit 1; }
 
-bench: .venv/.installed-dev
-	@$(BIN)/python -m benchmarks.bench_heartbeat
+.venv/.installed-bench: .venv/.installed-dev requirements-bench.txt
+	@echo "Installing requirements-bench.txt into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+# The engine against others, streams of one server, and the hub under load: about 15 minutes.
+bench: .venv/.installed-bench
+	@$(BIN)/python -m benchmarks.bench_engine
+	@$(BIN)/python -m benchmarks.bench_streams
+	@$(BIN)/python -m benchmarks.bench_heartbeat --streams 16 --seconds 30
 
 clean:
 	rm -rf .venv

@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import jiwer
-import torch
 import whisper
 from whisper.normalizers import EnglishTextNormalizer
 
@@ -40,7 +39,7 @@ def main() -> None:
     parser.add_argument("--model", default=str(ROOT / "models" / "micro.en.pt"))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    model = load_model(find_checkpoint(options.model, deadline_s=600), torch.device("cpu")).model
+    model = load_model(find_checkpoint(options.model, deadline_s=600))
     runner, detector, normalise = Runner(model), SpeechDetector(), EnglishTextNormalizer()
     runner.warm_up()
     truths, streamed, whole, rows = [], [], [], []

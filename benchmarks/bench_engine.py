@@ -37,7 +37,8 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.model.checkpoint import find_checkpoint
-from whisper_service.model.loading import load_model, prepare
+from whisper_service.model.loading import load_model
+from whisper_service.model.precision import resolve_precision
 from whisper_service.model.speech import SpeechDetector
 from whisper_service.offline import transcribe
 
@@ -169,7 +170,7 @@ def bench_updates(
         ours["ours, 1 stream"][0],
         ours[f"ours, {min(8, batches[-1])} streams"][0] if 8 in batches else 0.0,
     )
-    print(f"\n### {name}, {runner.precision}\n")
+    print(f"\n### {name}, {runner.precision.value}\n")
     print("| engine | ms an update | of ours, 1 stream | of ours, 8 streams | words that differ from ours |")
     print("|---|---|---|---|---|")
     heard = ours[f"ours, {batches[-1]} streams"][1]
@@ -189,7 +190,7 @@ def bench_updates(
         print(f"| {label} | {1000 * seconds:.0f} | {ratios} | {100 * differ:.0f} % |", flush=True)
     count = len(known) + _NEW if known else len(recited(model.dims, 30))
     work = operations(model.dims, count)
-    speed = product_speed(model.dims.n_audio_state, runner.dtype, device)
+    speed = product_speed(model.dims.n_audio_state, runner.precision.dtype, device)
     rows["floor"] = {"ms": round(1000 * work / speed, 1), "share": round(work / speed / one, 2)}
     print(
         f"\nFloor: {work / 1e9:.1f} GFLOP at {speed / 1e9:.0f} GFLOP/s are {1000 * work / speed:.0f} ms, "
@@ -265,9 +266,9 @@ def main() -> None:
     report: dict[str, Any] = {"machine": machine, "updates": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = load_model(find_checkpoint(MODEL, deadline_s=0), torch.device("cpu")).model
-        on_device = prepare(load_model(find_checkpoint(MODEL, deadline_s=0), device), options.dtype)
-        runner = Runner(on_device)
+        checkpoint = find_checkpoint(MODEL, deadline_s=0)
+        model = load_model(checkpoint)
+        runner = Runner.load(checkpoint, device=options.device, dtype=options.dtype)
         runner.warm_up()
         others = rivals(model, folder) if device.type == "cpu" else {}
         report["updates"]["micro.en"] = bench_updates("micro.en, real text", model, runner, others, streams)
@@ -280,7 +281,8 @@ def main() -> None:
         model = reciting_model(dims, said)
         with tempfile.TemporaryDirectory() as name:
             others = rivals(model, Path(name)) if device.type == "cpu" else {}
-            runner = Runner(model.to(device))
+            precision = resolve_precision(options.dtype, device, width=dims.n_audio_state)
+            runner = Runner(model, device, precision)
             runner.warm_up()
             rows = bench_updates(f"shape of {shape}", model, runner, others, streams, said[:_KNOWN])
             report["updates"][shape] = rows

@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--talks", type=Path, required=True)
     parser.add_argument("--only", nargs="*", help="names of the talks to play; all if left out")
     parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--dtype", default="float32", help="see WHISPER_DTYPE")
     parser.add_argument("--slices", type=int, nargs="*", default=[500, 250])
     parser.add_argument("--policy", nargs="*", default=list(POLICIES), choices=POLICIES)
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
@@ -191,7 +192,7 @@ def main() -> None:
     settings = _settings(options)
     sounds = {path.stem: load_sound(path) for path in options.noise}
     rows: dict[str, dict[str, Any]] = {}
-    player = None if options.server else Player(options.model)
+    player = None if options.server else Player(options.model, options.dtype)
     print(_HEAD)
     for setting in settings:
         noise = sounds.get(setting.noise)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.scoring import Spoken
@@ -19,7 +18,6 @@ from whisper_service.engine.request import Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event
 from whisper_service.model.checkpoint import find_checkpoint
-from whisper_service.model.loading import load_model
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.replay import settle
 from whisper_service.session.session import Session
@@ -82,9 +80,9 @@ class _Counting:
 class Player:
     """Plays audio into sessions on a simulated clock."""
 
-    def __init__(self, model: str = MODEL) -> None:
+    def __init__(self, model: str = MODEL, dtype: str = "float32") -> None:
         checkpoint = find_checkpoint(model, deadline_s=600)
-        self._runner = _Counting(Runner(load_model(checkpoint, torch.device("cpu")).model))
+        self._runner = _Counting(Runner.load(checkpoint, device="cpu", dtype=dtype))
         self._detector = SpeechDetector()
 
     def play(

@@ -1,6 +1,7 @@
 """Other engines, used as their documentation and the tutorials do, for live updates and for a file.
 
-Each transcribes a window from its beginning at every update: none takes the last hypothesis.
+Each transcribes a window from its beginning at every update: none takes the last hypothesis. Their packages
+(requirements-bench.txt) are imported where they are used: tests do without.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import whisper
 from numpy.typing import NDArray
 
-from benchmarks import openai_to_ct2, openai_to_ggml
+from benchmarks import openai_to_ggml
 
 Pcm = NDArray[np.float32]
 #: Transcribes mono float32 at 16 kHz, ``(n_samples,)``.
@@ -99,6 +100,8 @@ def whisper_cpp(model: whisper.Whisper, folder: Path) -> Update:
 
 
 def _converted(model: whisper.Whisper, folder: Path, kind: str) -> Path:
+    from benchmarks import openai_to_ct2
+
     converted = folder / f"ct2-{kind}"
     if not converted.exists():
         openai_to_ct2.convert(model, converted, quantization=kind)

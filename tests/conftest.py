@@ -43,12 +43,10 @@ def talk() -> Talk:
 @pytest.fixture(scope="session")
 def model() -> Whisper:
     """The demonstration model in float32 on the CPU."""
-    import torch
-
     from whisper_service.model.checkpoint import find_checkpoint
     from whisper_service.model.loading import load_model
 
-    return load_model(find_checkpoint(str(CHECKPOINT), deadline_s=0), torch.device("cpu")).model
+    return load_model(find_checkpoint(str(CHECKPOINT), deadline_s=0))
 
 
 @pytest.fixture(scope="session")

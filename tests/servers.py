@@ -118,6 +118,13 @@ def running(command: Sequence[str], *, port: int, log_path: Path, **environment:
             process.wait()
 
 
+def resident_bytes(pid: int) -> int:
+    """Return how much of a process is in memory."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    [line] = [line for line in lines if line.startswith("VmRSS:")]
+    return int(line.split()[1]) * 1024
+
+
 def gunicorn(app: str, *, port: int, worker: str, threads: int | None = None) -> list[str]:
     """Return the command of one gunicorn worker for :func:`running`."""
     # The control socket would be one for all servers of this user.

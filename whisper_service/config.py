@@ -223,6 +223,11 @@ class Config:
         "The checkpoint. Auto is base.en, or the bundled demonstration model where that cannot be had.",
     )
     device: str = _setting("auto", _device(), "Where the model runs; auto takes CUDA if there is one.")
+    dtype: str = _setting(
+        "auto",
+        _choice("auto", "float32", "bfloat16", "float16", "int8"),
+        "What the model computes in; auto measures what is fastest here without loss.",
+    )
     cache_dir: str = _setting(
         "",
         _text("a folder", 4096),

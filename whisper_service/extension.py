@@ -27,7 +27,8 @@ class Transcriber:
     the process that serves: at the first request to one of these routes, or when ``start`` is called.
 
     Settings are read once from ``app.config`` and, where they are set there, from the environment, which
-    wins: ``WHISPER_MODEL``, ``WHISPER_DEVICE``, ``WHISPER_CACHE_DIR``, ``WHISPER_DOWNLOAD_TIMEOUT_S``,
+    wins: ``WHISPER_MODEL``, ``WHISPER_DEVICE``, ``WHISPER_DTYPE``, ``WHISPER_CACHE_DIR``,
+    ``WHISPER_DOWNLOAD_TIMEOUT_S``,
     ``WHISPER_LANGUAGE``, ``WHISPER_PROMPT``, ``WHISPER_CONTEXT``, ``WHISPER_POLICY``,
     ``WHISPER_VAD_THRESHOLD``, ``WHISPER_MIN_SILENCE_MS``, ``WHISPER_MIN_SPEECH_MS``,
     ``WHISPER_RAW_FORMAT``, ``WHISPER_GRID_MS``, ``WHISPER_MAX_MESSAGE_BYTES``, ``WHISPER_MAX_AUDIO_S``,

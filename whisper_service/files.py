@@ -20,7 +20,6 @@ from whisper_service.config import Config, StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Final
 from whisper_service.model.checkpoint import find_checkpoint
-from whisper_service.model.loading import load_model, resolve_device
 from whisper_service.model.speech import SpeechDetector
 from whisper_service.offline import transcribe
 from whisper_service.replay import replay
@@ -61,7 +60,7 @@ def write_transcripts(
     )
     for warning in checkpoint.warnings:
         click.echo(warning, err=True)
-    runner = Runner(load_model(checkpoint, resolve_device(config.device)).model)
+    runner = Runner.load(checkpoint, device=config.device, dtype=config.dtype)
     chosen = config.stream_defaults().merged(settings)
     seconds = sum(pcm.shape[0] for pcm in files) / SAMPLE_RATE
     with Progress(console=Console(stderr=True), transient=True) as progress:

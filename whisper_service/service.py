@@ -18,7 +18,6 @@ from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts
 from whisper_service.model.checkpoint import find_checkpoint
-from whisper_service.model.loading import LoadedModel, load_model, resolve_device
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.native import Pool
 from whisper_service.web.socket import Conversation
@@ -128,13 +127,12 @@ class Service:
             cache_dir=Path(config.cache_dir) if config.cache_dir else None,
             demo=demonstration_checkpoint(),
         )
-        loaded: list[tuple[LoadedModel, Runner]] = []
+        loaded: list[Runner] = []
 
         def load() -> Runner:
-            model = load_model(checkpoint, resolve_device(config.device))
-            runner = Runner(model.model)
+            runner = Runner.load(checkpoint, device=config.device, dtype=config.dtype)
             runner.warm_up()
-            loaded.append((model, runner))
+            loaded.append(runner)
             return runner
 
         engine, speech = EngineBridge(load), SpeechBridge(SpeechDetector)
@@ -142,16 +140,17 @@ class Service:
         engine.start()
         speech.start()
         engine.wait()
-        model, runner = loaded[0]
+        (runner,) = loaded
+        log.info("%s computes in %s on %s", checkpoint.name, runner.precision.value, runner.device)
         return Parts(
             engine=engine,
             speech=speech,
             speech_state=SpeechState,
             containers=ContainerThreads(config.container_streams),
             in_thread=Pool(_DECODING_THREADS).apply,
-            model=model.name,
+            model=checkpoint.name,
             languages=runner.languages,
-            warnings=model.warnings,
+            warnings=checkpoint.warnings,
             max_message_bytes=config.max_message_bytes,
             max_audio_samples=round(config.max_audio_s * SAMPLE_RATE),
             grid_samples=config.grid_ms * SAMPLE_RATE // 1000,

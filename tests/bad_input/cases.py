@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-from tests.servers import ROOT, Server
+from tests.servers import ROOT, Server, resident_bytes
 from tests.talks import (
     MAX_ERROR_RATE_SHORT,
     Heard,
@@ -82,13 +81,13 @@ def assert_right(spoken: Talk, heard: Heard) -> None:
 @contextmanager
 def bounded_memory(server: Server) -> Iterator[None]:
     """Fail if the server grows by more than ``MAX_GROWTH_BYTES`` at any moment of the body."""
-    before = peak = _memory(server)
+    before = peak = resident_bytes(server.process.pid)
     over = threading.Event()
 
     def watch() -> None:
         nonlocal peak
         while not over.wait(0.02):
-            peak = max(peak, _memory(server))
+            peak = max(peak, resident_bytes(server.process.pid))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -98,10 +97,3 @@ def bounded_memory(server: Server) -> Iterator[None]:
         over.set()
         thread.join()
     assert peak - before < MAX_GROWTH_BYTES
-
-
-def _memory(server: Server) -> int:
-    """Return the resident memory of a server in bytes."""
-    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
-    [line] = [line for line in lines if line.startswith("VmRSS:")]
-    return int(line.split()[1]) * 1024

@@ -14,6 +14,7 @@ from whisper.model import ModelDimensions, Whisper
 
 from whisper_service.model.decoder import Decoder
 from whisper_service.model.encoder import encode
+from whisper_service.model.precision import Precision
 from whisper_service.model.weights import decoder_weights, encoder_weights
 
 #: n_mels, n_audio_ctx, n_audio_state, n_audio_head, n_audio_layer, n_vocab, n_text_ctx, n_text_state, …
@@ -25,6 +26,7 @@ SHAPES = {
     "turbo": ModelDimensions(128, 1500, 1280, 20, 32, 51866, 448, 1280, 20, 4),
 }
 TOLERANCE = 1e-3
+CPU = torch.device("cpu")
 
 
 def _seeded(dims: ModelDimensions) -> Whisper:
@@ -45,10 +47,10 @@ def _check(dims: ModelDimensions) -> None:
     tokens = torch.randint(0, dims.n_vocab, (2, 23), generator=generator)
     with torch.inference_mode():
         expected_audio = model.encoder(features)
-        audio = encode(encoder_weights(model, torch.float32), features)
+        audio = encode(encoder_weights(model, Precision.FLOAT32, CPU), features)
         assert (audio - expected_audio).abs().max() < TOLERANCE
         expected = model.decoder(tokens, expected_audio)
-        decoder = Decoder(decoder_weights(model, torch.float32))
+        decoder = Decoder(decoder_weights(model, Precision.FLOAT32, CPU))
         # Row 0 in pieces of 9, 1 and 7 tokens, row 1 in pieces of 4, 1 and 12: padded, each at its own place.
         cache = decoder.open(audio, room=40)
         found = torch.zeros(2, 17, dims.n_vocab)
@@ -84,7 +86,7 @@ def test_full_shapes(name: str) -> None:
 
 def test_a_rejected_draft_leaves_nothing_behind(model: Whisper) -> None:
     """Tokens behind truncated ones are what they would be without the ones that were there."""
-    decoder = Decoder(decoder_weights(model, torch.float32))
+    decoder = Decoder(decoder_weights(model, Precision.FLOAT32, CPU))
     audio = torch.randn(1, 1500, model.dims.n_audio_state, generator=torch.Generator().manual_seed(3))
     text = torch.tensor([[50257, 50362, 300, 400, 500]])
 

@@ -20,11 +20,14 @@ from whisper.model import Whisper
 from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.model.alignment import token_frames
 from whisper_service.model.cache import DecoderCache
+from whisper_service.model.checkpoint import Checkpoint
 from whisper_service.model.decoder import Decoder
 from whisper_service.model.decoding import decode
 from whisper_service.model.encoder import encode
 from whisper_service.model.features import Audio, LogMel
+from whisper_service.model.loading import does_not_fit, load_model, resolve_device
 from whisper_service.model.passes import Passes
+from whisper_service.model.precision import Precision, resolve_precision
 from whisper_service.model.row import Decoded, Row, room_of
 from whisper_service.model.rules import Rules
 from whisper_service.model.tokens import Vocabulary
@@ -40,24 +43,49 @@ _MOST = {"cpu": 2, "cuda": 64}
 _MOST_OFFLINE = {"cpu": 8, "cuda": 64}
 
 
+_CPU = torch.device("cpu")
+
+
 class Runner:
     """Runs ``model`` on requests.
 
-    :param model: a loaded checkpoint in evaluation mode.
+    :param model: a loaded checkpoint in evaluation mode; may be dropped afterwards.
+    :param device: where it runs.
+    :param precision: what its weights are kept in there.
     """
 
-    def __init__(self, model: Whisper) -> None:
-        dtype = model.encoder.conv1.weight.dtype
-        self._device = model.device
-        self._dtype = dtype
-        self._features = LogMel(n_mels=model.dims.n_mels, device=model.device)
+    def __init__(
+        self,
+        model: Whisper,
+        device: torch.device = _CPU,
+        precision: Precision = Precision.FLOAT32,
+    ) -> None:
+        self.device = device
+        self.precision = precision
+        self._features = LogMel(n_mels=model.dims.n_mels, device=device)
         self._n_text_ctx: int = model.dims.n_text_ctx
-        self._encoder = encoder_weights(model, dtype)
-        self._decoder = Decoder(decoder_weights(model, dtype))
+        self._encoder = encoder_weights(model, precision, device)
+        self._decoder = Decoder(decoder_weights(model, precision, device))
         self._vocabulary = Vocabulary(model)
-        rules = Rules(self._vocabulary, n_vocab=model.dims.n_vocab, device=model.device)
+        rules = Rules(self._vocabulary, n_vocab=model.dims.n_vocab, device=device)
         self._passes = Passes(self._decoder, self._vocabulary, rules)
         self._languages = self._vocabulary.languages()
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> Runner:
+        """Read ``checkpoint`` and put it onto a device. Blocks, without network or locks.
+
+        :param device: see ``resolve_device``; ``dtype``: see ``resolve_precision``.
+        :raises ConfigError: if there is no such device or precision.
+        :raises ModelUnavailable: if the file is no checkpoint, or does not fit onto the device.
+        """
+        where = resolve_device(device)
+        model = load_model(checkpoint)
+        precision = resolve_precision(dtype, where, width=model.dims.n_audio_state)
+        try:
+            return cls(model, where, precision)
+        except torch.OutOfMemoryError as error:
+            raise does_not_fit(checkpoint.name, where) from error
 
     @property
     def languages(self) -> frozenset[str]:
@@ -74,12 +102,12 @@ class Runner:
     @property
     def most(self) -> int:
         """How many requests share a batch at most: the first of them waits for the last."""
-        return _MOST[self._device.type]
+        return _MOST[self.device.type]
 
     @property
     def most_offline(self) -> int:
         """How many windows of files share a batch at most: nobody waits for the first."""
-        return _MOST_OFFLINE[self._device.type]
+        return _MOST_OFFLINE[self.device.type]
 
     def run(self, request: Request) -> Hypothesis:
         """Answer one request; see ``run_batch``."""
@@ -108,7 +136,7 @@ class Runner:
         features = self._features.windows(
             [Audio(request.stream, request.start, request.pcm) for request in requests]
         )
-        audio = encode(self._encoder, features.to(self._dtype))  # (B, n_audio_ctx, D)
+        audio = encode(self._encoder, features.to(self.precision.dtype))  # (B, n_audio_ctx, D)
         rows = [self._row(request, request.language or "en") for request in requests]
         cache = self._decoder.open(audio, room=room_of(rows))
         detected = self._detect_languages(requests, cache)
@@ -161,7 +189,7 @@ class Runner:
         wanted = [request.detect or request.language is None for request in requests]
         if not self._languages or not any(wanted):
             return known
-        tokens = torch.full((len(requests), 1), self._vocabulary.sot, device=self._device)
+        tokens = torch.full((len(requests), 1), self._vocabulary.sot, device=self.device)
         hidden, _ = self._decoder.forward(tokens, [0] * len(requests), cache)
         codes = list(self._languages)
         probabilities, best = self._decoder.logits(hidden[:, 0])[:, codes].softmax(-1).max(-1)

@@ -11,19 +11,24 @@ from whisper_service.engine.request import Kind, Request
 #: partial that has waited long goes before a final that has just come, so nothing starves.
 _PATIENCE_S = {Kind.FINAL: 0.0, Kind.COMMIT: 0.25, Kind.DISPLAY: 0.5, Kind.FILE: 30.0}
 
+#: When a request is due, in which order it came, and the request.
+_Entry = tuple[float, int, Request]
+
 
 class Scheduler:
     """Requests that wait; the earliest deadline goes first.
 
     A final or commit is never dropped: a stream asks for one at a time. A display request is replaced by any
-    newer request of its stream: what it would show is old.
+    newer request of its stream: what it would show is old. Windows of files never share a batch with those of
+    streams, which would wait for their long texts.
 
     :param most: how many requests are answered together at most.
     """
 
     def __init__(self, *, most: int) -> None:
         self.most = most
-        self._heap: list[tuple[float, int, Request]] = []
+        self._live: list[_Entry] = []
+        self._files: list[_Entry] = []
         self._order = count()
         self._displays: dict[str, Request] = {}
 
@@ -32,22 +37,26 @@ class Scheduler:
         self._displays.pop(request.stream, None)
         if request.kind is Kind.DISPLAY:
             self._displays[request.stream] = request
-        heapq.heappush(self._heap, (now_s + _PATIENCE_S[request.kind], next(self._order), request))
+        heap = self._files if request.kind is Kind.FILE else self._live
+        heapq.heappush(heap, (now_s + _PATIENCE_S[request.kind], next(self._order), request))
 
     def cancel(self, stream: str) -> None:
         """Drop what waits for ``stream``."""
         self._displays.pop(stream, None)
-        self._heap = [entry for entry in self._heap if entry[2].stream != stream]
-        heapq.heapify(self._heap)
+        for heap in (self._live, self._files):
+            heap[:] = [entry for entry in heap if entry[2].stream != stream]
+            heapq.heapify(heap)
 
     def pop(self) -> list[Request]:
         """Return the requests to answer now, the most urgent first; none if none waits."""
         batch: list[Request] = []
-        while self._heap and len(batch) < self.most:
-            _, _, request = heapq.heappop(self._heap)
-            if request.kind is not Kind.DISPLAY:
-                batch.append(request)
-            elif self._displays.get(request.stream) is request:
-                del self._displays[request.stream]
-                batch.append(request)
+        while not batch and (self._live or self._files):
+            heap = min(filter(None, (self._live, self._files)))
+            while heap and len(batch) < self.most:
+                _, _, request = heapq.heappop(heap)
+                if request.kind is not Kind.DISPLAY:
+                    batch.append(request)
+                elif self._displays.get(request.stream) is request:
+                    del self._displays[request.stream]
+                    batch.append(request)
         return batch

@@ -78,7 +78,7 @@ class Decoder:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return the next token's logits, float32 ``(…, n_vocab)``, of ``forward``'s hidden states."""
-        return F.linear(hidden, self._weights.embedding).float()
+        return self._weights.logits(hidden).float()
 
     def _project(self, attention: SelfAttention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         joined = attention.qkv(x).view(*x.shape[:2], 3, self._weights.heads, -1)

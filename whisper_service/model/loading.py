@@ -1,4 +1,4 @@
-"""Loading of a checkpoint onto a device.
+"""Loading of a checkpoint, and where it is to run.
 
 Made for the native thread of the model in a gevent process: no socket, lock, sleep or subprocess, whose
 patched forms must not be used there.
@@ -7,24 +7,12 @@ patched forms must not be used there.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
 
 import torch
 import whisper
-from torch import nn
 
 from whisper_service.errors import ConfigError, ModelUnavailable
 from whisper_service.model.checkpoint import Checkpoint
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model ready for inference, on its device."""
-
-    model: whisper.Whisper
-    name: str
-    device: torch.device
-    warnings: tuple[str, ...]
 
 
 def resolve_device(text: str) -> torch.device:
@@ -53,39 +41,32 @@ def resolve_device(text: str) -> torch.device:
     return torch.device("cuda", number)
 
 
-def load_model(checkpoint: Checkpoint, device: torch.device) -> LoadedModel:
-    """Return the model of ``checkpoint`` on ``device``, in evaluation mode and without gradients.
+def load_model(checkpoint: Checkpoint) -> whisper.Whisper:
+    """Return the model of ``checkpoint`` in float32 on the CPU, in evaluation mode and without gradients.
 
-    Blocks while it reads the file; uses neither network nor locks (see above). Weights are float32 on the
-    CPU. On CUDA those of Linear, Conv1d and Embedding are cast to float16 once (Whisper casts them at every
-    call), LayerNorm stays in float32: as yet unverified on a real GPU.
+    Blocks while it reads the file; uses neither network nor locks (see above).
 
     :raises ModelUnavailable: if the file cannot be read, is no Whisper checkpoint, or does not fit into
         memory.
     """
     try:
-        model = whisper.load_model(str(checkpoint.path), device="cpu")
+        model = whisper.load_model(str(checkpoint.path), device="cpu").float()
         if checkpoint.official:
             model.set_alignment_heads(whisper._ALIGNMENT_HEADS[checkpoint.name])
-        if device.type == "cuda":
-            cast_weights(model, torch.float16)
-        model = model.to(device).eval().requires_grad_(False)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelUnavailable(
-            f"The model {checkpoint.name} does not fit into the memory of {device}: set WHISPER_MODEL to a "
-            "smaller one, or WHISPER_DEVICE to another device."
-        ) from error
+    except MemoryError as error:
+        raise does_not_fit(checkpoint.name, torch.device("cpu")) from error
     except (RuntimeError, OSError, EOFError, LookupError, TypeError, ValueError, pickle.PickleError) as error:
         raise ModelUnavailable(
             f"{checkpoint.path} cannot be loaded: it is damaged, or no checkpoint in Whisper's own format "
             "('dims' and 'model_state_dict'). Set WHISPER_MODEL to another file, or to the name "
             "of an official model."
         ) from error
-    return LoadedModel(model, checkpoint.name, device, checkpoint.warnings)
+    return model.eval().requires_grad_(False)
 
 
-def cast_weights(model: nn.Module, dtype: torch.dtype) -> None:
-    """Cast the weights of all matrix products and embeddings in place; LayerNorm and positions stay."""
-    for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Embedding)):
-            module.to(dtype)
+def does_not_fit(name: str, device: torch.device) -> ModelUnavailable:
+    """Return what to tell where the model ``name`` is too big for ``device``."""
+    return ModelUnavailable(
+        f"The model {name} does not fit into the memory of {device}: set WHISPER_MODEL to a "
+        "smaller one, or WHISPER_DEVICE to another device."
+    )

@@ -88,7 +88,10 @@ class Passes:
         logits = self.restricted(hidden, rows, places)
         token = pick(logits, where)
         value = logits.gather(-1, token[:, None])[:, 0]
-        return token.tolist(), (value - logits.logsumexp(dim=-1)).tolist()
+        # Both at once: a GPU is waited for once a step.
+        logprob = value - logits.logsumexp(dim=-1)
+        tokens, logprobs = torch.stack([token.double(), logprob.double()]).tolist()
+        return [int(token) for token in tokens], logprobs
 
     def restricted(self, hidden: Tensor, rows: Sequence[Row], places: Sequence[Place]) -> Tensor:
         """Return the logits behind positions with what may not follow at minus infinity, ``(N, n_vocab)``."""

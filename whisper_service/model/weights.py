@@ -1,4 +1,4 @@
-"""A checkpoint's weights, laid out for our own forward passes: one dtype, joined matrices, no modules.
+"""A checkpoint's weights, laid out for our own forward passes: one precision, joined matrices, no modules.
 
 openai-whisper keeps its weights in float32 modules that cast them at every call, and hangs its cache on them
 as hooks. Here they are tensors in frozen tuples, shared by all passes and changed by none.
@@ -14,15 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
+from whisper_service.model.precision import Int8Linear, Linear, Precision, linear
 
-class Linear(NamedTuple):
-    """``x @ weight.T + bias``."""
-
-    weight: Tensor  # (D_out, D_in)
-    bias: Tensor  # (D_out,)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+#: A matrix product with a bias.
+Product = Linear | Int8Linear
 
 
 class Norm(NamedTuple):
@@ -38,22 +33,22 @@ class Norm(NamedTuple):
 class SelfAttention(NamedTuple):
     """The three projections in one matrix, ``(3 * D, D)``: queries, keys, values."""
 
-    qkv: Linear
-    out: Linear
+    qkv: Product
+    out: Product
 
 
 class CrossAttention(NamedTuple):
     """The projections of keys and values are in ``DecoderWeights.cross_kv``."""
 
-    query: Linear
-    out: Linear
+    query: Product
+    out: Product
 
 
 class Mlp(NamedTuple):
     """Two layers with GELU between."""
 
-    up: Linear
-    down: Linear
+    up: Product
+    down: Product
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.down(F.gelu(self.up(x)))
@@ -92,79 +87,91 @@ class EncoderWeights(NamedTuple):
 class DecoderWeights(NamedTuple):
     """The text decoder."""
 
-    embedding: Tensor  # (n_vocab, D), also the projection to logits
+    embedding: Tensor  # (n_vocab, D)
+    logits: Product  # the same matrix
     positions: Tensor  # (n_text_ctx, D)
     blocks: tuple[DecoderBlock, ...]
-    cross_kv: Linear  # (2 * L * D, D): keys of layer 0, values of layer 0, keys of layer 1, …
+    cross_kv: Product  # (2 * L * D, D): keys of layer 0, values of layer 0, keys of layer 1, …
     norm: Norm
     heads: int
     aligned: tuple[tuple[int, ...], ...]  # for each layer its alignment heads
 
 
-def encoder_weights(model: Whisper, dtype: torch.dtype) -> EncoderWeights:
-    """Return the encoder of ``model`` in ``dtype``, on the model's device."""
+def encoder_weights(model: Whisper, precision: Precision, device: torch.device) -> EncoderWeights:
+    """Return the encoder of ``model`` in ``precision`` on ``device``."""
     encoder = model.encoder
+    put = _Put(precision, device)
     return EncoderWeights(
-        convolutions=(_linear(encoder.conv1, dtype), _linear(encoder.conv2, dtype)),
-        positions=encoder.positional_embedding.to(dtype),
+        convolutions=(put.convolution(encoder.conv1), put.convolution(encoder.conv2)),
+        positions=put.table(encoder.positional_embedding),
         blocks=tuple(
             EncoderBlock(
-                _norm(block.attn_ln),
-                _self_attention(block.attn, dtype),
-                _norm(block.mlp_ln),
-                _mlp(block, dtype),
+                put.norm(block.attn_ln), put.attention(block.attn), put.norm(block.mlp_ln), put.mlp(block)
             )
             for block in encoder.blocks
         ),
-        norm=_norm(encoder.ln_post),
+        norm=put.norm(encoder.ln_post),
         heads=model.dims.n_audio_head,
     )
 
 
-def decoder_weights(model: Whisper, dtype: torch.dtype) -> DecoderWeights:
-    """Return the decoder of ``model`` in ``dtype``, on the model's device."""
+def decoder_weights(model: Whisper, precision: Precision, device: torch.device) -> DecoderWeights:
+    """Return the decoder of ``model`` in ``precision`` on ``device``."""
     decoder = model.decoder
+    put = _Put(precision, device)
     cross = [layer for block in decoder.blocks for layer in (block.cross_attn.key, block.cross_attn.value)]
     marked = model.alignment_heads.to_dense()  # (L, H), bool
+    embedding = put.table(decoder.token_embedding.weight)
     return DecoderWeights(
-        embedding=decoder.token_embedding.weight.to(dtype),
-        positions=decoder.positional_embedding.to(dtype),
+        embedding=embedding,
+        logits=linear(embedding, None, precision),
+        positions=put.table(decoder.positional_embedding),
         blocks=tuple(
             DecoderBlock(
-                _norm(block.attn_ln),
-                _self_attention(block.attn, dtype),
-                _norm(block.cross_attn_ln),
-                CrossAttention(_linear(block.cross_attn.query, dtype), _linear(block.cross_attn.out, dtype)),
-                _norm(block.mlp_ln),
-                _mlp(block, dtype),
+                put.norm(block.attn_ln),
+                put.attention(block.attn),
+                put.norm(block.cross_attn_ln),
+                CrossAttention(put.linear(block.cross_attn.query), put.linear(block.cross_attn.out)),
+                put.norm(block.mlp_ln),
+                put.mlp(block),
             )
             for block in decoder.blocks
         ),
-        cross_kv=_joined(cross, dtype),
-        norm=_norm(decoder.ln),
+        cross_kv=put.linear(*cross),
+        norm=put.norm(decoder.ln),
         heads=model.dims.n_text_head,
         aligned=tuple(tuple(row.nonzero().flatten().tolist()) for row in marked),
     )
 
 
-def _linear(layer: nn.Linear | nn.Conv1d, dtype: torch.dtype) -> Linear:
-    bias = layer.bias if layer.bias is not None else layer.weight.new_zeros(layer.weight.shape[0])
-    return Linear(layer.weight.detach().to(dtype), bias.detach().to(dtype))
+class _Put(NamedTuple):
+    """Puts layers where they are wanted."""
 
+    precision: Precision
+    device: torch.device
 
-def _joined(layers: list[nn.Linear], dtype: torch.dtype) -> Linear:
-    """One matrix for layers with the same input; Whisper's keys have no bias."""
-    parts = [_linear(layer, dtype) for layer in layers]
-    return Linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
+    def linear(self, *layers: nn.Linear) -> Product:
+        """One matrix for layers with the same input; Whisper's keys have no bias."""
+        weights = [layer.weight.detach() for layer in layers]
+        biases = [
+            weight.new_zeros(weight.shape[0]) if layer.bias is None else layer.bias.detach()
+            for layer, weight in zip(layers, weights, strict=True)
+        ]
+        weight, bias = torch.cat(weights).to(self.device), torch.cat(biases).to(self.device)
+        return linear(weight, bias, self.precision)
 
+    def convolution(self, layer: nn.Conv1d) -> Linear:
+        assert layer.bias is not None
+        return Linear(self.table(layer.weight), self.table(layer.bias))
 
-def _norm(layer: nn.LayerNorm) -> Norm:
-    return Norm(layer.weight.detach().float(), layer.bias.detach().float())
+    def table(self, values: Tensor) -> Tensor:
+        return values.detach().to(self.device, self.precision.dtype)
 
+    def norm(self, layer: nn.LayerNorm) -> Norm:
+        return Norm(layer.weight.detach().to(self.device), layer.bias.detach().to(self.device))
 
-def _self_attention(layer: MultiHeadAttention, dtype: torch.dtype) -> SelfAttention:
-    return SelfAttention(_joined([layer.query, layer.key, layer.value], dtype), _linear(layer.out, dtype))
+    def attention(self, layer: MultiHeadAttention) -> SelfAttention:
+        return SelfAttention(self.linear(layer.query, layer.key, layer.value), self.linear(layer.out))
 
-
-def _mlp(block: ResidualAttentionBlock, dtype: torch.dtype) -> Mlp:
-    return Mlp(_linear(block.mlp[0], dtype), _linear(block.mlp[2], dtype))
+    def mlp(self, block: ResidualAttentionBlock) -> Mlp:
+        return Mlp(self.linear(block.mlp[0]), self.linear(block.mlp[2]))

@@ -1,0 +1,84 @@
+"""Products in each precision, and which of them is taken."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.conftest import Talk
+from whisper_service.engine.request import Kind, Request
+from whisper_service.engine.runner import Runner
+from whisper_service.errors import ConfigError
+from whisper_service.model.precision import Precision, fastest, linear, product_seconds, resolve_precision
+
+CPU = torch.device("cpu")
+_ON_CPUS = [Precision.FLOAT32, Precision.BFLOAT16, Precision.INT8]
+
+
+def _layer() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return (
+        torch.randn(96, 64, generator=generator),
+        torch.randn(96, generator=generator),
+        torch.randn(3, 5, 64, generator=generator),
+    )
+
+
+@pytest.mark.parametrize(("precision", "error"), [(Precision.BFLOAT16, 0.01), (Precision.INT8, 0.02)])
+def test_a_product_in_fewer_bits_is_the_product_but_for_rounding(precision: Precision, error: float) -> None:
+    weight, bias, x = _layer()
+    expected = linear(weight, bias, Precision.FLOAT32)(x)
+    found = linear(weight, bias, precision)(x.to(precision.dtype))
+    assert found.dtype == precision.dtype
+    assert (found.float() - expected).norm() / expected.norm() < error
+    assert not torch.equal(found.float(), expected)
+
+
+@pytest.mark.parametrize("precision", _ON_CPUS)
+def test_a_loud_row_costs_the_others_nothing(precision: Precision) -> None:
+    weight, bias, x = _layer()
+    product = linear(weight, bias, precision)
+    alone = product(x[:1].to(precision.dtype))
+    loud = x.clone()
+    loud[1:] *= 1e4
+    assert torch.equal(product(loud.to(precision.dtype))[:1], alone)
+
+
+@pytest.mark.parametrize("precision", _ON_CPUS)
+def test_silence_gives_the_bias(precision: Precision) -> None:
+    weight, bias, x = _layer()
+    found = linear(weight, bias, precision)(torch.zeros_like(x, dtype=precision.dtype))
+    assert torch.equal(found, bias.to(precision.dtype).expand_as(found))
+
+
+def test_fewer_bits_must_be_worth_it() -> None:
+    full, half, eighth = _ON_CPUS
+    assert fastest({full: 1.0, half: 0.9, eighth: 0.85}) is full
+    assert fastest({full: 1.0, half: 0.3, eighth: 0.28}) is half
+    assert fastest({full: 1.0, half: 8.0, eighth: 0.5}) is eighth
+    assert fastest({full: 1.0, half: 0.3, eighth: 0.1}) is eighth
+
+
+def test_auto_is_what_is_fastest_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(product_seconds(kind, 64) > 0 for kind in _ON_CPUS)
+    told = {Precision.FLOAT32: 1.0, Precision.BFLOAT16: 0.2, Precision.INT8: 0.2}
+    monkeypatch.setattr("whisper_service.model.precision.product_seconds", lambda kind, width: told[kind])
+    assert resolve_precision("auto", CPU, width=64) is Precision.BFLOAT16
+
+
+@pytest.mark.parametrize(
+    ("text", "device"), [("float16", "cpu"), ("int8", "cuda"), ("half", "cpu"), ("", "cuda")]
+)
+def test_what_a_device_cannot_do_is_refused(text: str, device: str) -> None:
+    with pytest.raises(ConfigError, match=f"WHISPER_DTYPE is '{text}'; on {device} it must be"):
+        resolve_precision(text, torch.device(device), width=64)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_a_talk_in_fewer_bits_reads_the_same(runner: Runner, model: object, talk: Talk, dtype: str) -> None:
+    request = Request(stream="s", number=0, kind=Kind.FINAL, start=0, pcm=talk.pcm)
+    rounded = Runner(model, CPU, Precision(dtype)).run(request)  # type: ignore[arg-type]
+    plain = runner.run(request)
+    assert [word.text for word in rounded.words] == [word.text for word in plain.words]
+    shifts = [abs(a.start - b.start) for a, b in zip(rounded.words, plain.words, strict=True)]
+    assert max(shifts) <= 1_600 and rounded.average_logprob == pytest.approx(plain.average_logprob, abs=0.05)
