@@ -22,10 +22,10 @@ def _shallow(name: str) -> whisper.ModelDimensions:
         SHAPES[name],
         n_audio_layer=1,
         n_text_layer=1,
-        n_audio_state=64,
-        n_text_state=64,
-        n_audio_head=2,
-        n_text_head=2,
+        n_audio_state=256,
+        n_text_state=256,
+        n_audio_head=4,
+        n_text_head=4,
     )
 
 

@@ -28,7 +28,7 @@ def test_a_keyword_is_told_once_in_a_partial_and_confirmed_by_the_final() -> Non
     partial = _words("the exam is")
     assert _said(spotter.update([], partial, "en")) == [(0, "exam", "guess")]
     assert spotter.update([], partial + _words("on", start=3), "en") == ()
-    (confirmed,) = spotter.update(partial, [], "en")
+    (confirmed,) = spotter.update(partial, [], "en", ended=True)
     assert _said((confirmed,)) == [(0, "exam", "final")] and (confirmed.start, confirmed.end) == (1, 2)
     assert spotter.update(_words("monday", start=3), [], "en") == ()
 
@@ -41,7 +41,7 @@ def test_a_keyword_that_goes_away_is_taken_back() -> None:
 
 
 def test_a_keyword_that_no_partial_has_shown_is_told_by_the_final() -> None:
-    assert _said(Spotter(["exam"]).update(_words("the exam"), [], "en")) == [(0, "exam", "final")]
+    assert _said(Spotter(["exam"]).update(_words("the exam"), [], "en", ended=True)) == [(0, "exam", "final")]
 
 
 def test_a_hit_whose_words_change_is_told_again_with_its_number() -> None:
@@ -82,7 +82,8 @@ def test_a_phrase_across_finals_is_one_hit() -> None:
     spotter = Spotter(["final exam"])
     assert spotter.update(_words("the final"), [], "en") == ()
     assert _said(spotter.update([], _words("exam", start=2), "en")) == [(0, "final exam", "guess")]
-    assert _said(spotter.update(_words("exam", start=2), [], "en")) == [(0, "final exam", "final")]
+    told = spotter.update(_words("exam", start=2), [], "en", ended=True)
+    assert _said(told) == [(0, "final exam", "final")]
     assert spotter.update(_words("exam", start=3), [], "en") == ()
 
 
@@ -94,8 +95,19 @@ def test_a_word_in_pieces_is_one_word() -> None:
     assert (hit.text, hit.start, hit.end, hit.final) == ("examination", 0, 2, False)
 
 
+def test_a_final_word_is_whole_when_the_next_one_begins() -> None:
+    pieces = [Word(text, 0, 1, 1, 0.9, (1,)) for text in (" exam", "iner", " left")]
+    spotter = Spotter(["exam"])
+    assert _said(spotter.update(pieces[:1], [], "en")) == [(0, "exam", "guess")]
+    assert _said(spotter.update(pieces[1:2], [], "en")) == [(0, "exam", "retracted")]
+    assert spotter.update(pieces[2:], [], "en", ended=True) == ()
+    spotter = Spotter(["exam"])
+    spotter.update(pieces[:1], [], "en")
+    assert _said(spotter.update([], pieces[2:], "en")) == [(0, "exam", "final")]
+
+
 def test_every_occurrence_counts_and_hits_do_not_overlap() -> None:
-    told = Spotter(["no no"]).update(_words("no no no no no"), [], "en")
+    told = Spotter(["no no"]).update(_words("no no no no no"), [], "en", ended=True)
     assert [event.number for event in told] == [0, 1]
 
 
@@ -116,7 +128,7 @@ def test_every_guess_is_confirmed_or_taken_back_and_finals_decide(seed: int) -> 
         new = _words(" ".join(truth[at : at + count]), start=at)
         at += len(new)
         told += spotter.update(new, _words(" ".join(guess), start=at), "en")
-    told += spotter.update([], [], "en")
+    told += spotter.update([], [], "en", ended=True)
     last = {event.number: event for event in told}
     assert all(event.final or event.retracted for event in last.values())
     confirmed = [event.keyword for event in last.values() if event.final]

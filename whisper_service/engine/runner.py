@@ -192,7 +192,7 @@ class Runner:
         tokens = torch.full((len(requests), 1), self._vocabulary.sot, device=self.device)
         hidden, _ = self._decoder.forward(tokens, [0] * len(requests), cache)
         codes = list(self._languages)
-        probabilities, best = self._decoder.logits(hidden[:, 0])[:, codes].softmax(-1).max(-1)
+        probabilities, best = self._decoder.logits.exact(hidden[:, 0])[:, codes].softmax(-1).max(-1)
         heard = [
             (self._languages[codes[index]], probability)
             for index, probability in zip(best.tolist(), probabilities.tolist(), strict=True)

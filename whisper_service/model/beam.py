@@ -141,7 +141,7 @@ def _extend(passes: Passes, states: Tensor, beams: Sequence[_Beam], size: int) -
     """Extend the texts of ``beams``, whose states are ``(len(beams) * size, D)``; return their parents."""
     rows = [beam.row for beam in beams for _ in range(size)]
     places = [passes.place(beam.row, text) for beam in beams for text in beam.texts]
-    best = passes.restricted(states, rows, places).log_softmax(-1).topk(size + 1)
+    best = passes.all_logits(states, rows, places).log_softmax(-1).topk(size + 1)
     logprobs, tokens = best.values.tolist(), best.indices.tolist()
     eot = passes.vocabulary.eot
     return [

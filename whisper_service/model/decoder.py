@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whisper_service.model.cache import DecoderCache
+from whisper_service.model.logits import Logits
 from whisper_service.model.weights import CrossAttention, DecoderWeights, SelfAttention
 
 
@@ -76,9 +77,10 @@ class Decoder:
         cache.lengths = [length + new for length, new in zip(cache.lengths, counts, strict=True)]
         return weights.norm(x), torch.cat(attended, dim=1)
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return the next token's logits, float32 ``(…, n_vocab)``, of ``forward``'s hidden states."""
-        return self._weights.logits(hidden).float()
+    @property
+    def logits(self) -> Logits:
+        """The next token's logits, of ``forward``'s hidden states."""
+        return self._weights.logits
 
     def _project(self, attention: SelfAttention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         joined = attention.qkv(x).view(*x.shape[:2], 3, self._weights.heads, -1)

@@ -47,7 +47,7 @@ class Passes:
         """Return the no-speech probability of each row, of the hidden states of whole rows."""
         at = hidden[list(range(len(rows))), [row.sot for row in rows]]  # (B, D)
         probabilities: list[float] = (
-            self.decoder.logits(at).softmax(-1)[:, self.vocabulary.no_speech].tolist()
+            self.decoder.logits.exact(at).softmax(-1)[:, self.vocabulary.no_speech].tolist()
         )
         return probabilities
 
@@ -85,7 +85,8 @@ class Passes:
 
         :param hidden: ``(N, D)``; ``rows``, ``places`` and ``where`` are those of the positions.
         """
-        logits = self.restricted(hidden, rows, places)
+        logits = self._restricted(self.decoder.logits.rough(hidden), rows, places)
+        logits = self.decoder.logits.refine(hidden, logits)
         token = pick(logits, where)
         value = logits.gather(-1, token[:, None])[:, 0]
         # Both at once: a GPU is waited for once a step.
@@ -93,9 +94,11 @@ class Passes:
         tokens, logprobs = torch.stack([token.double(), logprob.double()]).tolist()
         return [int(token) for token in tokens], logprobs
 
-    def restricted(self, hidden: Tensor, rows: Sequence[Row], places: Sequence[Place]) -> Tensor:
+    def all_logits(self, hidden: Tensor, rows: Sequence[Row], places: Sequence[Place]) -> Tensor:
         """Return the logits behind positions with what may not follow at minus infinity, ``(N, n_vocab)``."""
-        logits = self.decoder.logits(hidden)
+        return self._restricted(self.decoder.logits.exact(hidden), rows, places)
+
+    def _restricted(self, logits: Tensor, rows: Sequence[Row], places: Sequence[Place]) -> Tensor:
         return self.rules.apply(logits, places, timestamps=[row.timestamps for row in rows])
 
     def place(self, row: Row, text: Sequence[int]) -> Place:

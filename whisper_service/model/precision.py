@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
+import warnings
 from typing import NamedTuple
 
 import torch
@@ -15,8 +16,9 @@ from whisper_service.errors import ConfigError
 #: Rows of the product that is timed. A window has 1,500; these show as well what the processor can do.
 _ROWS = 512
 _TIMES = 5
-#: A product in fewer bits must take at most this share of the time to be worth its rounding.
-_WORTH = 0.8
+#: The share of the time that a product in fewer bits may take to be worth its rounding. Int8 has to win more:
+#: it is for the weights alone, and what goes in must be brought to size and rounded first.
+_WORTH = {torch.bfloat16: 0.8, torch.float32: 0.5}
 
 
 class Precision(enum.Enum):
@@ -69,6 +71,14 @@ class Int8Linear(NamedTuple):
         return out if self.bias is None else out.add_(self.bias)
 
 
+def int8_works() -> bool:
+    """Return whether torch has the products in int8 here: with FBGEMM, so not on ARM.
+
+    Their tensors are deprecated, so some later torch may lack them.
+    """
+    return "fbgemm" in torch.backends.quantized.supported_engines and hasattr(torch, "quantize_per_channel")
+
+
 def linear(weight: Tensor, bias: Tensor | None, precision: Precision) -> Linear | Int8Linear:
     """Return the product with ``weight`` ``(D_out, D_in)``, on the device of that."""
     if precision is not Precision.INT8:
@@ -76,7 +86,10 @@ def linear(weight: Tensor, bias: Tensor | None, precision: Precision) -> Linear 
         return Linear(weight.to(precision.dtype), bias)
     scales = weight.abs().amax(dim=1).clamp_min(1e-8) / 127
     zeros = torch.zeros(weight.shape[0], dtype=torch.int64)
-    quantized = torch.quantize_per_channel(weight.float(), scales, zeros, 0, torch.qint8)
+    with warnings.catch_warnings():
+        # Deprecated in torch 2.13 without anything as fast to take its place; see int8_works.
+        warnings.simplefilter("ignore", UserWarning)
+        quantized = torch.quantize_per_channel(weight.float(), scales, zeros, 0, torch.qint8)
     return Int8Linear(torch.ops.quantized.linear_prepack(quantized, None), bias)
 
 
@@ -88,7 +101,7 @@ def resolve_precision(text: str, device: torch.device, *, width: int) -> Precisi
     :param width: of the model's layers.
     :raises ConfigError: if there is no such precision, or not on this device.
     """
-    here = _ON_DEVICE[device.type]
+    here = [kind for kind in _ON_DEVICE[device.type] if kind is not Precision.INT8 or int8_works()]
     if text != "auto":
         named = next((kind for kind in here if kind.value == text), None)
         if named is None:
@@ -107,7 +120,7 @@ def fastest(seconds: dict[Precision, float]) -> Precision:
     """
     best, *others = seconds
     for kind in others:
-        if seconds[kind] < _WORTH * seconds[best]:
+        if seconds[kind] < _WORTH[kind.dtype] * seconds[best]:
             best = kind
     return best
 

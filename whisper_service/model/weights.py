@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
+from whisper_service.model.logits import Logits
 from whisper_service.model.precision import Int8Linear, Linear, Precision, linear
 
 #: A matrix product with a bias.
@@ -88,7 +89,7 @@ class DecoderWeights(NamedTuple):
     """The text decoder."""
 
     embedding: Tensor  # (n_vocab, D)
-    logits: Product  # the same matrix
+    logits: Logits  # the same matrix
     positions: Tensor  # (n_text_ctx, D)
     blocks: tuple[DecoderBlock, ...]
     cross_kv: Product  # (2 * L * D, D): keys of layer 0, values of layer 0, keys of layer 1, …
@@ -124,7 +125,7 @@ def decoder_weights(model: Whisper, precision: Precision, device: torch.device) 
     embedding = put.table(decoder.token_embedding.weight)
     return DecoderWeights(
         embedding=embedding,
-        logits=linear(embedding, None, precision),
+        logits=Logits(embedding, precision),
         positions=put.table(decoder.positional_embedding),
         blocks=tuple(
             DecoderBlock(

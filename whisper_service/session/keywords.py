@@ -73,16 +73,19 @@ class Spotter:
         self._watches = [_Watch(keyword, numbers) for keyword in keywords]
 
     def update(
-        self, final: Sequence[Word], partial: Sequence[Word], language: str
+        self, final: Sequence[Word], partial: Sequence[Word], language: str, *, ended: bool = False
     ) -> tuple[KeywordSpotted, ...]:
         """Return what is new.
 
         :param final: words that have become final since the last call.
         :param partial: all words behind them that are shown.
+        :param ended: whether the utterance has: what comes next does not go on with its last word.
         """
         if not self._watches:
             return ()
-        return tuple(event for watch in self._watches for event in watch.update(final, partial, language))
+        return tuple(
+            event for watch in self._watches for event in watch.update(final, partial, language, ended=ended)
+        )
 
 
 class _Watch:
@@ -94,17 +97,22 @@ class _Watch:
         self._tail: list[Word] = []  # final, and perhaps the beginning of a phrase
         self._pending: list[KeywordSpotted] = []
 
-    def update(self, final: Sequence[Word], partial: Sequence[Word], language: str) -> list[KeywordSpotted]:
+    def update(
+        self, final: Sequence[Word], partial: Sequence[Word], language: str, *, ended: bool
+    ) -> list[KeywordSpotted]:
         wanted = stems(self._keyword, language)
         words = [*self._tail, *final, *partial]
         settled = len(self._tail) + len(final)
         units = _units(words, language)
+        # Behind the last final word may come another piece of it; then it is another word.
+        open_ended = bool(units) and settled == len(words) and not ended and language not in _SPACELESS
+        whole = units[-1].begin if open_ended else settled
         events: list[KeywordSpotted] = []
         still: list[KeywordSpotted] = []
-        kept_from = max(0, sum(unit.end <= settled for unit in units) - len(wanted) + 1)
+        kept_from = max(0, sum(unit.end <= whole for unit in units) - len(wanted) + 1)
         for first, last in _matches([unit.stem for unit in units], wanted):
             earlier = self._pending.pop(0) if self._pending else None
-            is_final = units[last].end <= settled
+            is_final = units[last].end <= whole
             hit = self._hit(words[units[first].begin : units[last].end], earlier, final=is_final)
             if hit.final:
                 kept_from = max(kept_from, last + 1)

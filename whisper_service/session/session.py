@@ -269,7 +269,8 @@ class Session:
             return self._ask_again(job, window)
         events = self._commit(job, window, belief.words, answer.language)
         final = [word for event in events if isinstance(event, Final) for word in event.words]
-        return [*events, *self._spotter.update(final, window.hypothesis, answer.language)]
+        ended = job.kind is Kind.FINAL
+        return [*events, *self._spotter.update(final, window.hypothesis, answer.language, ended=ended)]
 
     def _misled(self, job: Job, window: Window, belief: Belief) -> bool:
         """Whether the prompt may be why the model repeats itself, or says nothing at all."""
