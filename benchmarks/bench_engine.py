@@ -39,8 +39,8 @@ from whisper_service.engine.runner import Runner
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.loading import load_model
 from whisper_service.model.precision import resolve_precision
-from whisper_service.model.speech import SpeechDetector
-from whisper_service.offline import transcribe
+from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.offline import transcribe, utterances
 
 Pcm = NDArray[np.float32]
 
@@ -52,15 +52,17 @@ _BATCHES = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 4, 16, 64, 128)}
 _normalise = EnglishTextNormalizer()
 
 
-def _starts(talks: Sequence[Pcm], count: int) -> list[Pcm]:
-    """Return ``count`` stretches of 8 s from different places, the same in every run."""
-    dice = np.random.default_rng(0)
-    stretches = []
-    for number in range(count):
-        pcm = talks[number % len(talks)]
-        begin = int(dice.integers(0, pcm.shape[0] - 8 * RATE))
-        stretches.append(pcm[begin : begin + 8 * RATE])
-    return stretches
+def _streams(talks: Sequence[Pcm], count: int) -> list[Pcm]:
+    """Return ``count`` stretches of 8 s that begin where utterances do, as the windows of streams do."""
+    detector, settings = SpeechDetector(), StreamSettings()
+    stretches = [
+        pcm[start : start + 8 * RATE]
+        for pcm in talks
+        for start, _ in utterances(pcm, detector.probabilities([(SpeechState(), pcm)])[0], settings)
+        if start + 8 * RATE <= pcm.shape[0]
+    ]
+    step = max(1, len(stretches) // count)
+    return [stretches[number * step % len(stretches)] for number in range(count)]
 
 
 def time_rival(update: Update, streams: Sequence[Pcm]) -> tuple[float, list[str]]:
@@ -214,7 +216,7 @@ def bench_decoder(model: whisper.Whisper, runner: Runner, streams: Sequence[Pcm]
 
 def bench_file(model: whisper.Whisper, runner: Runner, pcm: Pcm, folder: Path) -> dict[str, float]:
     """Print and return the seconds of audio a second for one file."""
-    settings = StreamSettings().merged({"fallback": True})
+    settings = StreamSettings()
     detector = SpeechDetector()
 
     def ours(audio: Pcm) -> str:
@@ -260,7 +262,7 @@ def main() -> None:
     device = torch.device(options.device)
     paths = sorted(options.talks.glob("*.flac")) if options.talks else [_SAMPLE]
     talks = [load_sound(path) for path in paths]
-    streams = _starts(talks, _BATCHES[device.type][-1])
+    streams = _streams(talks, _BATCHES[device.type][-1])
     machine = describe()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     report: dict[str, Any] = {"machine": machine, "updates": {}}

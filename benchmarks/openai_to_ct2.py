@@ -29,7 +29,8 @@ def convert(model: whisper.Whisper, folder: Path, *, quantization: str) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     dims = model.dims
-    state = {name: value.float().numpy() for name, value in model.state_dict().items()}
+    # Copies: quantizing writes into them.
+    state = {name: value.float().clone().numpy() for name, value in model.state_dict().items()}
     spec = whisper_spec.WhisperSpec(
         dims.n_audio_layer, dims.n_audio_head, dims.n_text_layer, dims.n_text_head
     )
