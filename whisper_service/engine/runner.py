@@ -42,7 +42,6 @@ _TOKENS_AT_LEAST = 16
 _MOST = {"cpu": 2, "cuda": 64}
 _MOST_OFFLINE = {"cpu": 8, "cuda": 64}
 
-
 _CPU = torch.device("cpu")
 
 
