@@ -208,6 +208,11 @@ class StreamSettings:
         )
 
     @property
+    def expectations(self) -> str:
+        """What the model is told to expect: the prompt, and the keywords behind it."""
+        return " ".join(filter(None, [self.prompt, ", ".join(self.keywords)]))
+
+    @property
     def raw_format(self) -> RawFormat | None:
         """The declared format of raw samples, if the client has declared one."""
         return RawFormat(self.format, self.rate, self.channels) if self.format else None

@@ -160,7 +160,7 @@ def _request(
         kind=Kind.FILE,
         start=window.start,
         pcm=pcm[window.start : window.end],
-        prompt=" ".join(filter(None, [settings.prompt, ", ".join(settings.keywords)])),
+        prompt=settings.expectations,
         language=language,
         task=settings.task,
         timestamps=timestamps,

@@ -63,7 +63,6 @@ class Session:
     ) -> None:
         self.name = name
         self._settings = settings
-        self._prompt = " ".join(filter(None, [settings.prompt, ", ".join(settings.keywords)]))
         self._pre_roll = settings.pre_roll_ms * SAMPLE_RATE // 1000
         # The model takes 30 s, and the next job comes within 4 s.
         self._cut_samples = round(settings.max_utterance_s * SAMPLE_RATE)
@@ -221,7 +220,7 @@ class Session:
             kind=kind,
             start=window.start,
             pcm=self._buffer.read(window.start, position),
-            prompt="" if window.bare else self._prompt,
+            prompt="" if window.bare else self._settings.expectations,
             context=self._context.before(self._lock.current) if self._tells_context(window) else "",
             prefix=window.prefix,
             draft=window.draft,
