@@ -30,12 +30,13 @@ from whisper.model import ModelDimensions
 from whisper.normalizers import EnglishTextNormalizer
 
 from benchmarks.machine import describe
-from benchmarks.player import MODEL, RATE, load_sound
+from benchmarks.player import MODEL, RATE
 from benchmarks.reciting import SHAPES, recited, reciting_model
 from benchmarks.rivals import Update, faster_whisper_batched, rivals
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.engine.runner import Runner
+from whisper_service.files import read
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.loading import load_model
 from whisper_service.model.precision import resolve_precision
@@ -261,7 +262,7 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device(options.device)
     paths = sorted(options.talks.glob("*.flac")) if options.talks else [_SAMPLE]
-    talks = [load_sound(path) for path in paths]
+    talks = [read(path) for path in paths]
     streams = _streams(talks, _BATCHES[device.type][-1])
     machine = describe()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))

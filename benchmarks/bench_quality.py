@@ -27,12 +27,13 @@ from numpy.typing import NDArray
 from whisper.normalizers import EnglishTextNormalizer
 
 from benchmarks.machine import describe
-from benchmarks.player import MODEL, RATE, Player, Talk, load_sound, load_talk, mixed
+from benchmarks.player import MODEL, RATE, Player, Talk, load_talk, mixed
 from benchmarks.scoring import Message, Score, score
 from whisper_service.audio.pcm import Pcm
 from whisper_service.client import play
 from whisper_service.config import POLICIES, StreamSettings
 from whisper_service.events import Done, Final, Partial
+from whisper_service.files import read
 
 #: No position of the grid falls into an utterance: each is decoded once, as a whole.
 _NO_GRID_MS = 24_000
@@ -190,7 +191,7 @@ def main() -> None:
     paths = sorted(options.talks.glob("*.flac"))
     talks = [load_talk(path) for path in paths if options.only is None or path.stem in options.only]
     settings = _settings(options)
-    sounds = {path.stem: load_sound(path) for path in options.noise}
+    sounds = {path.stem: read(path) for path in options.noise}
     rows: dict[str, dict[str, Any]] = {}
     player = None if options.server else Player(options.model, options.dtype)
     print(_HEAD)

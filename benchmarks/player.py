@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from benchmarks.scoring import Spoken
 from whisper_service.audio.decode import decode
-from whisper_service.audio.resample import Resampler
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Request
 from whisper_service.engine.runner import Runner
@@ -44,13 +43,6 @@ def load_talk(path: Path) -> Talk:
     words = [Spoken(word["word"], word["start"], word["end"]) for word in truth["words"]]
     ends = [segment["end"] for segment in truth["segments"]]
     return Talk(path.stem, decode(path.read_bytes()).samples, truth["text"], words, ends)
-
-
-def load_sound(path: Path) -> NDArray[np.float32]:
-    """Read any audio file as mono float32 at 16 kHz, ``(n_samples,)``."""
-    decoded = decode(path.read_bytes())
-    resampler = Resampler(decoded.rate)
-    return np.concatenate([resampler.resample(decoded.samples), resampler.flush()])
 
 
 def mixed(talk: Talk, noise: NDArray[np.float32], *, snr_db: float) -> Talk:
