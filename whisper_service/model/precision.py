@@ -110,7 +110,8 @@ def resolve_precision(text: str, device: torch.device, *, width: int) -> Precisi
         return named
     if device.type == "cuda":
         return Precision.BFLOAT16 if torch.cuda.is_bf16_supported() else Precision.FLOAT16
-    return fastest({kind: product_seconds(kind, width) for kind in here})
+    # Int8 wins a product by so little that a busy moment would decide, and a whole update by nothing.
+    return fastest({kind: product_seconds(kind, width) for kind in here if kind is not Precision.INT8})
 
 
 def fastest(seconds: dict[Precision, float]) -> Precision:
