@@ -40,7 +40,7 @@ from whisper_service.files import read
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.loading import load_model
 from whisper_service.model.precision import resolve_precision
-from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.model.speech import SpeechDetector
 from whisper_service.offline import transcribe, utterances
 
 Pcm = NDArray[np.float32]
@@ -55,11 +55,11 @@ _normalise = EnglishTextNormalizer()
 
 def _streams(talks: Sequence[Pcm], count: int) -> list[Pcm]:
     """Return ``count`` stretches of 8 s that begin where utterances do, as the windows of streams do."""
-    detector, settings = SpeechDetector(), StreamSettings()
+    settings = StreamSettings()
     stretches = [
         pcm[start : start + 8 * RATE]
-        for pcm in talks
-        for start, _ in utterances(pcm, detector.probabilities([(SpeechState(), pcm)])[0], settings)
+        for pcm, speech in zip(talks, SpeechDetector().of_recordings(talks), strict=True)
+        for start, _ in utterances(pcm, speech, settings)
         if start + 8 * RATE <= pcm.shape[0]
     ]
     step = max(1, len(stretches) // count)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe
-from benchmarks.paced import listen, sample_slices, serving
+from benchmarks.paced import listen, sample_talk, serving
 
 
 def _late_ms(address: str) -> np.ndarray:
@@ -37,13 +37,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5093)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    slices = sample_slices()
+    talk = sample_talk()
     with serving("-m", "benchmarks.heartbeat_app", port=options.port) as address:
         time.sleep(1)
         _late_ms(address)
         time.sleep(options.seconds)
         control = _row(_late_ms(address))
-        clients = listen(f"ws://{address}/transcribe", slices, count=options.streams, seconds=options.seconds)
+        clients = listen(f"ws://{address}/transcribe", talk, count=options.streams, seconds=options.seconds)
         loaded = _row(_late_ms(address))
     lags = [message["behind_s"] for client in clients for _, message in client.of("lag")]
     result = {

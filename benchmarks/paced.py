@@ -10,14 +10,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from websockets.asyncio.client import connect
 
-from whisper_service.audio.decode import decode
+from benchmarks.player import RATE, Talk, load_talk
+from benchmarks.scoring import Spoken
+from whisper_service.audio.pcm import Pcm
 from whisper_service.client import wav_slices
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,9 +30,11 @@ SLICE_MS = 500
 class Heard:
     """What one client was told.
 
-    :param messages: each with the seconds since its stream began.
+    :param place: the second of the talk at which its stream began.
+    :param messages: each with the seconds since then.
     """
 
+    place: float
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
     def of(self, kind: str) -> Iterator[tuple[float, dict[str, Any]]]:
@@ -38,20 +42,38 @@ class Heard:
         return ((at, message) for at, message in self.messages if message["type"] == kind)
 
 
-def sample_slices() -> list[bytes]:
-    """Return the bundled talk as WAV slices."""
-    return list(wav_slices(decode((ROOT / "static/samples/talk-00.flac").read_bytes()), slice_ms=SLICE_MS))
+def sample_talk() -> Talk:
+    """Return the bundled talk, as long as whole slices are."""
+    talk = load_talk(ROOT / "static/samples/talk-00.flac", ROOT / "tests/data/talk-00.json")
+    slice_samples = SLICE_MS * RATE // 1000
+    return replace(talk, pcm=talk.pcm[: talk.pcm.shape[0] // slice_samples * slice_samples])
 
 
-def listen(url: str, slices: Sequence[bytes], *, count: int, seconds: float) -> list[Heard]:
-    """Play ``slices`` again and again with ``count`` clients at once; return what each was told. Blocks."""
+def said(talk: Talk, *, place: float, seconds: float) -> list[Spoken]:
+    """Return every whole word of a client that plays the talk again and again from ``place`` on."""
+    length = talk.pcm.shape[0] / RATE
+    words = [
+        Spoken(word.text, word.start + offset, word.end + offset)
+        for offset in np.arange(-place, seconds, length).tolist()
+        for word in talk.words
+        if word.end <= length
+    ]
+    return [word for word in words if word.start >= 0 and word.end <= seconds]
+
+
+def listen(url: str, talk: Talk, *, count: int, seconds: float) -> list[Heard]:
+    """Play ``talk`` again and again with ``count`` clients at once, and stop; return what each was told.
+
+    Blocks until the last of them has its last final.
+    """
+    slices = list(wav_slices(Pcm(talk.pcm, RATE), slice_ms=SLICE_MS))
     phases = np.random.default_rng(0).uniform(0, SLICE_MS / 1000, count)
 
     async def all_of_them() -> list[Heard]:
         # Everyone begins elsewhere in the talk, as people do.
         places = [number * len(slices) // count for number in range(count)]
         clients = [
-            _client(url, [*slices[place:], *slices[:place]], float(phase), seconds)
+            _client(url, slices, place, float(phase), seconds)
             for place, phase in zip(places, phases, strict=True)
         ]
         return await asyncio.gather(*clients)
@@ -59,9 +81,9 @@ def listen(url: str, slices: Sequence[bytes], *, count: int, seconds: float) -> 
     return asyncio.run(all_of_them())
 
 
-async def _client(url: str, slices: Sequence[bytes], phase_s: float, seconds: float) -> Heard:
+async def _client(url: str, slices: Sequence[bytes], place: int, phase_s: float, seconds: float) -> Heard:
     await asyncio.sleep(phase_s)
-    heard = Heard()
+    heard = Heard(place * SLICE_MS / 1000)
     async with connect(url, max_queue=None) as socket:
         begin = time.monotonic()
 
@@ -73,8 +95,9 @@ async def _client(url: str, slices: Sequence[bytes], phase_s: float, seconds: fl
         for index in range(round(seconds * 1000 / SLICE_MS)):
             # A slice is sent when its last sample has been spoken.
             await asyncio.sleep(max(0.0, begin + (index + 1) * SLICE_MS / 1000 - time.monotonic()))
-            await socket.send(slices[index % len(slices)])
-        reader.cancel()
+            await socket.send(slices[(place + index) % len(slices)])
+        await socket.send(json.dumps({"type": "stop"}))
+        await reader
     return heard
 
 

@@ -37,9 +37,9 @@ class Talk:
     ends: list[float]
 
 
-def load_talk(path: Path) -> Talk:
-    """Read a FLAC file and the JSON beside it."""
-    truth = json.loads(path.with_suffix(".json").read_text())
+def load_talk(path: Path, truth_path: Path | None = None) -> Talk:
+    """Read a FLAC file and its truth, the JSON beside it if no other is named."""
+    truth = json.loads((truth_path or path.with_suffix(".json")).read_text())
     words = [Spoken(word["word"], word["start"], word["end"]) for word in truth["words"]]
     ends = [segment["end"] for segment in truth["segments"]]
     return Talk(path.stem, decode(path.read_bytes()).samples, truth["text"], words, ends)

@@ -17,9 +17,8 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.engine import Runs
 from whisper_service.engine.request import Hypothesis, Kind, Request, Word
 from whisper_service.events import Final
-from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.model.speech import SpeechDetector
 from whisper_service.session.cut import cut_point
-from whisper_service.session.endpoint import Endpointer
 from whisper_service.session.guard import believe
 from whisper_service.session.timeline import Timeline
 
@@ -27,8 +26,6 @@ Pcm = NDArray[np.float32]
 
 #: Windows are at most this long: the model takes 30 s.
 _LONGEST = 28 * SAMPLE_RATE
-#: Audio that goes through the speech detector at once.
-_PIECE = 10 * SAMPLE_RATE
 _NO_GRID = 1 << 62
 
 
@@ -72,35 +69,35 @@ def transcribe(
     :param timestamps: have Whisper write timestamps, which lead some checkpoints through long windows.
     :param heard: is told how many seconds of speech were decoded, as they are.
     """
-    probabilities = _listen(files, detector)
+    probabilities = detector.of_recordings(files)
     windows = [
         (index, window)
         for index, (pcm, speech) in enumerate(zip(files, probabilities, strict=True))
         for window in pack(utterances(pcm, speech, settings))
     ]
     only = settings.language or (next(iter(languages)) if len(languages) == 1 else None)
-    # Where the client has named no language, that of a file's first window is that of all.
-    spoken: dict[int, str] = {} if only is None else dict.fromkeys(range(len(files)), only)
-    firsts = {index: (index, window) for index, window in reversed(windows) if index not in spoken}
+    spoken = [only] * len(files)
+    answers: dict[int, Hypothesis] = {}
+
+    def decode(places: Sequence[int]) -> None:
+        for begin in range(0, len(places), batch):
+            some = places[begin : begin + batch]
+            requests = [
+                _request(index, window, files[index], settings, spoken[index], timestamps)
+                for index, window in (windows[at] for at in some)
+            ]
+            answers.update(zip(some, runner.run_batch(requests), strict=True))
+            heard(sum(windows[at][1].end - windows[at][1].start for at in some) / SAMPLE_RATE)
+
+    if only is None:
+        # The language of a file's first window is that of all.
+        decode([at for at, (index, _) in enumerate(windows) if at == 0 or windows[at - 1][0] != index])
+        for at, answer in answers.items():
+            spoken[windows[at][0]] = answer.language
+    decode([at for at in range(len(windows)) if at not in answers])
     transcripts: list[list[Final]] = [[] for _ in files]
-    for begin in range(0, len(firsts), batch):
-        some = list(firsts.values())[begin : begin + batch]
-        requests = [
-            _request(index, window, files[index], settings, None, timestamps) for index, window in some
-        ]
-        spoken |= {
-            index: answer.language
-            for (index, _), answer in zip(some, runner.run_batch(requests), strict=True)
-        }
-    for begin in range(0, len(windows), batch):
-        some = windows[begin : begin + batch]
-        requests = [
-            _request(index, window, files[index], settings, spoken[index], timestamps)
-            for index, window in some
-        ]
-        for (index, window), answer in zip(some, runner.run_batch(requests), strict=True):
-            transcripts[index] += _finals(len(transcripts[index]), window, answer)
-        heard(sum(window.end - window.start for _, window in some) / SAMPLE_RATE)
+    for at, (index, window) in enumerate(windows):
+        transcripts[index] += _finals(len(transcripts[index]), window, answers[at])
     return transcripts
 
 
@@ -109,15 +106,7 @@ def utterances(pcm: Pcm, speech: Iterable[float], settings: StreamSettings) -> I
 
     :param speech: probability of each frame of 512 samples.
     """
-    timeline = Timeline(
-        Endpointer(
-            threshold=settings.vad_threshold,
-            min_speech=settings.min_speech_ms * SAMPLE_RATE // 1000,
-            min_silence=settings.min_silence_ms * SAMPLE_RATE // 1000,
-        ),
-        grid=_NO_GRID,
-        pre_roll=settings.pre_roll_ms * SAMPLE_RATE // 1000,
-    )
+    timeline = Timeline.of(settings, grid=_NO_GRID)
     for _, jobs in (timeline.advance(pcm.shape[0], speech), timeline.close(pcm.shape[0])):
         for job in jobs:
             start = job.start
@@ -138,17 +127,6 @@ def pack(spoken: Iterable[tuple[int, int]]) -> Iterator[Window]:
         together.append((start, end))
     if together:
         yield Window(tuple(together))
-
-
-def _listen(files: Sequence[Pcm], detector: SpeechDetector) -> list[list[float]]:
-    """Return the speech probabilities of each file; all files share batches."""
-    states = [SpeechState() for _ in files]
-    probabilities: list[list[float]] = [[] for _ in files]
-    for begin in range(0, max((pcm.shape[0] for pcm in files), default=0), _PIECE):
-        pieces = [(state, pcm[begin : begin + _PIECE]) for state, pcm in zip(states, files, strict=True)]
-        for found, new in zip(probabilities, detector.probabilities(pieces), strict=True):
-            found += new
-    return probabilities
 
 
 def _request(

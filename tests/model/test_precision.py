@@ -11,7 +11,7 @@ from whisper_service.engine.request import Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import ConfigError
 from whisper_service.model.logits import Logits
-from whisper_service.model.precision import Precision, fastest, linear, product_seconds, resolve_precision
+from whisper_service.model.precision import Precision, linear, product_seconds, resolve_precision
 
 CPU = torch.device("cpu")
 _ON_CPUS = [Precision.FLOAT32, Precision.BFLOAT16, Precision.INT8]
@@ -53,20 +53,16 @@ def test_silence_gives_the_bias(precision: Precision) -> None:
     assert torch.equal(found, bias.to(precision.dtype).expand_as(found))
 
 
-def test_fewer_bits_must_be_worth_it() -> None:
-    full, half, eighth = _ON_CPUS
-    assert fastest({full: 1.0, half: 0.9, eighth: 0.85}) is full
-    assert fastest({full: 1.0, half: 0.3, eighth: 0.28}) is half
-    assert fastest({full: 1.0, half: 8.0, eighth: 0.6}) is full
-    assert fastest({full: 1.0, half: 8.0, eighth: 0.4}) is eighth
-    assert fastest({full: 1.0, half: 0.3, eighth: 0.1}) is eighth
-
-
-def test_auto_is_what_is_fastest_here(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("half_s", "chosen"), [(0.25, Precision.BFLOAT16), (0.9, Precision.FLOAT32), (8.0, Precision.FLOAT32)]
+)
+def test_auto_takes_fewer_bits_where_they_are_worth_it(
+    monkeypatch: pytest.MonkeyPatch, half_s: float, chosen: Precision
+) -> None:
     assert all(product_seconds(kind, 64) > 0 for kind in _ON_CPUS)
-    told = {Precision.FLOAT32: 1.0, Precision.BFLOAT16: 0.2, Precision.INT8: 0.01}
+    told = {Precision.FLOAT32: 1.0, Precision.BFLOAT16: half_s, Precision.INT8: 0.01}
     monkeypatch.setattr("whisper_service.model.precision.product_seconds", lambda kind, width: told[kind])
-    assert resolve_precision("auto", CPU, width=64) is Precision.BFLOAT16
+    assert resolve_precision("auto", CPU, width=64) is chosen
 
 
 @pytest.mark.parametrize(
@@ -108,13 +104,12 @@ def test_int8_finds_the_logits_that_float32_decides_between() -> None:
     assert torch.allclose(refined.logsumexp(-1), exact.logsumexp(-1), atol=0.1)
 
 
-def test_without_int8_logits_are_exact_and_auto_does_not_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_int8_logits_are_exact_and_nobody_may_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("whisper_service.model.precision.int8_works", lambda: False)
     monkeypatch.setattr("whisper_service.model.logits.int8_works", lambda: False)
     logits = Logits(torch.randn(50, 64), Precision.FLOAT32)
     hidden = torch.randn(3, 64)
     rough = logits.rough(hidden)
     assert torch.equal(rough, logits.exact(hidden)) and torch.equal(logits.refine(hidden, rough), rough)
-    assert resolve_precision("auto", CPU, width=64) is not Precision.INT8
     with pytest.raises(ConfigError, match="WHISPER_DTYPE is 'int8'"):
         resolve_precision("int8", CPU, width=64)

@@ -57,6 +57,17 @@ def test_streams_in_one_batch_do_not_hear_each_other(detector: SpeechDetector, t
     assert together[1] == pytest.approx(_listen(detector, [other]), abs=1e-4)
 
 
+def test_recordings_are_heard_as_streams_are(detector: SpeechDetector, talk: Talk) -> None:
+    recordings = [
+        talk.pcm,
+        talk.pcm[:100],
+        talk.pcm[5_000:200_000],
+        talk.pcm[: 2 * BLOCK_FRAMES * FRAME_SAMPLES],
+    ]
+    for found, pcm in zip(detector.of_recordings(recordings), recordings, strict=True):
+        assert found == pytest.approx(_listen(detector, [pcm]), abs=1e-4)
+
+
 def test_what_was_before_the_lead_in_does_not_matter(detector: SpeechDetector, talk: Talk) -> None:
     block = BLOCK_FRAMES * FRAME_SAMPLES
     other = talk.pcm.copy()

@@ -1,4 +1,4 @@
-"""Matrix products in each precision, and which is the fastest here: measured, not guessed from a name."""
+"""Matrix products in each precision, and which is fast here: measured, not guessed from a name."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from whisper_service.errors import ConfigError
 #: Rows of the product that is timed. A window has 1,500; these show as well what the processor can do.
 _ROWS = 512
 _TIMES = 5
-#: The share of the time that a product in fewer bits may take to be worth its rounding. Int8 has to win more:
-#: it is for the weights alone, and what goes in must be brought to size and rounded first.
-_WORTH = {torch.bfloat16: 0.8, torch.float32: 0.5}
+#: The share of float32's time that a product in bfloat16 may take to be worth its rounding. Processors with
+#: instructions for it take a quarter, others ten times as long: a busy moment does not decide.
+_WORTH = 0.8
 
 
 class Precision(enum.Enum):
@@ -96,7 +96,8 @@ def linear(weight: Tensor, bias: Tensor | None, precision: Precision) -> Linear 
 def resolve_precision(text: str, device: torch.device, *, width: int) -> Precision:
     """Return the precision for 'auto', or the one that is named.
 
-    Auto on CUDA is bfloat16, or float16 on GPUs without it; on a CPU what ``fastest`` says of this one.
+    Auto on CUDA is bfloat16, or float16 on GPUs without it; on a CPU bfloat16 where that is faster than
+    float32. It never is int8, which wins a product by so little that a busy moment would decide between them.
 
     :param width: of the model's layers.
     :raises ConfigError: if there is no such precision, or not on this device.
@@ -110,20 +111,8 @@ def resolve_precision(text: str, device: torch.device, *, width: int) -> Precisi
         return named
     if device.type == "cuda":
         return Precision.BFLOAT16 if torch.cuda.is_bf16_supported() else Precision.FLOAT16
-    # Int8 wins a product by so little that a busy moment would decide, and a whole update by nothing.
-    return fastest({kind: product_seconds(kind, width) for kind in here if kind is not Precision.INT8})
-
-
-def fastest(seconds: dict[Precision, float]) -> Precision:
-    """Return the precision to take, of those whose product takes so long: fewer bits must be worth it.
-
-    :param seconds: the most precise first.
-    """
-    best, *others = seconds
-    for kind in others:
-        if seconds[kind] < _WORTH[kind.dtype] * seconds[best]:
-            best = kind
-    return best
+    half, full = (product_seconds(kind, width) for kind in (Precision.BFLOAT16, Precision.FLOAT32))
+    return Precision.BFLOAT16 if half < _WORTH * full else Precision.FLOAT32
 
 
 @torch.inference_mode()

@@ -25,6 +25,9 @@ _CONTEXT_SAMPLES = 64
 #: The state begins anew every 256 frames (8.2 s), from the 64 frames (2 s) before.
 BLOCK_FRAMES = 256
 LEAD_IN_FRAMES = 64
+_BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
+#: Blocks of recordings that are heard side by side: more are not heard faster.
+_BLOCKS = 64
 _STATE_SIZE = 128
 
 Pcm = NDArray[np.float32]
@@ -40,6 +43,23 @@ class SpeechState:
         # Each entry is a frame with the context before it, (576,).
         self.recent: deque[Pcm] = deque(maxlen=LEAD_IN_FRAMES)
         self.context: Pcm = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
+
+    @classmethod
+    def at(cls, block: int, pcm: Pcm) -> SpeechState:
+        """Return the state before a block, of a stream that was heard from its beginning.
+
+        :param pcm: the stream's samples up to the block at least.
+        """
+        state = cls()
+        if block:
+            begin = block * _BLOCK_SAMPLES
+            state.frame = block * BLOCK_FRAMES
+            state.context = pcm[begin - _CONTEXT_SAMPLES : begin]
+            first = begin - LEAD_IN_FRAMES * FRAME_SAMPLES
+            state.recent.extend(
+                pcm[at - _CONTEXT_SAMPLES : at + FRAME_SAMPLES] for at in range(first, begin, FRAME_SAMPLES)
+            )
+        return state
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +105,31 @@ class SpeechDetector:
                 batch[index][0].recurrent = state[:, row]
                 if tasks[index][step].keep:
                     results[index].append(values[row])
+        return results
+
+    def of_recordings(self, recordings: Sequence[Pcm]) -> list[list[float]]:
+        """Return the probabilities of whole recordings, which are those of streams that hear them. Blocks.
+
+        No block hears the one before its lead-in, so many are heard side by side.
+
+        :param recordings: mono float32 at 16 kHz, each ``(n_samples,)``.
+        """
+        blocks = [
+            (number, pcm, block)
+            for number, pcm in enumerate(recordings)
+            for block in range(-(-pcm.shape[0] // _BLOCK_SAMPLES))
+        ]
+        results: list[list[float]] = [[] for _ in recordings]
+        for begin in range(0, len(blocks), _BLOCKS):
+            some = blocks[begin : begin + _BLOCKS]
+            found = self.probabilities(
+                [
+                    (SpeechState.at(block, pcm), pcm[block * _BLOCK_SAMPLES :][:_BLOCK_SAMPLES])
+                    for _, pcm, block in some
+                ]
+            )
+            for (number, _, _), values in zip(some, found, strict=True):
+                results[number] += values
         return results
 
 

@@ -27,7 +27,6 @@ from whisper_service.session.buffer import RollingBuffer
 from whisper_service.session.commit import POLICIES
 from whisper_service.session.context import Context
 from whisper_service.session.cut import cut_point
-from whisper_service.session.endpoint import Endpointer
 from whisper_service.session.guard import Belief, believe
 from whisper_service.session.keywords import Spotter
 from whisper_service.session.language import LanguageLock
@@ -68,15 +67,7 @@ class Session:
         self._cut_samples = round(settings.max_utterance_s * SAMPLE_RATE)
         self._policy = POLICIES[settings.policy]()
         self._buffer = RollingBuffer()
-        self._timeline = Timeline(
-            Endpointer(
-                threshold=settings.vad_threshold,
-                min_speech=settings.min_speech_ms * SAMPLE_RATE // 1000,
-                min_silence=settings.min_silence_ms * SAMPLE_RATE // 1000,
-            ),
-            grid=grid_samples,
-            pre_roll=self._pre_roll,
-        )
+        self._timeline = Timeline.of(settings, grid=grid_samples)
         self._jobs: deque[Job] = deque()
         self._asked: tuple[Job, Request] | None = None
         self._window: Window | None = None

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.config import StreamSettings
 from whisper_service.engine.request import STEP_SAMPLES, Kind
 from whisper_service.events import Event, SpeechEnded, SpeechStarted
 from whisper_service.session.endpoint import FRAME_SAMPLES, Began, Endpointer
@@ -54,6 +56,16 @@ class Timeline:
         self.utterance: int | None = None
         #: Sample behind the last utterance: none begins before it.
         self.closed = 0
+
+    @classmethod
+    def of(cls, settings: StreamSettings, *, grid: int) -> Timeline:
+        """Return the timeline that a stream's settings ask for."""
+        endpointer = Endpointer(
+            threshold=settings.vad_threshold,
+            min_speech=settings.min_speech_ms * SAMPLE_RATE // 1000,
+            min_silence=settings.min_silence_ms * SAMPLE_RATE // 1000,
+        )
+        return cls(endpointer, grid=grid, pre_roll=settings.pre_roll_ms * SAMPLE_RATE // 1000)
 
     @property
     def needed(self) -> int:
