@@ -30,6 +30,7 @@ from whisper_service.model.passes import Passes
 from whisper_service.model.precision import Precision, resolve_precision
 from whisper_service.model.row import Decoded, Row, room_of
 from whisper_service.model.rules import Rules
+from whisper_service.model.steps import recorder
 from whisper_service.model.tokens import Vocabulary
 from whisper_service.model.weights import decoder_weights, encoder_weights
 
@@ -64,7 +65,7 @@ class Runner:
         self._features = LogMel(n_mels=model.dims.n_mels, device=device)
         self._n_text_ctx: int = model.dims.n_text_ctx
         self._encoder = encoder_weights(model, precision, device)
-        self._decoder = Decoder(decoder_weights(model, precision, device))
+        self._decoder = Decoder(decoder_weights(model, precision, device), recorder(device))
         self._vocabulary = Vocabulary(model)
         rules = Rules(self._vocabulary, n_vocab=model.dims.n_vocab, device=device)
         self._passes = Passes(self._decoder, self._vocabulary, rules)

@@ -7,12 +7,15 @@ Reference: whisper/model.py (``TextDecoder``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from whisper_service.model.cache import DecoderCache
 from whisper_service.model.logits import Logits
+from whisper_service.model.steps import Record, Steps
 from whisper_service.model.weights import CrossAttention, DecoderWeights, SelfAttention
 
 
@@ -20,21 +23,26 @@ class Decoder:
     """Steps the decoder; holds no state of a pass.
 
     :param weights: of the decoder.
+    :param record: records steps of one token; see ``model/steps.py``.
     """
 
-    def __init__(self, weights: DecoderWeights) -> None:
+    def __init__(self, weights: DecoderWeights, record: Record | None = None) -> None:
         self._weights = weights
+        self._steps = record and Steps(self._run, record, room=weights.positions.shape[0])
 
     def open(self, audio: Tensor, *, room: int) -> DecoderCache:
         """Return an empty cache for windows; keys and values of all layers come from one projection.
 
         :param audio: the encoder's output, ``(B, n_audio_ctx, D)``.
-        :param room: the largest number of tokens of a row, padding included.
+        :param room: the largest number of tokens of a row, padding included; at most ``n_text_ctx``.
         """
         batch, length, _ = audio.shape
         heads, layers = self._weights.heads, len(self._weights.blocks)
         joined = self._weights.cross_kv(audio).view(batch, length, layers, 2, heads, -1)
-        cross = joined.permute(3, 2, 0, 4, 1, 5).contiguous()  # (2, L, B, H, n_audio_ctx, D_head)
+        cross = joined.permute(3, 2, 0, 4, 1, 5)  # (2, L, B, H, n_audio_ctx, D_head)
+        if self._steps is not None:
+            return self._steps.open(cross)
+        cross = cross.contiguous()
         return DecoderCache(cross[0], cross[1], room=room)
 
     def forward(self, tokens: Tensor, counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:
@@ -46,11 +54,27 @@ class Decoder:
             heads to the audio, float32, ``(B, n_alignment_heads, T, n_audio_ctx)``. Those of padding mean
             nothing.
         """
-        weights, count = self._weights, tokens.shape[1]
-        device = tokens.device
-        begins = torch.tensor(cache.lengths, device=device)
+        begins = torch.tensor(cache.lengths, device=tokens.device)
+        outputs = self._run(tokens, begins, cache, max(cache.lengths) + tokens.shape[1])
+        cache.lengths = [length + new for length, new in zip(cache.lengths, counts, strict=True)]
+        return outputs
+
+    def step(self, tokens: Sequence[int], counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:
+        """Append one token to each row; see ``forward``, which takes longer for it on a GPU."""
+        if self._steps is None or not cache.stays:
+            return self.forward(torch.tensor(tokens, device=cache.keys.device)[:, None], counts, cache)
+        outputs = self._steps.run(tokens, cache)
+        cache.lengths = [length + new for length, new in zip(cache.lengths, counts, strict=True)]
+        return outputs
+
+    def _run(self, tokens: Tensor, begins: Tensor, cache: DecoderCache, reach: int) -> tuple[Tensor, Tensor]:
+        """Run on what is on the device, and on that alone: it may be recorded.
+
+        :param begins: the place of each row's first new token, ``(B,)``.
+        :param reach: how many places are looked at; those of all new tokens are below it.
+        """
+        weights, count, device = self._weights, tokens.shape[1], tokens.device
         places = begins[:, None] + torch.arange(count, device=device)  # (B, T), of the new tokens
-        reach = max(cache.lengths) + count
         # A token sees what its row has before it, and itself; never another row's surplus.
         mask = (torch.arange(reach, device=device) <= places[..., None])[:, None]  # (B, 1, T, reach)
         last = weights.positions.shape[0] - 1
@@ -74,7 +98,6 @@ class Decoder:
                 attended.append(seen)
             x = x + update
             x = x + block.mlp(block.mlp_norm(x))
-        cache.lengths = [length + new for length, new in zip(cache.lengths, counts, strict=True)]
         return weights.norm(x), torch.cat(attended, dim=1)
 
     @property
@@ -96,13 +119,13 @@ class Decoder:
         return attention.out(out.transpose(1, 2).flatten(2))
 
     def _cross_attend(
-        self, attention: CrossAttention, x: Tensor, keys: Tensor, values: Tensor, aligned: tuple[int, ...]
+        self, attention: CrossAttention, x: Tensor, keys: Tensor, values: Tensor, aligned: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         query = attention.query(x).view(*x.shape[:2], self._weights.heads, -1).transpose(1, 2)
-        if not aligned:
+        if aligned is None:
             out = F.scaled_dot_product_attention(query, keys, values)
             return attention.out(out.transpose(1, 2).flatten(2)), None
         scores = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
         seen = scores.float().softmax(dim=-1)  # (B, H, T, n_audio_ctx)
         out = seen.to(x.dtype) @ values
-        return attention.out(out.transpose(1, 2).flatten(2)), seen[:, list(aligned)]
+        return attention.out(out.transpose(1, 2).flatten(2)), seen.index_select(1, aligned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -11,8 +12,16 @@ from whisper_service.model.weights import EncoderWeights, SelfAttention
 def encode(weights: EncoderWeights, features: Tensor) -> Tensor:
     """Return the encoded audio, ``(B, n_audio_ctx, D)``.
 
+    On a CPU one window after the other: what a layer makes of one finds room in the processor's cache.
+
     :param features: log-mel spectrograms, ``(B, n_mels, 2 * n_audio_ctx)``, in the dtype of the weights.
     """
+    if features.device.type == "cpu" and features.shape[0] > 1:
+        return torch.cat([_encode(weights, window) for window in features.split(1)])
+    return _encode(weights, features)
+
+
+def _encode(weights: EncoderWeights, features: Tensor) -> Tensor:
     first, second = weights.convolutions
     x = F.gelu(F.conv1d(features, first.weight, first.bias, padding=1))
     x = F.gelu(F.conv1d(x, second.weight, second.bias, stride=2, padding=1))  # (B, D, n_audio_ctx)

@@ -112,7 +112,10 @@ class LogMel:
 
     def _compute(self, frames: NDArray[np.float32]) -> Tensor:
         """Return the unclamped log-mel values, ``(n_frames, n_mels)``, of samples ``(n_frames, N_FFT)``."""
-        samples = torch.from_numpy(frames).to(self._device)
+        samples = torch.from_numpy(frames)
+        if self._device.type == "cuda":
+            samples = samples.pin_memory()
+        samples = samples.to(self._device, non_blocking=True)
         power = torch.fft.rfft(samples * self._hann).abs() ** 2  # (n_frames, N_FFT / 2 + 1)
         energies: Tensor = power @ self._filters.T
         return energies.clamp(min=1e-10).log10()

@@ -38,10 +38,13 @@ class Passes:
 
         :param counts: how many of them are meant; all if left out.
         """
+        counts = counts or [len(text) for text in texts]
         longest = max(len(text) for text in texts)
+        if longest == 1:
+            return self.decoder.step([token for (token,) in texts], counts, cache)
         padded = [[*text, *[0] * (longest - len(text))] for text in texts]
         tokens = torch.tensor(padded, device=cache.keys.device)
-        return self.decoder.forward(tokens, counts or [len(text) for text in texts], cache)
+        return self.decoder.forward(tokens, counts, cache)
 
     def no_speech(self, hidden: Tensor, rows: Sequence[Row]) -> list[float]:
         """Return the no-speech probability of each row, of the hidden states of whole rows."""

@@ -95,7 +95,7 @@ class DecoderWeights(NamedTuple):
     cross_kv: Product  # (2 * L * D, D): keys of layer 0, values of layer 0, keys of layer 1, …
     norm: Norm
     heads: int
-    aligned: tuple[tuple[int, ...], ...]  # for each layer its alignment heads
+    aligned: tuple[Tensor | None, ...]  # for each layer its alignment heads, (n,); None for none
 
 
 def encoder_weights(model: Whisper, precision: Precision, device: torch.device) -> EncoderWeights:
@@ -141,7 +141,7 @@ def decoder_weights(model: Whisper, precision: Precision, device: torch.device) 
         cross_kv=put.linear(*cross),
         norm=put.norm(decoder.ln),
         heads=model.dims.n_text_head,
-        aligned=tuple(tuple(row.nonzero().flatten().tolist()) for row in marked),
+        aligned=tuple(row.nonzero()[:, 0].to(device) if row.any() else None for row in marked),
     )
 
 
