@@ -17,7 +17,7 @@ def encode(weights: EncoderWeights, features: Tensor) -> Tensor:
     :param features: log-mel spectrograms, ``(B, n_mels, 2 * n_audio_ctx)``, in the dtype of the weights.
     """
     if features.device.type == "cpu" and features.shape[0] > 1:
-        return torch.cat([_encode(weights, window) for window in features.split(1)])
+        return torch.cat([_encode(weights, window) for window in torch.split(features, 1)])
     return _encode(weights, features)
 
 
