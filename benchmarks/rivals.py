@@ -79,7 +79,10 @@ def faster_whisper_batched(model: whisper.Whisper, folder: Path, kind: str) -> U
 
 
 def whisper_cpp(model: whisper.Whisper, folder: Path) -> Update:
-    """Through pywhispercpp, matrices in float16, greedily and without a second try."""
+    """Through pywhispercpp, matrices in float16, greedily and without a second try, as its ``stream`` example.
+
+    With timestamps it would hear the rest of a window again where the text has none at its end.
+    """
     from pywhispercpp.model import Model
 
     path = folder / "model.bin"
@@ -93,7 +96,14 @@ def whisper_cpp(model: whisper.Whisper, folder: Path) -> Update:
     )
 
     def update(pcm: Pcm) -> str:
-        segments = loaded.transcribe(pcm, language="en", temperature_inc=0.0, no_context=True)
+        segments = loaded.transcribe(
+            pcm,
+            language="en",
+            temperature_inc=0.0,
+            no_context=True,
+            single_segment=True,
+            no_timestamps=True,
+        )
         return "".join(f" {segment.text}" for segment in segments)
 
     return update
