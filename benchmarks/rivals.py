@@ -79,7 +79,7 @@ def faster_whisper_batched(model: whisper.Whisper, folder: Path, kind: str) -> U
 
 
 def whisper_cpp(model: whisper.Whisper, folder: Path) -> Update:
-    """Through pywhispercpp, matrices in float16, greedily and without a second try, as its ``stream`` example.
+    """Through pywhispercpp, matrices in float16, greedily and once, as whisper.cpp's ``stream`` example.
 
     With timestamps it would hear the rest of a window again where the text has none at its end.
     """

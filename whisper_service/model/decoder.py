@@ -20,7 +20,7 @@ from whisper_service.model.weights import CrossAttention, DecoderWeights, SelfAt
 
 
 class Decoder:
-    """Steps the decoder; holds no state of a pass.
+    """Steps the decoder; holds no state of a pass, but the memory that recorded steps work on.
 
     :param weights: of the decoder.
     :param record: records steps of one token; see ``model/steps.py``.
@@ -32,6 +32,8 @@ class Decoder:
 
     def open(self, audio: Tensor, *, room: int) -> DecoderCache:
         """Return an empty cache for windows; keys and values of all layers come from one projection.
+
+        Where steps are recorded there is one cache at a time: the one before is used up.
 
         :param audio: the encoder's output, ``(B, n_audio_ctx, D)``.
         :param room: the largest number of tokens of a row, padding included; at most ``n_text_ctx``.
