@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ def bench_updates(
     name: str,
     model: whisper.Whisper,
     runner: Runner,
-    others: dict[str, Update],
+    others: dict[str, Callable[[], Update]],
     streams: Sequence[Pcm],
     known: Sequence[int] = (),
 ) -> dict[str, Any]:
@@ -197,8 +198,8 @@ def bench_updates(
         rows[label] = {"ms": round(1000 * seconds, 1)}
         print(f"| {label} | {1000 * seconds:.0f} | {seconds / one:.2f} | | |", flush=True)
     played = streams[:1] if known else streams[:2]
-    for label, update in others.items():
-        seconds, texts = time_rival(update, played, windows_s)
+    for label, start in others.items():
+        seconds, texts = time_rival(start, played, windows_s)
         expected = [_normalise(item) for item in heard[: len(played)]]
         differ = jiwer.wer(expected, [_normalise(item) for item in texts])
         rows[label] = {
@@ -263,19 +264,21 @@ def bench_file(model: whisper.Whisper, runner: Runner, pcm: Pcm, folder: Path) -
         )
         return "".join(final.text for final in transcripts[0])
 
-    engines: dict[str, Update] = {"ours": ours}
+    engines: dict[str, Callable[[], Update]] = {"ours": lambda: ours}
     if runner.device.type == "cpu":
         for kind in ("int8", "float32"):
-            engines[f"faster-whisper batched, {kind}"] = faster_whisper_batched(model, folder, kind)
+            engines[f"faster-whisper batched, {kind}"] = partial(faster_whisper_batched, model, folder, kind)
     rates, texts = {}, {}
     print(f"\n### One file of {pcm.shape[0] / RATE:.0f} s\n")
     print("| engine | seconds of audio a second | words that differ from ours |")
     print("|---|---|---|")
-    for name, update in engines.items():
+    for name, start in engines.items():
+        update = start()
         update(pcm[: 5 * RATE])
         begin = time.perf_counter()
         texts[name] = update(pcm)
         rates[name] = round(pcm.shape[0] / RATE / (time.perf_counter() - begin), 1)
+        del update
         differ = jiwer.wer(_normalise(texts["ours"]), _normalise(texts[name]))
         print(f"| {name} | {rates[name]:.1f} | {100 * differ:.0f} % |", flush=True)
     return rates

@@ -21,17 +21,19 @@ Pcm = NDArray[np.float32]
 Update = Callable[[Pcm], str]
 
 
-def rivals(model: whisper.Whisper, folder: Path) -> dict[str, Update]:
-    """Return how each engine updates with ``model``, by its name.
+def rivals(model: whisper.Whisper, folder: Path) -> dict[str, Callable[[], Update]]:
+    """Return what starts each engine with ``model``, by its name.
+
+    One at a time: an engine at rest keeps its threads, and OpenMP slows down all (``model/cores.py``).
 
     :param folder: where converted checkpoints are written.
     """
     return {
-        "openai-whisper": openai_whisper(model),
-        "faster-whisper int8, beam 1": faster_whisper(model, folder, "int8", beam_size=1),
-        "faster-whisper int8, beam 3": faster_whisper(model, folder, "int8", beam_size=3),
-        "faster-whisper float32, beam 1": faster_whisper(model, folder, "float32", beam_size=1),
-        "whisper.cpp": whisper_cpp(model, folder),
+        "openai-whisper": lambda: openai_whisper(model),
+        "faster-whisper int8, beam 1": lambda: faster_whisper(model, folder, "int8", beam_size=1),
+        "faster-whisper int8, beam 3": lambda: faster_whisper(model, folder, "int8", beam_size=3),
+        "faster-whisper float32, beam 1": lambda: faster_whisper(model, folder, "float32", beam_size=1),
+        "whisper.cpp": lambda: whisper_cpp(model, folder),
     }
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import gevent
+import numpy as np
 from gevent.event import Event
 
 from whisper_service.audio.pcm import SAMPLE_RATE
@@ -17,6 +18,7 @@ from whisper_service.engine.bridge import EngineBridge, SpeechBridge
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts
+from whisper_service.model import cores
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.native import Pool
@@ -130,16 +132,24 @@ class Service:
         loaded: list[Runner] = []
 
         def load() -> Runner:
+            cores.take_all()
             runner = Runner.load(checkpoint, device=config.device, dtype=config.dtype)
             runner.warm_up()
             loaded.append(runner)
             return runner
 
-        engine, speech = EngineBridge(load), SpeechBridge(SpeechDetector)
+        def load_detector() -> SpeechDetector:
+            cores.take_one()
+            return SpeechDetector()
+
+        engine, speech = EngineBridge(load), SpeechBridge(load_detector)
         self._threads = (engine, speech)
         engine.start()
         speech.start()
         engine.wait()
+        speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
+        # Both have what they take; this is for threads to come, which may be the app's own.
+        cores.take_all()
         (runner,) = loaded
         log.info("%s computes in %s on %s", checkpoint.name, runner.precision.value, runner.device)
         return Parts(

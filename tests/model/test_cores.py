@@ -1,0 +1,26 @@
+"""Threads take the cores that they ask for, and those to come all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from whisper_service.model import cores
+
+
+def test_one_thread_takes_one_core_and_the_others_all() -> None:
+    mine = torch.get_num_threads()
+
+    def after(take: Callable[[], None]) -> int:
+        take()
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as detector, ThreadPoolExecutor(1) as engine:
+        assert detector.submit(after, cores.take_one).result() == 1
+        assert engine.submit(after, cores.take_all).result() == mine
+        assert detector.submit(torch.get_num_threads).result() == 1
+        assert torch.get_num_threads() == mine
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == mine
