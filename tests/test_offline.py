@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from whisper.normalizers import EnglishTextNormalizer
 from tests.conftest import CHECKPOINT, Talk
 from whisper_service.cli import main
 from whisper_service.config import StreamSettings
+from whisper_service.engine.engine import Runs
+from whisper_service.engine.request import Hypothesis, OutOfMemory, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Final
 from whisper_service.model.speech import SpeechDetector
@@ -36,7 +39,7 @@ def _speech(*parts: tuple[float, float]) -> list[float]:
 
 
 def _transcribe(
-    files: list[np.ndarray], runner: Runner, *, timestamps: bool = False, **settings: object
+    files: list[np.ndarray], runner: Runs, *, timestamps: bool = False, **settings: object
 ) -> list[list[Final]]:
     return transcribe(
         files,
@@ -140,6 +143,30 @@ def test_the_language_of_the_first_window_is_that_of_the_file() -> None:
     assert runner.asked == [None, None, "fr", "fr"]
 
 
+def test_windows_that_do_not_fit_together_are_decoded_in_parts(runner: Runner, talk: Talk) -> None:
+    class Small:
+        """Has room for two windows."""
+
+        most = 8
+
+        def __init__(self) -> None:
+            self.tried: list[int] = []
+
+        def forget(self, stream: str) -> None:
+            pass
+
+        def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
+            self.tried.append(len(requests))
+            if len(requests) > 2:
+                raise OutOfMemory("three are too many")
+            return runner.run_batch(requests)
+
+    pieces = [talk.pcm[at * RATE : (at + 3) * RATE] for at in (0, 4, 8, 12, 16)]
+    small = Small()
+    assert list(map(_text, _transcribe(pieces, small))) == list(map(_text, _transcribe(pieces, runner)))
+    assert small.tried == [4, 2, 2, 1]
+
+
 def test_the_command_line_transcribes_a_file(talk: Talk) -> None:
     result = CliRunner().invoke(
         main, ["transcribe", str(talk.path), "--model", str(CHECKPOINT), "--format", "json"]
@@ -171,3 +198,6 @@ def test_the_command_line_says_in_one_line_what_is_wrong(talk: Talk) -> None:
         result.stderr
         == "Error: There is no checkpoint nowhere/model.pt: correct the path in WHISPER_MODEL.\n"
     )
+    model = ["--model", str(CHECKPOINT)]
+    foreign = CliRunner().invoke(main, ["transcribe", str(talk.path), *model, "--language", "de"])
+    assert foreign.exit_code == 1 and "The model does not know language 'de'; it knows: en." in foreign.stderr

@@ -207,6 +207,16 @@ class StreamSettings:
             self, **{name: _checked(known[name], name, value, BadSetting) for name, value in chosen.items()}
         )
 
+    def known_to(self, languages: frozenset[str]) -> StreamSettings:
+        """Return these settings, for a model that knows ``languages``.
+
+        :raises BadSetting: if theirs is another.
+        """
+        if self.language is not None and self.language not in languages:
+            known = ", ".join(sorted(languages))
+            raise BadSetting(f"The model does not know language {self.language!r}; it knows: {known}.")
+        return self
+
     @property
     def expectations(self) -> str:
         """What the model is told to expect: the prompt, and the keywords behind it."""

@@ -61,7 +61,7 @@ def write_transcripts(
     for warning in checkpoint.warnings:
         click.echo(warning, err=True)
     runner = Runner.load(checkpoint, device=config.device, dtype=config.dtype)
-    chosen = config.stream_defaults().merged(settings)
+    chosen = config.stream_defaults().merged(settings).known_to(runner.languages)
     seconds = sum(pcm.shape[0] for pcm in files) / SAMPLE_RATE
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(", ".join(path.name for path in paths), total=seconds)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.config import StreamSettings
 from whisper_service.engine.engine import Runs
-from whisper_service.engine.request import Hypothesis, Kind, Request, Word
+from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.events import Final
 from whisper_service.model.speech import SpeechDetector
 from whisper_service.session.cut import cut_point
@@ -63,11 +63,12 @@ def transcribe(
     """Return the transcript of each file, an utterance in each ``Final``. Blocks while the model runs.
 
     :param files: mono float32 at 16 kHz, each ``(n_samples,)``.
-    :param batch: windows that are decoded together.
+    :param batch: windows that are decoded together, if they fit onto the device.
     :param settings: policy and partials mean nothing here.
     :param languages: codes that the model knows.
     :param timestamps: have Whisper write timestamps, which lead some checkpoints through long windows.
     :param heard: is told how many seconds of speech were decoded, as they are.
+    :raises OutOfMemory: if a window alone does not fit onto the device.
     """
     probabilities = detector.of_recordings(files)
     windows = [
@@ -79,14 +80,22 @@ def transcribe(
     spoken = [only] * len(files)
     answers: dict[int, Hypothesis] = {}
 
-    def decode(places: Sequence[int]) -> None:
-        for begin in range(0, len(places), batch):
-            some = places[begin : begin + batch]
+    def decode(places: list[int]) -> None:
+        together = batch
+        while places:
+            some = places[:together]
             requests = [
                 _request(index, window, files[index], settings, spoken[index], timestamps)
                 for index, window in (windows[at] for at in some)
             ]
-            answers.update(zip(some, runner.run_batch(requests), strict=True))
+            try:
+                answers.update(zip(some, runner.run_batch(requests), strict=True))
+            except OutOfMemory:
+                if len(some) == 1:
+                    raise
+                together = len(some) // 2
+                continue
+            places = places[len(some) :]
             heard(sum(windows[at][1].end - windows[at][1].start for at in some) / SAMPLE_RATE)
 
     if only is None:

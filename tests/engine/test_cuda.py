@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import jiwer
 import numpy as np
 import pytest
@@ -62,6 +65,43 @@ def test_all_ways_of_decoding_run_there(
     request = Request("s", 0, Kind.FILE, 0, talk.pcm[: 12 * RATE], **options)  # type: ignore[arg-type]
     gpu = Runner(model, torch.device("cuda"))
     assert _text(gpu.run(request)) == _text(runner.run(request))
+
+
+def test_batches_grow_and_shrink(runner: Runner, model: Whisper, talk: Talk) -> None:
+    gpu = Runner(model, torch.device("cuda"))
+    requests = _windows(talk, 5)
+    for count in (1, 3, 2, 5, 1, 3):
+        found = [_text(answer) for answer in gpu.run_batch(requests[:count])]
+        assert found == [_text(runner.run(request)) for request in requests[:count]]
+
+
+def test_the_engine_answers_under_gevent() -> None:
+    # In a process of its own: monkey-patching is for good.
+    script = f"""
+from gevent import monkey; monkey.patch_all()
+import gevent, numpy as np
+from gevent.event import AsyncResult
+from whisper_service.engine.bridge import EngineBridge
+from whisper_service.engine.request import Kind, Request
+from whisper_service.engine.runner import Runner
+from whisper_service.files import read
+from whisper_service.model.checkpoint import find_checkpoint
+from pathlib import Path
+
+def load():
+    return Runner.load(find_checkpoint({str(CHECKPOINT)!r}, deadline_s=0), device="cuda")
+
+engine = EngineBridge(load)
+engine.start()
+engine.wait()
+answer = AsyncResult()
+pcm = read(Path("static/samples/talk-00.flac"))
+engine.submit(Request("s", 0, Kind.FINAL, 0, pcm), answer.set)
+print(len(answer.get(timeout=60).words))
+engine.stop(10)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert int(result.stdout) > 40, result.stderr
 
 
 def test_a_stream_keeps_its_frames_on_the_gpu(model: Whisper, talk: Talk) -> None:

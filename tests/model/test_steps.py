@@ -37,7 +37,7 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     played = Recorder()
-    monkeypatch.setattr("whisper_service.engine.runner.recorder", lambda device: played)
+    monkeypatch.setattr("whisper_service.engine.runner.recorder", lambda device: lambda: played)
     return played
 
 

@@ -35,9 +35,10 @@ def token_frames(
     std, mean = std_mean(weights, dim=-2, keepdim=True, unbiased=False)
     matrix = ((weights - mean) / std.clamp_min(1e-9)).mean(dim=0)[first:]  # (n_tokens + 1, frames)
     # Filtering the mean of the heads costs an eighth of filtering each head.
-    matrix = median_filter(matrix.unsqueeze(0), _FILTER_FRAMES)[0]
-    begins = first_frames(np.ascontiguousarray(matrix.cpu().numpy()))
-    return begins, matrix.argmax(dim=-1).cpu().numpy()
+    # On the CPU: on a GPU the filter starts a compiler, a process, which gevent forbids in a native thread.
+    matrix = median_filter(matrix.cpu().unsqueeze(0), _FILTER_FRAMES)[0]
+    begins = first_frames(np.ascontiguousarray(matrix.numpy()))
+    return begins, matrix.argmax(dim=-1).numpy()
 
 
 @numba.njit(nogil=True)

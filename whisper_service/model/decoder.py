@@ -7,7 +7,7 @@ Reference: whisper/model.py (``TextDecoder``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -23,12 +23,12 @@ class Decoder:
     """Steps the decoder; holds no state of a pass, but the memory that recorded steps work on.
 
     :param weights: of the decoder.
-    :param record: records steps of one token; see ``model/steps.py``.
+    :param recorder: makes what records steps of one token; see ``model/steps.py``.
     """
 
-    def __init__(self, weights: DecoderWeights, record: Record | None = None) -> None:
+    def __init__(self, weights: DecoderWeights, recorder: Callable[[], Record] | None = None) -> None:
         self._weights = weights
-        self._steps = record and Steps(self._run, record, room=weights.positions.shape[0])
+        self._steps = recorder and Steps(self._run, recorder, room=weights.positions.shape[0])
 
     def open(self, audio: Tensor, *, room: int) -> DecoderCache:
         """Return an empty cache for windows; keys and values of all layers come from one projection.

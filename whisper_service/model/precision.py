@@ -110,7 +110,9 @@ def resolve_precision(text: str, device: torch.device, *, width: int) -> Precisi
             raise ConfigError(f"WHISPER_DTYPE is {text!r}; on {device.type} it must be 'auto', {names}.")
         return named
     if device.type == "cuda":
-        return Precision.BFLOAT16 if torch.cuda.is_bf16_supported() else Precision.FLOAT16
+        # From Ampere on. torch.cuda.is_bf16_supported() counts GPUs that emulate it.
+        ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+        return Precision.BFLOAT16 if ampere else Precision.FLOAT16
     half, full = (product_seconds(kind, width) for kind in (Precision.BFLOAT16, Precision.FLOAT32))
     return Precision.BFLOAT16 if half < _WORTH * full else Precision.FLOAT32
 

@@ -8,6 +8,7 @@ that it was recorded with, so these have to stay, and there is a graph for each 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,29 +26,37 @@ Run = Callable[[Tensor, Tensor, DecoderCache, int], Outputs]
 Record = Callable[[Callable[[], Outputs]], tuple[Callable[[], None], Outputs]]
 
 
-def recorder(device: torch.device) -> Record | None:
-    """Return what records on this device; None where there is nothing to win by it."""
-    return CudaGraphs(device) if device.type == "cuda" else None
+def recorder(device: torch.device) -> Callable[[], Record] | None:
+    """Return what makes recorders for this device; None where there is nothing to win by them."""
+    return partial(CudaGraphs, device) if device.type == "cuda" else None
 
 
 class CudaGraphs:
-    """Records CUDA graphs, which share their memory: one is replayed at a time."""
+    """Records CUDA graphs, which share their memory: one is replayed at a time.
+
+    They have a stream of their own as well: what cuBLAS needs belongs to a stream, and goes with any graph
+    that was recorded on it.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._pool = torch.cuda.graph_pool_handle()
+        with torch.cuda.device(device):
+            self._pool = torch.cuda.graph_pool_handle()
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def __call__(self, run: Callable[[], Outputs]) -> tuple[Callable[[], None], Outputs]:
         """Record; see ``Record``."""
         with torch.cuda.device(self._device):
-            # Once before, on a stream of its own: libraries allocate at their first call.
-            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
+            # Once before: libraries allocate at their first call.
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
                 run()
-            torch.cuda.current_stream().wait_stream(aside)
+            torch.cuda.current_stream().wait_stream(self._stream)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
+            # Other threads of the process may use CUDA meanwhile.
+            with torch.cuda.graph(
+                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+            ):
                 outputs = run()
         return graph.replay, outputs
 
@@ -55,13 +64,15 @@ class CudaGraphs:
 class Steps:
     """The steps of one decoder, and the memory that they work on.
 
+    :param recorder: makes what records; anew whenever the memory grows.
     :param room: the largest number of tokens of a row.
     """
 
-    def __init__(self, run: Run, record: Record, *, room: int) -> None:
+    def __init__(self, run: Run, recorder: Callable[[], Record], *, room: int) -> None:
         self._run = run
-        self._record = record
+        self._recorder = recorder
         self._room = room
+        self._record: Record | None = None
         self._memory: DecoderCache | None = None
         self._staged = self._inputs = torch.zeros(2, 0, dtype=torch.int64)
         self._recorded: dict[tuple[int, int], tuple[Callable[[], None], Outputs]] = {}
@@ -75,6 +86,11 @@ class Steps:
         if self._memory is None or len(self._memory.lengths) < batch:
             self._grow(cross, _rows(batch))
         assert self._memory is not None
+        # A step looks at places that nothing was written to; whatever the last batch has left there counts
+        # for nothing, if only it is a number.
+        used = self._memory.first(_rows(batch))
+        used.keys.zero_()
+        used.values.zero_()
         cache = self._memory.first(batch)
         cache.cross_keys.copy_(cross[0])
         cache.cross_values.copy_(cross[1])
@@ -93,27 +109,32 @@ class Steps:
         self._inputs.copy_(self._staged, non_blocking=True)
         reach = min(self._room, -(-(max(cache.lengths) + 1) // _REACH) * _REACH)
         if (rows, reach) not in self._recorded:
-            self._recorded[rows, reach] = self._record(lambda: self._run_once(rows, reach))
+            self._recorded[rows, reach] = self._recording(rows, reach)
         replay, (hidden, attention) = self._recorded[rows, reach]
         replay()
         # The next replay writes over its outputs.
         return hidden[:count].clone(), attention[:count].clone()
 
-    def _run_once(self, rows: int, reach: int) -> Outputs:
-        assert self._memory is not None
-        return self._run(
-            self._inputs[0, :rows, None], self._inputs[1, :rows], self._memory.first(rows), reach
-        )
+    def _recording(self, rows: int, reach: int) -> tuple[Callable[[], None], Outputs]:
+        assert self._memory is not None and self._record is not None
+        tokens, begins = self._inputs[0, :rows, None], self._inputs[1, :rows]
+        try:
+            return self._record(partial(self._run, tokens, begins, self._memory.first(rows), reach))
+        except Exception:
+            # A recording that fails, for want of memory, takes along what those before it share with it.
+            self._recorded.clear()
+            raise
 
     def _grow(self, cross: Tensor, rows: int) -> None:
         # What is recorded holds the memory before, which may be needed for the new one.
         self._recorded.clear()
         self._memory = None
+        self._record = self._recorder()
         _, layers, _, *rest = cross.shape
         keys, values = (cross.new_zeros(layers, rows, *rest) for _ in range(2))
-        self._memory = DecoderCache(keys, values, room=self._room, stays=True)
         self._staged = torch.zeros(2, rows, dtype=torch.int64, pin_memory=cross.is_cuda)
         self._inputs = torch.zeros(2, rows, dtype=torch.int64, device=cross.device)
+        self._memory = DecoderCache(keys, values, room=self._room, stays=True)
 
 
 def _rows(count: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from whisper_service.audio.decode import decode_base64
 from whisper_service.config import StreamSettings
-from whisper_service.errors import BadMessage, BadSetting
+from whisper_service.errors import BadMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Connection:
 
     def __init__(self, settings: StreamSettings, *, languages: frozenset[str]) -> None:
         self._languages = languages
-        self.settings = self._known(settings)
+        self.settings = settings.known_to(languages)
         self._heard = False
 
     def receive(self, frame: str | bytes) -> Command:
@@ -69,14 +69,8 @@ class Connection:
         if control is Control.START:
             if self._heard:
                 raise BadMessage("'start' comes before the first audio; the settings of this stream stay.")
-            self.settings = self._known(self.settings.merged(message))
+            self.settings = self.settings.merged(message).known_to(self._languages)
         return control
-
-    def _known(self, settings: StreamSettings) -> StreamSettings:
-        if settings.language is not None and settings.language not in self._languages:
-            known = ", ".join(sorted(self._languages))
-            raise BadSetting(f"The model does not know language {settings.language!r}; it knows: {known}.")
-        return settings
 
 
 def _parse(text: str) -> dict[str, Any]:
