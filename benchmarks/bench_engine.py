@@ -79,8 +79,14 @@ def _streams(talks: Sequence[Pcm], count: int) -> list[Pcm]:
     return [stretches[number * step % len(stretches)] for number in range(count)]
 
 
-def time_rival(update: Update, streams: Sequence[Pcm], windows_s: Sequence[float]) -> tuple[float, list[str]]:
-    """Return the median seconds of an update, and the texts of the longest windows."""
+def time_rival(
+    start: Callable[[], Update], streams: Sequence[Pcm], windows_s: Sequence[float]
+) -> tuple[float, list[str]]:
+    """Return the median seconds of an update, and the texts of the longest windows.
+
+    The engine is started for this, and ends with it.
+    """
+    update = start()
     update(streams[0][: 2 * RATE])
     seconds, texts = [], []
     for stream in streams:
