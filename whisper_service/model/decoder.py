@@ -80,7 +80,10 @@ class Decoder:
         # A token sees what its row has before it, and itself; never another row's surplus.
         mask = (torch.arange(reach, device=device) <= places[..., None])[:, None]  # (B, 1, T, reach)
         last = weights.positions.shape[0] - 1
-        x = F.embedding(tokens, weights.embedding) + F.embedding(places.clamp(max=last), weights.positions)
+        # In float32, as in the encoder.
+        x = F.embedding(tokens, weights.embedding).float() + F.embedding(
+            places.clamp(max=last), weights.positions
+        )
         attended: list[Tensor] = []
         rows = torch.arange(tokens.shape[0], device=device)[:, None]
         for layer, block in enumerate(weights.blocks):

@@ -25,7 +25,8 @@ def _encode(weights: EncoderWeights, features: Tensor) -> Tensor:
     first, second = weights.convolutions
     x = F.gelu(F.conv1d(features, first.weight, first.bias, padding=1))
     x = F.gelu(F.conv1d(x, second.weight, second.bias, stride=2, padding=1))  # (B, D, n_audio_ctx)
-    x = x.transpose(1, 2) + weights.positions  # (B, n_audio_ctx, D)
+    # What the layers add to is kept in float32: rounded at each of them, it would cost words.
+    x = x.transpose(1, 2).float() + weights.positions  # (B, n_audio_ctx, D)
     for block in weights.blocks:
         x = x + _attend(block.attention, block.attention_norm(x), weights.heads)
         x = x + block.mlp(block.mlp_norm(x))

@@ -22,13 +22,14 @@ Product = Linear | Int8Linear
 
 
 class Norm(NamedTuple):
-    """Layer norm, in float32 whatever goes in; what comes out has the dtype of what went in."""
+    """Layer norm, in float32; what comes out has the dtype that the next product takes."""
 
     weight: Tensor  # (D,), float32
     bias: Tensor  # (D,), float32
+    dtype: torch.dtype
 
     def __call__(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x.float(), self.weight.shape, self.weight, self.bias).to(x.dtype)
+        return F.layer_norm(x.float(), self.weight.shape, self.weight, self.bias).to(self.dtype)
 
 
 class SelfAttention(NamedTuple):
@@ -169,7 +170,8 @@ class _Put(NamedTuple):
         return values.detach().to(self.device, self.precision.dtype)
 
     def norm(self, layer: nn.LayerNorm) -> Norm:
-        return Norm(layer.weight.detach().to(self.device), layer.bias.detach().to(self.device))
+        weight, bias = layer.weight.detach().to(self.device), layer.bias.detach().to(self.device)
+        return Norm(weight, bias, self.precision.dtype)
 
     def attention(self, layer: MultiHeadAttention) -> SelfAttention:
         return SelfAttention(self.linear(layer.query, layer.key, layer.value), self.linear(layer.out))
