@@ -85,25 +85,6 @@ def test_a_talk_in_fewer_bits_reads_the_same(runner: Runner, model: object, talk
     )
 
 
-def test_int8_finds_the_logits_that_float32_decides_between() -> None:
-    generator = torch.Generator().manual_seed(0)
-    embedding = torch.randn(5_000, 64, generator=generator)
-    # Twins that int8 cannot tell apart.
-    embedding[1::2] = embedding[::2] + torch.randn(2_500, 64, generator=generator) * 1e-3
-    hidden = torch.randn(200, 64, generator=generator)
-    logits = Logits(embedding, Precision.FLOAT32)
-    exact, rough = logits.exact(hidden), logits.rough(hidden)
-    # What may not follow is left out before the best is looked for.
-    banned = exact.topk(4).indices
-    exact.scatter_(1, banned, -torch.inf)
-    rough.scatter_(1, banned, -torch.inf)
-    assert not torch.equal(rough.argmax(-1), exact.argmax(-1))
-    refined = logits.refine(hidden, rough.clone())
-    assert torch.equal(refined.argmax(-1), exact.argmax(-1))
-    assert torch.allclose(refined.amax(-1), exact.amax(-1), atol=1e-4)
-    assert torch.allclose(refined.logsumexp(-1), exact.logsumexp(-1), atol=0.1)
-
-
 def test_without_int8_logits_are_exact_and_nobody_may_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("whisper_service.model.precision.int8_works", lambda: False)
     monkeypatch.setattr("whisper_service.model.logits.int8_works", lambda: False)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from whisper_service.model.cache import DecoderCache
 from whisper_service.model.logits import Logits
+from whisper_service.model.scratch import Scratch
 from whisper_service.model.steps import Record, Steps
 from whisper_service.model.weights import CrossAttention, DecoderWeights, SelfAttention
 
@@ -28,23 +29,28 @@ class Decoder:
 
     def __init__(self, weights: DecoderWeights, recorder: Callable[[], Record] | None = None) -> None:
         self._weights = weights
+        self._scratch = Scratch()
         self._steps = recorder and Steps(self._run, recorder, room=weights.positions.shape[0])
 
     def open(self, audio: Tensor, *, room: int) -> DecoderCache:
         """Return an empty cache for windows; keys and values of all layers come from one projection.
 
-        Where steps are recorded there is one cache at a time: the one before is used up.
+        There is one cache at a time: the one before is used up.
 
         :param audio: the encoder's output, ``(B, n_audio_ctx, D)``.
         :param room: the largest number of tokens of a row, padding included; at most ``n_text_ctx``.
         """
         batch, length, _ = audio.shape
         heads, layers = self._weights.heads, len(self._weights.blocks)
-        joined = self._weights.cross_kv(audio).view(batch, length, layers, 2, heads, -1)
-        cross = joined.permute(3, 2, 0, 4, 1, 5)  # (2, L, B, H, n_audio_ctx, D_head)
         if self._steps is not None:
-            return self._steps.open(cross)
-        cross = cross.contiguous()
+            joined = self._weights.cross_kv(audio).view(batch, length, layers, 2, heads, -1)
+            return self._steps.open(joined.permute(3, 2, 0, 4, 1, 5))  # (2, L, B, H, n_audio_ctx, D_head)
+        size = audio.shape[2] // heads
+        cross = self._scratch.tensor("cross", (2, layers, batch, heads, length, size), like=audio)
+        for row, heard in enumerate(audio):
+            joined = self._scratch.tensor("joined", (length, 2 * layers * audio.shape[2]), like=audio)
+            joined = self._weights.cross_kv(heard, out=joined).view(length, layers, 2, heads, size)
+            cross[:, :, row].copy_(joined.permute(2, 1, 3, 0, 4))
         return DecoderCache(cross[0], cross[1], room=room)
 
     def forward(self, tokens: Tensor, counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:

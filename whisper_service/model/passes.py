@@ -15,9 +15,6 @@ from whisper_service.model.row import Row
 from whisper_service.model.rules import Place, Rules
 from whisper_service.model.tokens import Vocabulary
 
-#: Rows of logits that are looked at together: 51,865 float32 a row.
-_LOGITS_ROWS = 128
-
 #: Chooses a token in each row of logits ``(N, n_vocab)``; the rest says where: which row of the batch, and
 #: how many tokens its text has by now.
 Pick = Callable[[Tensor, Sequence[tuple[int, int]]], Tensor]
@@ -65,8 +62,9 @@ class Passes:
         where = [(index, at) for index, text in enumerate(texts) for at in range(len(text) + 1)]
         picked: list[int] = []
         logprobs: list[float] = []
-        for begin in range(0, len(where), _LOGITS_ROWS):
-            part = where[begin : begin + _LOGITS_ROWS]
+        together = self.decoder.logits.rows
+        for begin in range(0, len(where), together):
+            part = where[begin : begin + together]
             index = [row for row, _ in part]
             places = [self.place(rows[row], texts[row][:at]) for row, at in part]
             states = hidden[index, [rows[row].chooses + at for row, at in part]]  # (N, D)

@@ -49,8 +49,13 @@ class Linear(NamedTuple):
     weight: Tensor  # (D_out, D_in)
     bias: Tensor | None  # (D_out,)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+    def __call__(self, x: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """Return the product; in ``out`` if that is given, then ``x`` and ``out`` are matrices."""
+        if out is None:
+            return F.linear(x, self.weight, self.bias)
+        if self.bias is None:
+            return torch.mm(x, self.weight.T, out=out)
+        return torch.addmm(self.bias, x, self.weight.T, out=out)
 
 
 class Int8Linear(NamedTuple):
@@ -63,12 +68,30 @@ class Int8Linear(NamedTuple):
     packed: torch.ScriptObject
     bias: Tensor | None  # (D_out,), float32
 
-    def __call__(self, x: Tensor) -> Tensor:
-        size = x.abs().amax(dim=-1, keepdim=True).clamp_min(1e-8)
+    def __call__(self, x: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """Return the product; in ``out`` if that is given."""
+        size = _sizes(x)
         # AVX2 adds pairs of products in 16 bits: with 7 bits on one side they cannot overflow.
-        out: Tensor = torch.ops.quantized.linear_dynamic(x / size, self.packed, True)
-        out *= size
-        return out if self.bias is None else out.add_(self.bias)
+        product: Tensor = torch.ops.quantized.linear_dynamic(x / size, self.packed, True)
+        product *= size
+        product = product if self.bias is None else product.add_(self.bias)
+        return product if out is None else out.copy_(product)
+
+    def rounded(self, x: Tensor) -> Tensor:
+        """Return what a product really multiplies in the place of ``x``, same shape."""
+        size = _sizes(x)
+        rounded: Tensor = torch.quantize_per_tensor_dynamic(x / size, torch.quint8, True).dequantize()
+        return rounded * size
+
+    def weight(self) -> Tensor:
+        """Return the rounded weights, float32 ``(D_out, D_in)``."""
+        weight: Tensor = torch.ops.quantized.linear_unpack(self.packed)[0].dequantize()
+        return weight
+
+
+def _sizes(x: Tensor) -> Tensor:
+    """Return the largest absolute number of each row of ``x``, ``(…, 1)``."""
+    return x.abs().amax(dim=-1, keepdim=True).clamp_min(1e-8)
 
 
 def int8_works() -> bool:
