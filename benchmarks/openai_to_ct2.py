@@ -6,9 +6,7 @@ preprocessor_config.json.
 
 from __future__ import annotations
 
-import base64
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ from ctranslate2.specs import whisper_spec
 from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from whisper.tokenizer import get_tokenizer
+
+from benchmarks.byte_pairs import byte_pairs
 
 State = dict[str, NDArray[np.float32]]
 
@@ -96,7 +96,7 @@ def _block(spec: Any, state: State, place: str, *, cross: bool) -> None:
 
 def _vocabulary(spec: Any, model: whisper.Whisper, folder: Path) -> None:
     tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
-    vocabulary, merges = _byte_pairs(multilingual=model.is_multilingual)
+    vocabulary, merges = byte_pairs(multilingual=model.is_multilingual)
     by_id = sorted(tokenizer.encoding._special_tokens.items(), key=lambda item: item[1])
     special = [name for name, _ in by_id]
     tokens = [token for token, _ in sorted(vocabulary.items(), key=lambda item: item[1])] + special
@@ -116,37 +116,3 @@ def _vocabulary(spec: Any, model: whisper.Whisper, folder: Path) -> None:
     example = " This is a test, isn't it?"
     assert fast.encode(example).ids == tokenizer.encode(example)
     fast.save(str(folder / "tokenizer.json"))
-
-
-def _byte_pairs(*, multilingual: bool) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Return GPT-2's tokens with their ids, and the merges that lead to them."""
-    name = "multilingual" if multilingual else "gpt2"
-    lines = (Path(whisper.__file__).parent / "assets" / f"{name}.tiktoken").read_text().splitlines()
-    ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines if line)}
-    table = _printable()
-
-    def shown(token: bytes) -> str:
-        return "".join(table[byte] for byte in token)
-
-    merges = []
-    for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
-        if len(token) == 1:
-            continue
-        parts = [bytes([byte]) for byte in token]
-        while len(parts) > 2:
-            # Replay the merges below this rank; the last pair is this token's own merge.
-            pairs = ((ranks.get(a + b, 1 << 30), place) for place, (a, b) in enumerate(pairwise(parts)))
-            _, place = min(pair for pair in pairs if pair[0] < rank)
-            parts[place : place + 2] = [parts[place] + parts[place + 1]]
-        merges.append((shown(parts[0]), shown(parts[1])))
-    return {shown(token): rank for token, rank in ranks.items()}, merges
-
-
-def _printable() -> dict[int, str]:
-    """Return GPT-2's printable stand-in for each byte."""
-    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    table = {byte: chr(byte) for byte in kept}
-    for byte in range(256):
-        if byte not in table:
-            table[byte] = chr(256 + len(table) - len(kept))
-    return table

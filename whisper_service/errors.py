@@ -21,6 +21,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+#: For clients that try to end the stream in a way that is not ours.
+TO_STOP = 'To end the stream send {"type": "stop"}.'
+
 
 class TranscriptionError(Exception):
     """Something went wrong that its reader can act on.

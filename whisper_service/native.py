@@ -25,6 +25,7 @@ R = TypeVar("R")
 
 _start_new_thread = monkey.get_original("_thread", "start_new_thread")
 _get_native_id = monkey.get_original("_thread", "get_native_id")
+_sleep: Callable[[float], None] = monkey.get_original("time", "sleep")
 
 #: Work in a thread yields the processor to the hub, which has little to do and must do it at once.
 _NICE = 5
@@ -87,6 +88,11 @@ class Worker(Generic[T]):
             busy = handle([item for item in items if item is not None])
 
 
+def let_others_run() -> None:
+    """Let go of the interpreter, in a native thread: gevent's own ``sleep`` would make a hub there."""
+    _sleep(0)
+
+
 class HubCalls:
     """Calls functions on the hub that made it, from any thread."""
 
@@ -120,6 +126,10 @@ _LEAST_READ_BYTES = 64
 
 #: A turn of a thread takes milliseconds; after this long it will not end, in seconds.
 _TURN_TIMEOUT_S = 60.0
+
+
+#: What one ``Pipe.take`` returns at most: items, and weight of all but the last.
+_MOST_ITEMS, _HEAVY = 64, 1 << 18
 
 
 class ByteSource:
@@ -159,12 +169,15 @@ class Pipe(Generic[T]):
     shared without order, and what is not taken is not computed.
 
     :param generate: makes the generator, in the thread; it reads from the source.
-    :param batch: items that one ``take`` returns at most.
+    :param weigh: returns how much an item weighs. One ``take`` returns no more than 64 items, and none after
+        ``_HEAVY``: what a client sends decides how large they are.
     """
 
-    def __init__(self, generate: Callable[[ByteSource], Iterable[T]], *, batch: int = 64) -> None:
+    def __init__(
+        self, generate: Callable[[ByteSource], Iterable[T]], *, weigh: Callable[[T], int] = lambda item: 0
+    ) -> None:
         self._generate = generate
-        self._batch = batch
+        self._weigh = weigh
         self._turns: SimpleQueue[bool] = SimpleQueue()
         self._calls = HubCalls()
         self._answer: AsyncResult[bool] = AsyncResult()
@@ -204,12 +217,15 @@ class Pipe(Generic[T]):
     def _run(self) -> None:
         try:
             self._wait()
+            weight = 0
             for item in self._generate(self.source):
                 if self.ended:
                     return
                 self._items.append(item)
-                if len(self._items) >= self._batch:
+                weight += self._weigh(item)
+                if len(self._items) >= _MOST_ITEMS or weight > _HEAVY:
                     self._hand_over()
+                    weight = 0
         except Exception as error:
             # The top of the thread: whoever takes gets it.
             self._problem = error

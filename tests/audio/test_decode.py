@@ -8,10 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from whisper_service.audio.decode import RawReader, _joined, decode, decode_base64
+from whisper_service.audio.decode import RawReader, _at_one_rate, decode, decode_base64
+from whisper_service.audio.mixing import Downmix
 from whisper_service.audio.pcm import Pcm
 from whisper_service.audio.recognise import Kind, recognise
-from whisper_service.audio.wav import begin_wav, decode_wav, is_wav
+from whisper_service.audio.wav import WavReader, decode_wav, is_wav
 from whisper_service.config import RawFormat
 from whisper_service.errors import BadAudio, BadBase64, UnsupportedAudio
 
@@ -177,7 +178,9 @@ def test_decode_leaves_compressed_wav_to_ffmpeg() -> None:
 
 
 def _raw(data: bytes, encoding: str, channels: int) -> list[float]:
-    return RawReader(RawFormat(encoding, 8000, channels)).read(data).samples.tolist()
+    mixer = Downmix()
+    blocks = RawReader(RawFormat(encoding, 8000, channels)).read(data)
+    return [float(sample) for block in blocks for sample in mixer.mix(block)]
 
 
 def test_raw_s16le() -> None:
@@ -193,8 +196,10 @@ def test_raw_f32le_stereo() -> None:
 def test_raw_samples_may_be_cut_anywhere(size: int) -> None:
     data = np.arange(4000, dtype="<i2").tobytes()
     reader = RawReader(RawFormat("s16le", 8000, 2))
-    pieces = [reader.read(data[start : start + size]).samples for start in range(0, len(data), size)]
-    assert np.concatenate(pieces).tolist() == _raw(data, "s16le", 2)
+    cuts = [data[start : start + size] for start in range(0, len(data), size)]
+    pieces = [block for cut in cuts for block in reader.read(cut)]
+    mixer = Downmix()
+    assert np.concatenate([mixer.mix(piece) for piece in pieces]).tolist() == _raw(data, "s16le", 2)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(0, 1), (10**9, 1), (8000, 0), (8000, 33)])
@@ -205,11 +210,12 @@ def test_raw_refuses_what_no_device_has(rate: int, channels: int) -> None:
 
 def test_a_wav_that_promises_more_is_read_on() -> None:
     samples = np.arange(1000, dtype="<i2").tobytes()
-    pcm, rest = begin_wav(riff(fmt(), chunk(b"data", samples[:776], size=1900)))
-    assert rest is not None and rest.missing == 1900 - 776
-    pieces = [pcm, rest.read(samples[776:1001]), rest.read(samples[1001:])]
-    assert not rest.missing
-    joined = np.concatenate([piece.samples for piece in pieces])
+    reader = WavReader()
+    pieces = list(reader.read(riff(fmt(), chunk(b"data", samples[:776], size=1900))))
+    assert reader.promised
+    pieces += [*reader.read(samples[776:1001]), *reader.read(samples[1001:])]
+    assert not reader.promised
+    joined = np.concatenate([piece.samples[:, 0] for piece in pieces])
     assert joined.tolist() == (np.arange(950) / 32768).tolist()
 
 
@@ -247,14 +253,15 @@ def test_decode_file_averages_the_channels() -> None:
 
 
 def test_decode_file_resamples_to_the_first_rate() -> None:
-    pcm = _joined(iter([Pcm(tone(rate), rate) for rate in (16000, 48000, 48000, 16000)]))
-    assert (pcm.rate, len(pcm.samples)) == (16000, 32000)
+    blocks = list(_at_one_rate(iter([Pcm(tone(rate), rate) for rate in (16000, 48000, 48000, 16000)])))
+    assert {block.rate for block in blocks} == {16000}
+    assert sum(len(block.samples) for block in blocks) == 32000
 
 
 def test_decode_file_stops_at_the_limit() -> None:
     data = encoded("flac", "flac", np.zeros((1, 32000), np.float32), 16000)
-    with pytest.raises(BadAudio, match="longer than 1 s"):
-        decode(data, max_seconds=1.0)
+    with pytest.raises(BadAudio, match="more than 16000 samples"):
+        decode(data, max_samples=16_000)
 
 
 def test_decode_file_refuses_a_file_without_audio() -> None:

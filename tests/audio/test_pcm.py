@@ -1,7 +1,6 @@
 import numpy as np
-import pytest
 
-from whisper_service.audio.pcm import bounded, float32_to_int16, int16_to_float32, mono
+from whisper_service.audio.pcm import bounded, float32_to_int16, int16_to_float32
 
 
 def test_int16_survives_the_way_through_float32() -> None:
@@ -23,13 +22,3 @@ def test_float32_to_int16_takes_nan_as_silence() -> None:
 
 def test_bounded_silences_nan_and_infinities() -> None:
     assert bounded(np.array([np.nan, np.inf, -np.inf, 2.0, 0.25])).tolist() == [0, 0, 0, 1, 0.25]
-
-
-def test_mono_averages_the_channels() -> None:
-    stereo = np.array([[0.5, 0.25], [1.0, -1.0]], np.float32)
-    assert mono(stereo).tolist() == [0.375, 0.0]
-
-
-def test_mono_refuses_samples_without_channels() -> None:
-    with pytest.raises(ValueError, match=r"shape \(n, channels\)"):
-        mono(np.zeros(4, np.float32))

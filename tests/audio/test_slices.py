@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from whisper_service.audio.decode import decode
+from whisper_service.audio.pcm import Gap
 from whisper_service.audio.slices import SliceReader
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import RawFormat
@@ -42,7 +43,6 @@ def _reader(declared: RawFormat | None = None, *, limit: int = 4) -> SliceReader
         declared=declared,
         undeclared=None,
         containers=ContainerThreads(limit),
-        in_thread=lambda function: function(),
     )
 
 
@@ -51,8 +51,10 @@ def _cut(data: bytes, size: int) -> list[bytes]:
 
 
 def _read(reader: SliceReader, messages: Iterable[bytes]) -> np.ndarray:
-    blocks = [block for message in messages for block in reader.read(message)]
-    return np.concatenate([*blocks, *reader.finish()])
+    items = [item for message in messages for item in reader.read(message)]
+    items += reader.finish()
+    assert not [item for item in items if isinstance(item, Gap)]
+    return np.concatenate(items)
 
 
 def _assert_same(pcm: np.ndarray, least: float) -> None:
@@ -147,10 +149,7 @@ def test_broken_contents_are_an_error_and_the_next_container_is_heard(magic: byt
 
 def test_too_many_containers_are_refused_with_a_hint_and_make_room_again() -> None:
     threads = ContainerThreads(1)
-    readers = [
-        SliceReader(declared=None, undeclared=None, containers=threads, in_thread=lambda run: run())
-        for _ in range(2)
-    ]
+    readers = [SliceReader(declared=None, undeclared=None, containers=threads) for _ in range(2)]
     data = (CLIPS / "jfk_opus.webm").read_bytes()
     list(readers[0].read(data[:5_000]))
     with pytest.raises(Full, match="Send WAV or raw samples"):

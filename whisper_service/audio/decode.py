@@ -2,54 +2,81 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
-import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from whisper_service.audio.ffmpeg import ACCEPTED, container_blocks
+from whisper_service.audio.ffmpeg import ACCEPTED, file_blocks
+from whisper_service.audio.g711 import a_law, mu_law
+from whisper_service.audio.mixing import Downmix
 from whisper_service.audio.pcm import (
+    Block,
     Float32,
     Pcm,
     bounded,
     check_rate_and_channels,
     int16_to_float32,
-    mono,
 )
 from whisper_service.audio.recognise import Kind, recognise
 from whisper_service.audio.resample import Resampler
-from whisper_service.audio.wav import decode_wav, is_wav
+from whisper_service.audio.wav import WavReader
 from whisper_service.config import RawFormat
 from whisper_service.errors import BadAudio, BadBase64, UnsupportedAudio
 
-#: Longest file that :func:`decode` takes: a few kilobytes of silence can be coded for days.
-MAX_FILE_S = 4 * 3600.0
-
-_ITEM_BYTES = {"s16le": 2, "f32le": 4}
+#: Longest file that :func:`decode` takes, 4 hours at 48 kHz: a few kilobytes of silence can be coded for
+#: days.
+MAX_FILE_SAMPLES = 4 * 3600 * 48_000
+#: Bytes that become samples at once: a fraction of a millisecond.
+_PIECE_BYTES = 1 << 16
 
 
 # --- files
 
 
-def decode(data: bytes, *, max_seconds: float = MAX_FILE_S) -> Pcm:
+def decode(data: bytes, *, max_samples: int = MAX_FILE_SAMPLES) -> Pcm:
     """Return the audio of one whole file, in any format that we take, at the file's own rate.
 
     Where the rate changes within the file, the rest is resampled to the first rate. Blocks for as long as
     decoding takes: 0.01 ms for 500 ms of WAV, 3 to 4 ms for each second of MP3. Needs 4 bytes for each sample
     of the result, and as much again while it is put together.
 
-    :raises BadAudio: if the format is known and the contents are broken, or longer than ``max_seconds``.
+    :raises BadAudio: if the format is known and the contents are broken, or longer than ``max_samples``.
     :raises UnsupportedAudio: if the format is none that we take.
     """
+    rate, count = 0, 0
+    pieces: list[Float32] = []
+    for block in _at_one_rate(mono_blocks(data)):
+        rate, samples = block.rate, block.samples
+        count += samples.shape[0]
+        if count > max_samples:
+            raise BadAudio(
+                f"The file has more than {max_samples} samples, which is the most for one message."
+            )
+        pieces.append(samples)
+    if not rate:
+        raise BadAudio("The file holds no audio that can be decoded.")
+    return Pcm(np.concatenate(pieces), rate)
+
+
+def mono_blocks(data: bytes) -> Iterator[Pcm]:
+    """Yield the audio of one whole file piece by piece, each at its own rate; see ``decode``."""
+    mixer = Downmix()
+    for block in _blocks(data):
+        yield Pcm(mixer.mix(block), block.rate)
+
+
+def _blocks(data: bytes) -> Iterator[Block]:
     form = recognise(data)
     match form.kind:
-        case Kind.WAV | Kind.MORE if is_wav(data):
-            return _decode_wav(data, max_seconds)
+        case Kind.WAV:
+            yield from _wav_blocks(data)
         case Kind.STREAM | Kind.FILE:
-            return _joined(_within(container_blocks(io.BytesIO(data), form.name), max_seconds))
+            for item in file_blocks(data, form.name):
+                # What a gap stands for is gone, and nobody waits for a clock here.
+                if isinstance(item, Block):
+                    yield item
         case Kind.INDEX_LAST | Kind.MORE if data[4:8] == b"ftyp":
             raise BadAudio("The MP4 is cut off: its index (moov), which comes last, is missing.")
         case _:
@@ -57,41 +84,32 @@ def decode(data: bytes, *, max_seconds: float = MAX_FILE_S) -> Pcm:
             raise UnsupportedAudio(f"{what}. Send each message as one whole file: {ACCEPTED}.")
 
 
-def _decode_wav(data: bytes, max_seconds: float) -> Pcm:
+def _wav_blocks(data: bytes) -> Iterator[Block]:
+    reader = WavReader()
     try:
-        return decode_wav(data)
+        yield from reader.read(data)
+        reader.end()
     except UnsupportedAudio as error:
         try:  # ADPCM, GSM and the like: rare, but FFmpeg knows them
-            return _joined(_within(container_blocks(io.BytesIO(data), "wav"), max_seconds))
+            yield from (item for item in file_blocks(data, "wav") if isinstance(item, Block))
         except (BadAudio, UnsupportedAudio):
             raise error from None
 
 
-def _within(blocks: Iterator[Pcm], max_seconds: float) -> Iterator[Pcm]:
-    seconds = 0.0
-    for block in blocks:
-        seconds += block.samples.shape[0] / block.rate
-        if seconds > max_seconds:
-            raise BadAudio(f"The file is longer than {max_seconds:.0f} s, which is the most for one message.")
-        yield block
-
-
-def _joined(blocks: Iterator[Pcm]) -> Pcm:
+def _at_one_rate(blocks: Iterator[Pcm]) -> Iterator[Pcm]:
+    """Yield ``blocks`` at the rate of the first."""
     rate = 0
-    pieces: list[Float32] = []
     resampler: Resampler | None = None
     for block in blocks:
         rate = rate or block.rate
         if resampler is not None and resampler.rate != block.rate:
-            pieces.append(resampler.flush())
+            yield Pcm(resampler.flush(), rate)
             resampler = None
         if resampler is None:
             resampler = Resampler(block.rate, rate)
-        pieces.append(resampler.resample(block.samples))
-    if resampler is None:
-        raise BadAudio("The file holds no audio that can be decoded.")
-    pieces.append(resampler.flush())
-    return Pcm(np.concatenate(pieces), rate)
+        yield Pcm(resampler.resample(block.samples), rate)
+    if resampler is not None:
+        yield Pcm(resampler.flush(), rate)
 
 
 # --- raw samples
@@ -105,29 +123,45 @@ class RawReader:
     """
 
     def __init__(self, raw: RawFormat) -> None:
-        if raw.encoding not in _ITEM_BYTES:
-            raise UnsupportedAudio(f"Raw samples must be s16le or f32le, not {raw.encoding!r}.")
+        if raw.encoding not in _RAW_ITEMS:
+            known = ", ".join(_RAW_ITEMS)
+            raise UnsupportedAudio(f"Raw samples must be one of {known}, not {raw.encoding!r:.40}.")
         check_rate_and_channels(raw.rate, raw.channels)
         self._raw = raw
-        self._frame_bytes = _ITEM_BYTES[raw.encoding] * raw.channels
+        item_bytes, self._item = _RAW_ITEMS[raw.encoding]
+        self._frame_bytes = item_bytes * raw.channels
         self._partial = b""
 
-    def read(self, data: bytes) -> Pcm:
-        """Return the audio of the next bytes; part of a frame waits for its rest."""
-        body = self._partial + data
-        whole = len(body) - len(body) % self._frame_bytes
-        self._partial = body[whole:]
-        if self._raw.encoding == "s16le":
-            samples = int16_to_float32(np.frombuffer(body[:whole], "<i2"))
-        else:
-            samples = bounded(np.frombuffer(body[:whole], "<f4"))
-        return Pcm(mono(samples.reshape(-1, self._raw.channels)), self._raw.rate)
+    def read(self, data: bytes) -> Iterator[Block]:
+        """Yield the audio of the next bytes, 64 KiB at a time; part of a frame waits for its rest."""
+        view = memoryview(data)
+        for start in range(0, len(data), _PIECE_BYTES):
+            body = b"".join((self._partial, view[start : start + _PIECE_BYTES]))
+            whole = len(body) - len(body) % self._frame_bytes
+            self._partial = body[whole:]
+            samples = self._item(memoryview(body)[:whole])
+            yield Block(samples.reshape(-1, self._raw.channels), self._raw.rate)
+
+
+#: By encoding: bytes of a sample, and what makes float32 ``(n,)`` of them.
+_RAW_ITEMS: dict[str, tuple[int, Callable[[memoryview], Float32]]] = {
+    "s16le": (2, lambda body: int16_to_float32(np.frombuffer(body, "<i2"))),
+    "f32le": (4, lambda body: bounded(np.frombuffer(body, "<f4"))),
+    "mulaw": (1, lambda body: mu_law()[np.frombuffer(body, np.uint8)]),
+    "alaw": (1, lambda body: a_law()[np.frombuffer(body, np.uint8)]),
+}
 
 
 # --- base64
 
 _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
-_FROM_URLSAFE = str.maketrans("-_", "+/")
+_PREFIX_CHARACTERS = 256
+_FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
+_WHITE = b" \t\n\r\v\f"
+#: Characters that are decoded at once. Each step holds the interpreter's lock for a fraction of a
+#: millisecond.
+_PIECE_CHARACTERS = 1 << 18
+_NO_BASE64 = "The text is neither a JSON message nor base64. Send audio as binary frames, or as base64 text."
 
 
 def decode_base64(text: str) -> bytes:
@@ -137,17 +171,36 @@ def decode_base64(text: str) -> bytes:
 
     :raises BadBase64: if ``text`` is not base64.
     """
-    prefix = _DATA_URL.match(text.lstrip()[:256])
+    beginning = text[:_PREFIX_CHARACTERS]
+    start = len(beginning) - len(beginning.lstrip())
+    prefix = _DATA_URL.match(beginning, start)
     if prefix is not None:
         if not prefix[1].lower().endswith(";base64"):
             raise BadBase64("The data URL is not in base64: it must begin with 'data:audio/…;base64,'.")
-        text = text.lstrip()[prefix.end() :]
-    body = "".join(text.split()).translate(_FROM_URLSAFE)
-    if "=" not in body:
-        body += "=" * (-len(body) % 4)
+        start = prefix.end()
+    decoded = bytearray()
+    rest, ended = b"", False
+    for at in range(start, len(text), _PIECE_CHARACTERS):
+        try:
+            piece = text[at : at + _PIECE_CHARACTERS].encode("ascii")
+        except UnicodeEncodeError:
+            raise BadBase64(_NO_BASE64) from None
+        body = rest + piece.translate(_FROM_URLSAFE, _WHITE)
+        if ended and body:
+            raise BadBase64(_NO_BASE64)  # something follows the padding
+        whole = len(body) - len(body) % 4
+        rest = body[whole:]
+        decoded += _decoded(body[:whole])
+        ended = body[:whole].endswith(b"=")
+    if rest:
+        if b"=" in rest or ended:
+            raise BadBase64(_NO_BASE64)
+        decoded += _decoded(rest + b"=" * (-len(rest) % 4))
+    return bytes(decoded)
+
+
+def _decoded(body: bytes) -> bytes:
     try:
-        return base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError):
-        raise BadBase64(
-            "The text is neither a JSON message nor base64. Send audio as binary frames, or as base64 text."
-        ) from None
+        return binascii.a2b_base64(body, strict_mode=True) if body else b""
+    except binascii.Error:
+        raise BadBase64(_NO_BASE64) from None

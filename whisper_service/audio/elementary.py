@@ -6,7 +6,6 @@ FFmpeg's demuxers read such streams in blocks of 1 KiB, and its FLAC parser look
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +13,8 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.error import InvalidDataError
 
-from whisper_service.audio.ffmpeg import Readable, frame_block
-from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.ffmpeg import GAP, LONGEST_GAP_S, Readable, frame_block
+from whisper_service.audio.pcm import Block, Gap
 from whisper_service.errors import BadAudio
 
 #: Samples that every MP3 begins with: 529 of the decoder's own delay and, with LAME, 576 of the encoder's.
@@ -29,30 +28,33 @@ _STREAMINFO_BYTES = 34
 _LONGEST_FRAME_BYTES = 1 << 20
 
 
-def mp3_blocks(source: Readable) -> Iterator[Pcm]:
+def mp3_blocks(source: Readable) -> Iterator[Block | Gap]:
     """Yield an MP3 stream frame by frame; a tag in front is skipped.
 
     :raises BadAudio: if nothing in it can be decoded.
     Source: ISO/IEC 11172-3; ID3v2.4.0, section 3.1.
     """
-    decoder = _decoder("mp3")
+    frames = _Frames("mp3")
     skip = _MP3_DELAY_SAMPLES
     data = _behind_tag(source)
     first, found, lost = True, False, 0
     while data:
         lost += len(data)
-        for packet in decoder.parse(data):
+        for packet in frames.codec.parse(data):
             table = first and any(mark in bytes(packet)[:_XING_BYTES] for mark in (b"Xing", b"Info"))
             first = False
-            for block in () if table else _decoded(decoder, packet):
-                yield Pcm(block.samples[skip:], block.rate)
-                skip = max(0, skip - block.samples.shape[0])
-                found, lost = True, 0
+            for block in () if table else frames.decode(packet):
+                if isinstance(block, Block):
+                    kept = block.samples[skip:]
+                    skip = max(0, skip - block.samples.shape[0])
+                    found, lost = True, 0
+                    block = Block(kept, block.rate)
+                yield block
         if lost > _LONGEST_LOSS_BYTES:
             raise BadAudio("The MP3 stream is broken: it has gone on for long without a frame.")
         data = source.read(-1)
-    for packet in decoder.parse(b""):
-        for block in _decoded(decoder, packet):
+    for packet in frames.codec.parse(b""):
+        for block in frames.decode(packet):
             yield block
             found = True
     if not found:
@@ -75,22 +77,24 @@ def _behind_tag(source: Readable) -> bytes:
     return data[rest:]
 
 
-def flac_blocks(source: Readable) -> Iterator[Pcm]:
+def flac_blocks(source: Readable) -> Iterator[Block | Gap]:
     """Yield a FLAC stream frame by frame.
 
     :raises BadAudio: if the header is broken, or no frame can be found behind it.
     Source: RFC 9639, sections 8 and 9.
     """
     stream_info, data = _flac_header(source)
-    decoder = _decoder("flac")
-    decoder.extradata = stream_info
+    frames = _Frames("flac")
+    frames.codec.extradata = stream_info
     buffer = bytearray(data)
     number: int | None = None
     searched = 1
     while True:
         end, number_behind = _next_frame(buffer, searched, number)
         if end is not None:
-            yield from _decoded(decoder, av.Packet(bytes(buffer[:end])))
+            yield from frames.decode(av.Packet(bytes(buffer[:end])))
+            if number is not None and number_behind is not None:
+                yield from frames.missing(number_behind - number, in_samples=bool(buffer[1] & 1))
             del buffer[:end]
             number, searched = number_behind, 1
             continue
@@ -102,8 +106,8 @@ def flac_blocks(source: Readable) -> Iterator[Pcm]:
         if not more:
             break
         buffer += more
-    if buffer:
-        yield from _decoded(decoder, av.Packet(bytes(buffer)))
+    if buffer:  # the last frame, perhaps cut off
+        yield from (block for block in frames.decode(av.Packet(bytes(buffer))) if isinstance(block, Block))
 
 
 def _flac_header(source: Readable) -> tuple[bytes, bytes]:
@@ -176,14 +180,34 @@ def _crc8(data: bytes | bytearray) -> int:
     return crc
 
 
-def _decoder(name: str) -> AudioCodecContext:
-    decoder = av.CodecContext.create(name, "r")
-    assert isinstance(decoder, AudioCodecContext)
-    return decoder
+class _Frames:
+    """Decodes frames one by one. A damaged frame costs itself, not the stream."""
 
+    def __init__(self, name: str) -> None:
+        codec = av.CodecContext.create(name, "r")
+        assert isinstance(codec, AudioCodecContext)
+        self.codec = codec
+        self._samples, self._rate = 0, 0  # of the last frame
 
-def _decoded(decoder: AudioCodecContext, packet: av.Packet[Any]) -> Iterator[Pcm]:
-    # A damaged frame costs itself, not the stream.
-    with contextlib.suppress(InvalidDataError):
-        for frame in decoder.decode(packet):
+    def decode(self, packet: av.Packet[Any]) -> Iterator[Block | Gap]:
+        """Yield the audio of a frame, or the gap that it leaves."""
+        try:
+            frames = self.codec.decode(packet)
+        except InvalidDataError:
+            if self._rate:
+                yield Gap(self._samples / self._rate, GAP)
+            return
+        for frame in frames:
+            self._samples, self._rate = frame.samples, frame.sample_rate
             yield frame_block(frame)
+
+    def missing(self, ahead: int, *, in_samples: bool) -> Iterator[Gap]:
+        """Yield the gap of FLAC frames that did not come.
+
+        :param ahead: by how much the number of the next frame is larger than that of the last one.
+        :param in_samples: whether these numbers count samples, as they do where frames differ in length, or
+            frames. Source: RFC 9639, sections 9.1.1 and 9.1.5.
+        """
+        samples = ahead - self._samples if in_samples else (ahead - 1) * self._samples
+        if 0 < samples <= LONGEST_GAP_S * self._rate:
+            yield Gap(samples / self._rate, GAP)

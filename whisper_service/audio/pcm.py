@@ -36,6 +36,30 @@ class Pcm:
     rate: int
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some decoded audio with its channels.
+
+    :param samples: float32 in [-1, 1], shape ``(n, channels)``.
+    :param rate: samples per second, in Hz.
+    """
+
+    samples: Float32
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Audio that was sent and could not be heard. Silence takes its place.
+
+    :param seconds: how long it is, by the clock of the container or by its bytes.
+    :param reason: a sentence for the client.
+    """
+
+    seconds: float
+    reason: str
+
+
 def int16_to_float32(samples: npt.NDArray[Any]) -> Float32:
     """Return ``samples`` as float32 in [-1, 1).
 
@@ -65,23 +89,6 @@ def bounded(samples: npt.NDArray[np.floating[Any]]) -> Float32:
     """
     finite = np.where(np.isfinite(samples), samples, 0)
     return finite.clip(-1.0, 1.0).astype(np.float32)
-
-
-def mono(samples: Float32) -> Float32:
-    """Return the average of the channels.
-
-    Averaged, not summed as FFmpeg's mixer does (it has a gain of 1.41 from stereo to mono, and clips).
-
-    :param samples: float32, shape ``(n, channels)``.
-    :returns: float32, shape ``(n,)``.
-    :raises ValueError: if ``samples`` is not two-dimensional or has no channel.
-    """
-    if samples.ndim != 2 or samples.shape[1] == 0:
-        raise ValueError(f"expected samples of shape (n, channels), got {samples.shape}")
-    if samples.shape[1] == 1:
-        return samples[:, 0]
-    average: Float32 = samples.mean(axis=1, dtype=np.float32)
-    return average
 
 
 def check_rate_and_channels(rate: int, channels: int) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import enum
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from whisper_service.audio.wav import has_wav_data, is_wav
+from whisper_service.audio.mp4 import boxes
+from whisper_service.audio.wav import is_wav
 
 
 class Kind(enum.Enum):
     """What can be done with the bytes."""
 
-    #: A whole WAV in one message.
+    #: A WAV, whole or its beginning.
     WAV = enum.auto()
     #: A container that can be decoded as its bytes come.
     STREAM = enum.auto()
@@ -51,18 +50,19 @@ _FILES = (
 _TELLING_BYTES = 12
 #: Metadata in front of the samples may be long, but not longer.
 _LONGEST_HEADER_BYTES = 1 << 20
+#: Boxes at the top level of an MP4 before its samples or its index: a handful.
+_MOST_BOXES = 64
 _OGG_FIRST_PAGE = 2
 
 
-def recognise(data: bytes) -> Recognised:
-    """Return what ``data``, all that came so far of something new, begins with.
+def recognise(data: bytes | bytearray) -> Recognised:
+    """Return what ``data``, all that came so far of something new, begins with. Takes constant time.
 
     MP3 and AAC have no signature but a sync word of 11 or 12 bits, which raw samples hit by chance (-1 does):
     they count only if a second frame follows where the first one ends.
     """
     if is_wav(data):
-        whole = has_wav_data(data) or len(data) > _LONGEST_HEADER_BYTES
-        return Recognised(Kind.WAV if whole else Kind.MORE)
+        return Recognised(Kind.WAV)
     for known, kind in ((_STREAMS, Kind.STREAM), (_FILES, Kind.FILE)):
         for offset, magic, name in known:
             if data[offset : offset + len(magic)] == magic:
@@ -92,7 +92,7 @@ def begins_anew(data: bytes) -> bool:
     )
 
 
-def _may_begin_a_stream(data: bytes) -> bool:
+def _may_begin_a_stream(data: bytes | bytearray) -> bool:
     if len(data) >= _TELLING_BYTES or not data:
         return False
     magics = (b"RIFF", b"RF64", b"BW64", *(magic for _, magic, _ in (*_STREAMS, *_FILES)))
@@ -104,35 +104,24 @@ def _may_begin_a_stream(data: bytes) -> bool:
 # --- MP4
 
 
-def _recognise_mp4(data: bytes) -> Recognised:
+def _recognise_mp4(data: bytes | bytearray) -> Recognised:
     """Tell an MP4 that can be decoded as it comes (its index is before the samples) from one that cannot.
 
     Source: ISO/IEC 14496-12, section 4.2.
     """
-    names: list[bytes] = []
-    for name, end in _boxes(data):
-        if name == b"moov" and b"mdat" not in names:
+    samples_came = index_came = False
+    for number, (name, _, end) in enumerate(boxes(data)):
+        if number == _MOST_BOXES:
+            return Recognised(Kind.UNKNOWN)
+        if name == b"moov" and not samples_came:
             return Recognised(Kind.STREAM, "mov")
-        names.append(name)
-        if end == len(data) and b"moov" in names:
+        samples_came |= name == b"mdat"
+        index_came |= name == b"moov"
+        if end == len(data) and index_came:
             return Recognised(Kind.FILE, "mov")
-    if b"mdat" in names:
+    if samples_came:
         return Recognised(Kind.INDEX_LAST)
     return Recognised(Kind.MORE if len(data) <= _LONGEST_HEADER_BYTES else Kind.UNKNOWN)
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the name and the end of each box at the top level whose header is here."""
-    at = 0
-    while at + 8 <= len(data):
-        size, name = struct.unpack_from(">I4s", data, at)
-        if size == 1 and at + 16 <= len(data):
-            size = struct.unpack_from(">Q", data, at + 8)[0]
-        if size < 8:  # 0: to the end of the file
-            yield name, len(data)
-            return
-        at += size
-        yield name, at
 
 
 # --- MP3 and AAC
@@ -149,7 +138,7 @@ _MPEG_RATES = (
 )
 
 
-def mp3_frame_bytes(header: bytes) -> int:
+def mp3_frame_bytes(header: bytes | bytearray) -> int:
     """Return the length of the MPEG layer III frame that begins with ``header``, or 0 if none does.
 
     Source: ISO/IEC 11172-3, section 2.4.2.3, and 13818-3.
@@ -165,7 +154,7 @@ def mp3_frame_bytes(header: bytes) -> int:
     return frame_samples * kbps * 125 // rate + (header[2] >> 1 & 1)
 
 
-def _adts_frame_bytes(header: bytes) -> int:
+def _adts_frame_bytes(header: bytes | bytearray) -> int:
     """Return the length of the AAC frame that begins with ``header``, or 0 if none does.
 
     Source: ISO/IEC 14496-3, section 1.A.2.2.

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from whisper_service.audio.decode import RawReader, decode
+from whisper_service.audio.decode import RawReader
 from whisper_service.audio.ffmpeg import ACCEPTED
-from whisper_service.audio.pcm import Float32, Pcm
+from whisper_service.audio.mixing import Downmix
+from whisper_service.audio.pcm import SAMPLE_RATE, Block, Float32, Gap
 from whisper_service.audio.recognise import Kind, Recognised, begins_anew, recognise
 from whisper_service.audio.resample import Resampler
+from whisper_service.audio.resync import DeafStream
 from whisper_service.audio.stream import ContainerStream, ContainerThreads
-from whisper_service.audio.wav import WavRest, begin_wav, is_wav
+from whisper_service.audio.wav import WavReader
 from whisper_service.config import RawFormat
-from whisper_service.errors import AudioError, BadAudio, UnsupportedAudio
+from whisper_service.errors import TO_STOP, AudioError, BadAudio, UnsupportedAudio
 
-#: Up to this size a WAV or raw slice is decoded and resampled within about a millisecond.
-_QUICK_BYTES = 256 * 1024
-
-#: Runs a function in a native thread and returns its result; blocks the greenlet.
-InThread = Callable[[Callable[[], Pcm]], Pcm]
+#: So many samples are resampled at once, in what comes out: about a millisecond.
+_PIECE_SAMPLES = SAMPLE_RATE
+#: A stream out of which nothing can be heard any more is mentioned this often, in seconds of its clock.
+_REMIND_S = 5.0
+#: One message of it counts as no more lost audio than this.
+_LONGEST_LOSS_S = 60.0
 
 
 class SliceReader:
     """Decodes messages and resamples them as one stream.
 
+    Everything comes in pieces of bounded size, which are made when they are asked for. So a small file of
+    many hours costs no more memory, and no longer turn of the hub, than a slice of half a second.
+
     :param declared: format of the samples, where the client has declared one: then every message is that.
     :param undeclared: format of messages that are no known file; None refuses them.
     :param containers: decodes container streams.
-    :param in_thread: runs what takes more than about a millisecond.
     """
 
     def __init__(
@@ -38,88 +43,115 @@ class SliceReader:
         declared: RawFormat | None,
         undeclared: RawFormat | None,
         containers: ContainerThreads,
-        in_thread: InThread,
     ) -> None:
         self._declared = RawReader(declared) if declared else None
         self._undeclared = RawReader(undeclared) if undeclared else None
         self._containers = containers
-        self._in_thread = in_thread
         self._container: ContainerStream | None = None
-        self._wav: WavRest | None = None
-        self._held = b""
+        self._wav: WavReader | None = None
+        self._deaf: _Deaf | None = None
+        self._held = bytearray()
+        self._mixer = Downmix()
         self._resampler: Resampler | None = None
 
-    def read(self, data: bytes) -> Iterator[Float32]:
-        """Yield what ``data`` adds to the stream, float32 ``(n_samples,)`` at 16 kHz. Blocks the greenlet.
+    def read(self, data: bytes) -> Iterator[Float32 | Gap]:
+        """Yield what ``data`` adds to the stream. Blocks the greenlet.
+
+        Sound is float32 ``(n_samples,)`` at 16 kHz. A ``Gap`` stands for sound that was sent and is lost.
 
         :raises AudioError: if it cannot be decoded.
         :raises Full: if too many container streams are open.
         """
-        for pcm in self._decode(data):
-            yield from self._resampled(pcm)
+        for item in self._decode(data):
+            yield from self._resampled(item)
 
-    def finish(self) -> Iterator[Float32]:
+    def finish(self) -> Iterator[Float32 | Gap]:
         """Yield what is still held back: the stream ends here.
 
         :raises AudioError: if the last container was cut off before its audio, or what came was no audio.
         """
-        held, self._held = self._held, b""
-        for pcm in self._end_container():
-            yield from self._resampled(pcm)
+        for item in self._end_container():
+            yield from self._resampled(item)
         yield self._rest_of_rate()
-        if held:
-            raise _cut_off(held)
+        wav, self._wav = self._wav, None
+        if wav is not None:
+            wav.end()
+        if self._held:
+            self._held = bytearray()
+            raise UnsupportedAudio(_UNKNOWN)
 
     def abort(self) -> None:
         """Free what the stream holds, for a client that is gone."""
         if self._container is not None:
             self._container.abort()
             self._container = None
+        self._wav, self._held = None, bytearray()
 
-    def _resampled(self, pcm: Pcm) -> Iterator[Float32]:
-        if self._resampler is None or self._resampler.rate != pcm.rate:
+    def _resampled(self, item: Block | Gap) -> Iterator[Float32 | Gap]:
+        if isinstance(item, Gap):
             yield self._rest_of_rate()
-            self._resampler = Resampler(pcm.rate)
-        yield self._resampler.resample(pcm.samples)
+            yield item
+            return
+        if self._resampler is None or self._resampler.rate != item.rate:
+            yield self._rest_of_rate()
+            self._resampler = Resampler(item.rate)
+        size = max(1, _PIECE_SAMPLES * item.rate // SAMPLE_RATE)
+        for start in range(0, item.samples.shape[0], size):
+            piece = Block(item.samples[start : start + size], item.rate)
+            yield self._resampler.resample(self._mixer.mix(piece))
 
     def _rest_of_rate(self) -> Float32:
         return np.zeros(0, dtype=np.float32) if self._resampler is None else self._resampler.flush()
 
-    def _decode(self, data: bytes) -> Iterator[Pcm]:
+    def _decode(self, data: bytes) -> Iterator[Block | Gap]:
         if self._declared is not None:
-            yield self._quickly(self._declared.read, data)
+            self._refuse_nothing(data)
+            yield from self._declared.read(data)
         elif self._container is not None and not begins_anew(data):
             yield from self._continue(self._container, data)
-        elif not data:
-            raise UnsupportedAudio("An empty slice holds no audio.")
+        elif self._wav is not None and not begins_anew(data) and self._wav.belongs(data):
+            yield from self._read_wav(self._wav, data)
+        elif self._deaf is not None and not begins_anew(data):
+            yield from self._deaf.lose(data)
         else:
-            problem: AudioError | None = None
-            try:
-                yield from self._end_container()
-            except AudioError as error:
-                problem = error  # it is not about these bytes: they come first
-            form = recognise(data)
-            if self._wav is not None and form.kind in (Kind.UNKNOWN, Kind.MORE):
-                yield from self._continue_wav(self._wav, data)
-                return
-            held, self._held = self._held, b""
-            if held and form.kind in (Kind.UNKNOWN, Kind.MORE):
-                held, data = b"", held + data
-                form = recognise(data)
-            yield from self._begin(form, data)
-            if held:
-                problem = _cut_off(held)
-            if problem is not None:
-                raise problem
+            self._refuse_nothing(data)
+            yield from self._decode_new(data)
 
-    def _begin(self, form: Recognised, data: bytes) -> Iterator[Pcm]:
+    def _refuse_nothing(self, data: bytes) -> None:
+        if not data:
+            raise UnsupportedAudio(f"An empty slice holds no audio. {TO_STOP}")
+
+    def _decode_new(self, data: bytes) -> Iterator[Block | Gap]:
+        problem: AudioError | None = None
+        try:
+            yield from self._end_container()
+            if self._wav is not None:
+                self._wav.end()
+        except AudioError as error:
+            problem = error  # it is not about these bytes: they come first
+        self._wav = self._deaf = None
+        form = recognise(data)
+        if self._held and form.kind in (Kind.UNKNOWN, Kind.MORE):
+            self._held += data
+            form = recognise(self._held)
+            if form.kind is Kind.MORE:
+                return
+            data, self._held = bytes(self._held), bytearray()
+        held, self._held = self._held, bytearray()
+        yield from self._begin(form, data)
+        if held:
+            problem = UnsupportedAudio(_UNKNOWN)
+        if problem is not None:
+            raise problem
+
+    def _begin(self, form: Recognised, data: bytes) -> Iterator[Block | Gap]:
         """Yield the audio of bytes that begin something new."""
-        self._wav = None
         match form.kind:
             case Kind.MORE:
-                self._held = data
+                self._held = bytearray(data)
             case Kind.WAV:
-                yield self._quickly(self._begin_wav, data)
+                self._wav = WavReader()
+                yield from self._read_wav(self._wav, data)
             case Kind.STREAM:
                 self._container = self._containers.stream(form.name)
                 yield from self._continue(self._container, data)
@@ -131,49 +163,80 @@ class SliceReader:
                     "send it in one message, or record fragmented MP4 or WebM."
                 )
             case Kind.UNKNOWN if self._undeclared is not None:
-                yield self._quickly(self._undeclared.read, data)
+                yield from self._undeclared.read(data)
             case Kind.UNKNOWN:
                 raise UnsupportedAudio(_UNKNOWN)
 
-    def _begin_wav(self, data: bytes) -> Pcm:
+    def _read_wav(self, wav: WavReader, data: bytes) -> Iterator[Block | Gap]:
         try:
-            pcm, self._wav = begin_wav(data)
-        except UnsupportedAudio:
-            return decode(data)  # FFmpeg knows rarer codings
-        return pcm
-
-    def _continue_wav(self, wav: WavRest, data: bytes) -> Iterator[Pcm]:
-        """Yield the audio of bytes behind a WAV whose header promised more: it came cut into messages."""
-        yield self._quickly(wav.read, data)
-        if not wav.missing:
+            yield from wav.read(data)
+        except UnsupportedAudio as error:
             self._wav = None
+            yield from self._read_rare_wav(wav, error)
+        except AudioError:
+            self._wav = None
+            raise
 
-    def _continue(self, container: ContainerStream, data: bytes) -> Iterator[Pcm]:
+    def _read_rare_wav(self, wav: WavReader, problem: UnsupportedAudio) -> Iterator[Block | Gap]:
+        """Yield the audio of a WAV in a coding that only FFmpeg knows: ADPCM, GSM and the like."""
+        container = self._containers.stream("wav")
+        container.write(wav.head)
+        if wav.promised:
+            self._container = container
+        else:
+            container.close()
+        try:
+            yield from self._blocks(container)
+        except AudioError:
+            raise problem from None
+
+    def _continue(self, container: ContainerStream, data: bytes) -> Iterator[Block | Gap]:
         container.write(data)
+        yield from self._blocks(container)
+
+    def _blocks(self, container: ContainerStream) -> Iterator[Block | Gap]:
         try:
             yield from container.blocks()
+        except DeafStream as problem:
+            self._deaf = _Deaf(problem.bytes_per_s)
+            raise
         finally:
             if container.ended:
                 self._container = None
 
-    def _end_container(self) -> Iterator[Pcm]:
+    def _end_container(self) -> Iterator[Block | Gap]:
         container, self._container = self._container, None
         if container is not None:
             container.close()
             yield from container.blocks()
 
-    def _quickly(self, read: Callable[[bytes], Pcm], data: bytes) -> Pcm:
-        return read(data) if len(data) <= _QUICK_BYTES else self._in_thread(lambda: read(data))
 
+class _Deaf:
+    """Takes the bytes of a stream out of which nothing can be heard any more, as audio that is lost.
 
-def _cut_off(held: bytes) -> AudioError:
-    """Return the error for bytes that began something and were not followed by the rest."""
-    if is_wav(held):
-        return BadAudio("The WAV has no data chunk: it was cut off within its header.")
-    return UnsupportedAudio(_UNKNOWN)
+    :param bytes_per_s: how fast it was; 0 if that is not known.
+    """
+
+    def __init__(self, bytes_per_s: float) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._untold_s = 0.0
+
+    def lose(self, data: bytes) -> Iterator[Gap]:
+        """Yield the gap that ``data`` leaves.
+
+        :raises BadAudio: now and then, to say what to do.
+        """
+        seconds = min(len(data) / self._bytes_per_s, _LONGEST_LOSS_S) if self._bytes_per_s else 0.0
+        yield Gap(seconds, "")
+        self._untold_s += seconds
+        if self._untold_s >= _REMIND_S or not self._bytes_per_s:
+            self._untold_s = 0.0
+            raise BadAudio(
+                "Nothing of this stream can be heard: begin a new one, whose first message has the header."
+            )
 
 
 _UNKNOWN = (
     f"This is no audio in a format that we know. Send whole files ({ACCEPTED}), the bytes of one WebM, Ogg, "
-    "fragmented MP4, MP3 or FLAC stream from its header on, or declare raw samples: format=s16le or f32le."
+    "fragmented MP4, MP3 or FLAC stream from its header on, or declare raw samples, as with format=s16le."
 )

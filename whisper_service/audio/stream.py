@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 
 from whisper_service.audio.elementary import flac_blocks, mp3_blocks
-from whisper_service.audio.ffmpeg import container_blocks
-from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.ffmpeg import file_blocks
+from whisper_service.audio.pcm import Block, Gap
+from whisper_service.audio.resync import stream_blocks
 from whisper_service.errors import Full
 from whisper_service.native import ByteSource, Pipe
 
@@ -34,11 +34,11 @@ class ContainerThreads:
 
         :raises Full: as ``stream``.
         """
-        opened = self._start(lambda source: container_blocks(io.BytesIO(data), name))
+        opened = self._start(lambda source: file_blocks(data, name))
         opened.close()
         return opened
 
-    def _start(self, blocks: Callable[[ByteSource], Iterable[Pcm]]) -> ContainerStream:
+    def _start(self, blocks: Callable[[ByteSource], Iterable[Block | Gap]]) -> ContainerStream:
         if self._open >= self._limit:
             raise Full(
                 f"The server decodes {self._limit} compressed streams at once, and no more now. Send WAV or "
@@ -58,8 +58,10 @@ class ContainerStream:
     :param on_end: called once when the thread is not needed any more.
     """
 
-    def __init__(self, blocks: Callable[[ByteSource], Iterable[Pcm]], on_end: Callable[[], None]) -> None:
-        self._pipe: Pipe[Pcm] = Pipe(blocks)
+    def __init__(
+        self, blocks: Callable[[ByteSource], Iterable[Block | Gap]], on_end: Callable[[], None]
+    ) -> None:
+        self._pipe: Pipe[Block | Gap] = Pipe(blocks, weigh=_samples)
         self._on_end: Callable[[], None] | None = on_end
 
     @property
@@ -75,7 +77,7 @@ class ContainerStream:
         """Say that no more bytes come."""
         self._pipe.source.close()
 
-    def blocks(self) -> Iterator[Pcm]:
+    def blocks(self) -> Iterator[Block | Gap]:
         """Yield what can be decoded of the bytes so far. Blocks the greenlet.
 
         :raises AudioError: if the stream is broken; then it has ended.
@@ -103,11 +105,15 @@ class ContainerStream:
             self._on_end = None
 
 
-def _stream_blocks(source: ByteSource, name: str) -> Iterable[Pcm]:
+def _stream_blocks(source: ByteSource, name: str) -> Iterable[Block | Gap]:
     match name:
         case "mp3":
             return mp3_blocks(source)
         case "flac":
             return flac_blocks(source)
         case _:
-            return container_blocks(source, name)
+            return stream_blocks(source, name)
+
+
+def _samples(item: Block | Gap) -> int:
+    return item.samples.size if isinstance(item, Block) else 0

@@ -1,19 +1,55 @@
-"""WAV files to samples, with the standard library and NumPy: 0.01 ms for half a second, FFmpeg takes 1 ms."""
+"""WAV files to samples, with the standard library and NumPy: 0.01 ms for half a second, FFmpeg takes 1 ms.
+
+Everything here is done on the hub, so no message costs more than one walk through its chunks, which are
+counted, and the samples come in pieces of bounded size.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from whisper_service.audio.pcm import Float32, Pcm, at_16k, bounded, check_rate_and_channels, mono
+from whisper_service.audio.g711 import a_law, mu_law
+from whisper_service.audio.mixing import Downmix
+from whisper_service.audio.pcm import (
+    SAMPLE_RATE,
+    Block,
+    Float32,
+    Pcm,
+    at_16k,
+    bounded,
+    check_rate_and_channels,
+)
 from whisper_service.errors import BadAudio, UnsupportedAudio
 
 _PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 #: A compressed WAV of under 8 kbit/s is none: such a byte rate would turn one slice into hours of lost audio.
 _LEAST_BYTES_PER_S = 1_000
+#: Programs write this where they do not know the length: a pipe cannot be corrected afterwards.
+_UNKNOWN_SIZE = 0xFFFFFFFF
+#: Metadata before the samples may be longer only where all of it comes in one message.
+_LONGEST_HEADER_BYTES = 1 << 20
+_MOST_CHUNKS = 1_000
+#: Chunks that are no samples, as programs write them before or after the data.
+_OTHER_CHUNKS = (
+    b"LIST",
+    b"fmt ",
+    b"fact",
+    b"bext",
+    b"id3 ",
+    b"ID3 ",
+    b"cue ",
+    b"smpl",
+    b"JUNK",
+    b"iXML",
+    b"PEAK",
+)
+_LONGEST_TITLES_BYTES = 4096
+#: Bytes that become samples at once: a fraction of a millisecond.
+_PIECE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,111 +66,198 @@ class _WavFormat:
         return self.sample_bytes * self.channels
 
 
-def is_wav(data: bytes) -> bool:
+def is_wav(data: bytes | bytearray) -> bool:
     """Return whether ``data`` begins as a RIFF (or RF64, BW64) WAVE file."""
     return data[:4] in (b"RIFF", b"RF64", b"BW64") and data[8:12] == b"WAVE"
 
 
-def has_wav_data(data: bytes) -> bool:
-    """Return whether a WAV's header is whole: its data chunk has begun."""
-    return _wav_chunks(data)[1] is not None
-
-
 def decode_wav(data: bytes) -> Pcm:
-    """Return the audio of a whole WAV file; see ``begin_wav``."""
-    return begin_wav(data)[0]
+    """Return the audio of a whole WAV file, at its own rate; see ``WavReader``."""
+    reader, mixer = WavReader(), Downmix()
+    blocks = list(reader.read(data))
+    reader.end()
+    samples = [mixer.mix(block) for block in blocks]
+    rate = blocks[0].rate if blocks else SAMPLE_RATE
+    return Pcm(np.concatenate(samples) if samples else np.zeros(0, np.float32), rate)
 
 
-def begin_wav(data: bytes) -> tuple[Pcm, WavRest | None]:
-    """Return the audio of a WAV file, and where its header promises more than is here, what takes the rest.
+class WavReader:
+    """Reads one WAV, cut anywhere.
 
     Takes 1 to 32 channels at 1 to 384 kHz of 8-bit unsigned, 16, 24 or 32-bit integer, 32 or 64-bit float,
-    mu-law or A-law samples. The length in the header is not believed where recorders lie: 0, 0xFFFFFFFF, or
-    more than there is, mean to the end of ``data``. An empty data chunk gives no samples.
+    mu-law or A-law samples. A data length of 0 or 0xFFFFFFFF is unknown, as in what ``ffmpeg -f wav -``
+    writes to a pipe: the data goes on until the reader is given no more. Chunks after the data are no sound.
 
-    :raises BadAudio: if the file is broken; ``lost_samples`` is set where its length is known.
-    :raises UnsupportedAudio: if it is no WAV, or coded in another way.
     Source: Microsoft/IBM, "Multimedia Programming Interface and Data Specifications 1.0", and for RF64 EBU
     Tech 3306.
     """
-    if not is_wav(data):
-        raise UnsupportedAudio("This is no WAV: it does not begin with 'RIFF', a length and 'WAVE'.")
-    header, body, promised = _wav_chunks(data)
-    if header is None:
-        raise BadAudio("The WAV has no 'fmt ' chunk: send each slice as a whole WAV, header included.")
-    if body is None:
-        raise BadAudio("The WAV has no data chunk: it was cut off within its header.")
-    form = _wav_format(header)
-    check_rate_and_channels(form.rate, form.channels)
-    item = _WAV_ITEMS.get((form.tag, form.sample_bytes))
-    if item is None:
-        credible = form.bytes_per_s >= _LEAST_BYTES_PER_S
-        raise UnsupportedAudio(
-            f"The WAV holds {form.bits}-bit samples of coding {form.tag:#06x}. Send 8, 16, 24 or 32-bit "
-            "integers, 32 or 64-bit floats, mu-law or A-law.",
-            lost_samples=at_16k(len(body), form.bytes_per_s) if credible else 0,
+
+    def __init__(self) -> None:
+        self._head = bytearray()  # from "RIFF" on, until the samples begin
+        self._messages = 0
+        self._at = 12  # of the next chunk in the header
+        self._chunks = 0
+        self._format: bytes | None = None
+        self._data: tuple[int, int | None] | None = (
+            None  # where the samples begin, and how many bytes they have
         )
-    rest = WavRest(form, item, promised)
-    return rest.read(bytes(body)), rest if rest.missing else None
-
-
-class WavRest:
-    """Reads the data chunk of one WAV, piece by piece.
-
-    :param promised: bytes that the header says it has.
-    """
-
-    def __init__(self, form: _WavFormat, item: Callable[[memoryview], Float32], promised: int) -> None:
-        self._form = form
-        self._item = item
+        self._long_size = 0
+        self._form: _WavFormat | None = None
+        self._item: Callable[[memoryview], Float32] | None = None
+        self._left: int | None = 0  # bytes of samples to come; None: unknown
         self._partial = b""
-        #: Bytes that are still to come.
-        self.missing = promised
+        self._skip = 0  # bytes of a chunk after the samples
 
-    def read(self, data: bytes) -> Pcm:
-        """Return the audio of the next bytes; what is behind the promised end is dropped."""
-        taken = data[: self.missing]
-        self.missing -= len(taken)
-        body = self._partial + taken
+    @property
+    def head(self) -> bytes:
+        """The bytes so far, while the header is being read and after it was refused."""
+        return bytes(self._head)
+
+    @property
+    def promised(self) -> bool:
+        """Whether the header promises more bytes than are here."""
+        if self._form is not None:
+            return self._left != 0
+        if self._data is None:
+            return True
+        begin, known = self._data
+        return known is None or begin + known > len(self._head)
+
+    def read(self, data: bytes) -> Iterator[Block]:
+        """Yield the audio of the next bytes, in blocks of at most 64 KiB of them.
+
+        :raises BadAudio: if the header is broken, or is longer than 1 MiB and comes in several messages.
+        :raises UnsupportedAudio: if it is no WAV, or coded in another way. ``lost_samples`` is set where the
+            length of the data is known.
+        """
+        view = memoryview(data)
+        if self._form is None:
+            self._head += data
+            self._messages += 1
+            if not self._parse_header():
+                if len(self._head) > _LONGEST_HEADER_BYTES and self._messages > 1:
+                    raise BadAudio("The WAV has no data chunk within its first megabyte.")
+                return
+            assert self._data is not None
+            begin, self._left = self._data
+            view, self._head = memoryview(bytes(self._head))[begin:], bytearray()
+            if not view or not self._left and self._left is not None:
+                yield self._block(view[:0])  # no samples, but their rate
+        taken = view if self._left is None else view[: self._left]
+        if self._left is None:
+            taken = taken[: _sound_bytes(taken)]
+        else:
+            self._left -= len(taken)
+        for start in range(0, len(taken), _PIECE_BYTES):
+            yield self._block(taken[start : start + _PIECE_BYTES])
+
+    def belongs(self, data: bytes) -> bool:
+        """Return whether a message without a header of its own goes on with this WAV.
+
+        After the samples that is a chunk of another kind; of such a message nothing is heard.
+        """
+        if self._form is None or self._left != 0:
+            return True
+        if self._skip:
+            self._skip -= min(self._skip, len(data))
+            return True
+        chunk = data[1:] if data[:1] == b"\0" else data  # a chunk of odd length is padded
+        if len(chunk) < 8 or chunk[:4] not in _OTHER_CHUNKS:
+            return False
+        size = struct.unpack_from("<I", chunk, 4)[0]
+        if size > _LONGEST_HEADER_BYTES:
+            return False
+        self._skip = max(0, size + 8 - len(chunk))
+        return True
+
+    def end(self) -> None:
+        """Say that no more bytes come.
+
+        :raises BadAudio: if the samples have not begun.
+        """
+        if self._form is None:
+            if self._data is not None:
+                raise BadAudio(
+                    "The WAV has no 'fmt ' chunk: send each slice as a whole WAV, header included."
+                )
+            if self._format is None and self._chunks == 0 and not is_wav(bytes(self._head[:12])):
+                raise UnsupportedAudio("This is no WAV: it does not begin with 'RIFF', a length and 'WAVE'.")
+            raise BadAudio("The WAV has no data chunk: it was cut off within its header.")
+
+    def _parse_header(self) -> bool:
+        """Walk on through the chunks; return whether the samples have begun."""
+        head = self._head
+        while self._at + 8 <= len(head) and (self._format is None or self._data is None):
+            self._chunks += 1
+            if self._chunks > _MOST_CHUNKS:
+                raise BadAudio(f"The WAV has more than {_MOST_CHUNKS} chunks in its header.")
+            name, size = struct.unpack_from("<4sI", head, self._at)
+            begin = self._at + 8
+            if name == b"data":
+                known = self._data_size(begin, size)
+                self._data = begin, known
+                if self._format is not None:
+                    break
+                size = len(head) - begin if known is None else known
+            elif name in (b"fmt ", b"ds64"):
+                if begin + size > len(head):
+                    return False
+                if name == b"fmt ":
+                    self._format = bytes(head[begin : begin + size])
+                elif size >= 16:
+                    self._long_size = struct.unpack_from("<Q", head, begin + 8)[0]
+            self._at = begin + size + size % 2
+        if self._format is None or self._data is None:
+            return False
+        self._form = self._checked(_wav_format(self._format))
+        return True
+
+    def _data_size(self, begin: int, size: int) -> int | None:
+        """Return the length of the data chunk whose contents begin at ``begin``; None if it is unknown."""
+        if size == _UNKNOWN_SIZE:
+            size = self._long_size
+        if size == 0 and bytes(self._head[begin : begin + 4]) in _OTHER_CHUNKS:
+            return 0
+        return size or None
+
+    def _checked(self, form: _WavFormat) -> _WavFormat:
+        check_rate_and_channels(form.rate, form.channels)
+        self._item = _WAV_ITEMS.get((form.tag, form.sample_bytes))
+        if self._item is None:
+            assert self._data is not None
+            begin, known = self._data
+            here = len(self._head) - begin
+            credible = form.bytes_per_s >= _LEAST_BYTES_PER_S
+            raise UnsupportedAudio(
+                f"The WAV holds {form.bits}-bit samples of coding {form.tag:#06x}. Send 8, 16, 24 or 32-bit "
+                "integers, 32 or 64-bit floats, mu-law or A-law.",
+                lost_samples=at_16k(min(here, known or here), form.bytes_per_s) if credible else 0,
+            )
+        return form
+
+    def _block(self, data: memoryview) -> Block:
+        assert self._form is not None and self._item is not None
+        body = b"".join((self._partial, data))
         whole = len(body) - len(body) % self._form.frame_bytes
         self._partial = body[whole:]
         samples = self._item(memoryview(body)[:whole]).reshape(-1, self._form.channels)
-        return Pcm(mono(samples), self._form.rate)
+        return Block(samples, self._form.rate)
 
 
-def _wav_chunks(data: bytes) -> tuple[bytes | None, memoryview | None, int]:
-    """Return the contents of the format and the data chunk, None for what is missing, and the data's length.
+def _sound_bytes(body: memoryview) -> int:
+    """Return how many bytes of a message are samples, where the length of the data is unknown.
 
-    The length is what the header says, or that of the contents where it says nothing credible.
+    Programs write titles and the like after the data. They are told from samples because the chunk ends
+    exactly where the message does.
     """
-    view = memoryview(data)
-    header: bytes | None = None
-    body: memoryview | None = None
-    long_size = promised = 0
-    at = 12
-    while at + 8 <= len(data) and (header is None or body is None):
-        name, size = struct.unpack_from("<4sI", data, at)
-        at += 8
-        if name == b"data":
-            promised = _data_size(data, at, size, long_size)
-            size = min(promised, len(data) - at)
-            body = view[at : at + size]
-        elif name == b"fmt ":
-            header = data[at : at + size]
-        elif name == b"ds64" and len(data) >= at + 16:
-            long_size = struct.unpack_from("<Q", data, at + 8)[0]
-        at += size + size % 2
-    return header, body, promised
-
-
-def _data_size(data: bytes, at: int, size: int, long_size: int) -> int:
-    """Return the length of the data chunk whose contents begin at ``at``: the rest, if none is credible."""
-    rest = len(data) - at
-    if size == 0xFFFFFFFF:
-        size = long_size
-    if size == 0 and data[at : at + 4] in (b"fmt ", b"LIST", b"fact", b"bext", b"id3 "):
-        return 0
-    return size or rest
+    tail = bytes(body[-_LONGEST_TITLES_BYTES:])
+    for name in _OTHER_CHUNKS:
+        at = tail.rfind(name)
+        if at >= 0 and len(tail) - at >= 8:
+            size = struct.unpack_from("<I", tail, at + 4)[0]
+            if at + 8 + size in (len(tail), len(tail) - 1):
+                return len(body) - len(tail) + at
+    return len(body)
 
 
 def _wav_format(chunk: bytes) -> _WavFormat:
@@ -171,22 +294,6 @@ def _integers_24(body: memoryview) -> Float32:
     return padded.view("<i4")[:, 0].astype(np.float32) * np.float32(2.0**-31)
 
 
-def _mu_law() -> Float32:
-    """Return the value of each mu-law octet, shape ``(256,)``. Source: ITU-T G.711, table 2a."""
-    code = ~np.arange(256, dtype=np.uint8)
-    magnitude = ((((code & 15).astype(np.int32) << 3) + 132) << (code >> 4 & 7)) - 132
-    return np.where(code & 128, -magnitude, magnitude).astype(np.float32) / np.float32(32_768)
-
-
-def _a_law() -> Float32:
-    """Return the value of each A-law octet, shape ``(256,)``. Source: ITU-T G.711, table 1a."""
-    code = np.arange(256, dtype=np.uint8) ^ 0x55
-    segment = (code >> 4 & 7).astype(np.int32)
-    step = ((code & 15).astype(np.int32) << 4) + 8
-    magnitude = np.where(segment == 0, step, (step + 256) << np.maximum(segment - 1, 0))
-    return np.where(code & 128, magnitude, -magnitude).astype(np.float32) / np.float32(32_768)
-
-
 #: Reader for each (coding, bytes of a sample); each returns float32 in [-1, 1], shape ``(n * channels,)``.
 _WAV_ITEMS: dict[tuple[int, int], Callable[[memoryview], Float32]] = {
     (_PCM, 1): _unsigned_8,
@@ -195,6 +302,6 @@ _WAV_ITEMS: dict[tuple[int, int], Callable[[memoryview], Float32]] = {
     (_PCM, 4): _integers("<i4", 2.0**31),
     (_FLOAT, 4): _floats("<f4"),
     (_FLOAT, 8): _floats("<f8"),
-    (_MU_LAW, 1): _table(_mu_law),
-    (_A_LAW, 1): _table(_a_law),
+    (_MU_LAW, 1): _table(mu_law),
+    (_A_LAW, 1): _table(a_law),
 }

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from whisper_service.engine.request import Hypothesis, OutOfMemory, Request
 from whisper_service.engine.scheduler import Scheduler
-from whisper_service.native import Worker
+from whisper_service.native import Worker, let_others_run
 
 #: Called in the engine's thread with the answer to one request, or what went wrong with it.
 Deliver = Callable[[Request, Hypothesis | Exception], None]
@@ -91,7 +91,7 @@ class Engine:
             for request, answer in zip(requests, self._answer(runner, requests), strict=True):
                 self._deliver(request, answer)
             # The hub hands out the answers while this thread lets go of the interpreter.
-            time.sleep(0)
+            let_others_run()
             return bool(requests)
 
         return handle

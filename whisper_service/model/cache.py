@@ -42,9 +42,12 @@ class DecoderCache:
 
     def copied(self, rows: Sequence[int]) -> DecoderCache:
         """Return a cache of its own with these rows, each as often as it is named."""
-        copy = DecoderCache(self.cross_keys, self.cross_values, room=0)
-        copy.keys, copy.values, copy.lengths = self.keys, self.values, self.lengths
-        copy.keep(rows)
+        index = torch.tensor(rows, device=self.keys.device)
+        copy = DecoderCache(
+            self.cross_keys.index_select(1, index), self.cross_values.index_select(1, index), room=0
+        )
+        copy.keys, copy.values = self.keys.index_select(1, index), self.values.index_select(1, index)
+        copy.lengths = [self.lengths[row] for row in rows]
         return copy
 
     def reorder(self, rows: Sequence[int]) -> None:
@@ -55,11 +58,28 @@ class DecoderCache:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these rows alone, in this order; one may be named several times."""
-        index = torch.tensor(rows, device=self.cross_keys.device)
-        self.cross_keys = self._chosen(self.cross_keys, index)
-        self.cross_values = self._chosen(self.cross_values, index)
-        self.reorder(rows)
+        if list(rows) != sorted(set(rows)):
+            index = torch.tensor(rows, device=self.cross_keys.device)
+            self.cross_keys = self._chosen(self.cross_keys, index)
+            self.cross_values = self._chosen(self.cross_values, index)
+            self.reorder(rows)
+            return
+        # They move together within their memory.
+        self.cross_keys, self.cross_values = (
+            _together(self.cross_keys, rows),
+            _together(self.cross_values, rows),
+        )
+        self.keys, self.values = _together(self.keys, rows), _together(self.values, rows)
+        self.lengths = [self.lengths[row] for row in rows]
 
     def _chosen(self, tensor: Tensor, rows: Tensor) -> Tensor:
         chosen = tensor.index_select(1, rows)
         return tensor[:, : rows.shape[0]].copy_(chosen) if self.stays else chosen
+
+
+def _together(tensor: Tensor, rows: Sequence[int]) -> Tensor:
+    """Return ``tensor`` with these rows alone, which are named in their order. In place."""
+    for place, row in enumerate(rows):
+        if place != row:
+            tensor[:, place].copy_(tensor[:, row])
+    return tensor[:, : len(rows)]

@@ -1,8 +1,8 @@
 """The projection to logits: the largest matrix of a small Whisper, read again for every token.
 
-On a CPU a step of the decoder waits for its weights: 106 MB in float32 for the width of ``base``. So int8 looks
-for the candidates and float32 decides between them. The token is the one that float32 alone would choose,
-because the error of int8 is bounded, not guessed:
+On a CPU a step of the decoder waits for its weights: 106 MB in float32 for the width of ``base``. So int8
+looks for the candidates and float32 decides between them. The token is the one that float32 alone would
+choose, because the error of int8 is bounded, not guessed:
 
     |x · w − x̂ · ŵ|  ≤  ‖x‖ ‖w − ŵ‖ + ‖x − x̂‖ ‖ŵ‖
 
@@ -79,7 +79,8 @@ class Logits:
         """Return which tokens may have the largest logit of their row, bool ``(N, n_vocab)``."""
         error = self.error(hidden)
         least = (logits - error).amax(dim=1, keepdim=True)  # the best logit is at least this
-        return error.add_(logits) >= least
+        found: Tensor = error.add_(logits) >= least
+        return found
 
     def error(self, hidden: Tensor) -> Tensor:
         """Return by how much each of the rough logits may be off, ``(N, n_vocab)``."""

@@ -1,8 +1,8 @@
 """Memory for results that are needed for one batch, kept and used again.
 
-glibc gives blocks of more than 32 MiB back to the system at once. The next batch then pays for each of their pages
-again, which on a virtual machine takes as long as some of the arithmetic: 18,000 page faults for an update with
-``base``. Smaller blocks it keeps by itself.
+glibc gives blocks of more than 32 MiB back to the system at once. The next batch then pays for each of their
+pages again, which on a virtual machine takes as long as some of the arithmetic: 18,000 page faults for an
+update with ``base``. Smaller blocks it keeps by itself.
 """
 
 from __future__ import annotations
