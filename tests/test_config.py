@@ -36,7 +36,11 @@ def test_text_from_the_environment_is_converted_and_wins() -> None:
         ("WHISPER_VAD_THRESHOLD", "nan", "WHISPER_VAD_THRESHOLD is 'nan'; accepted: 0.05 … 0.95."),
         ("WHISPER_VAD_THRESHOLD", True, "WHISPER_VAD_THRESHOLD is True; accepted: 0.05 … 0.95."),
         ("WHISPER_DEVICE", "gpu", "WHISPER_DEVICE is 'gpu'; accepted: auto | cpu | cuda | cuda:N."),
-        ("WHISPER_RAW_FORMAT", "mp3", "WHISPER_RAW_FORMAT is 'mp3'; accepted: (empty) | s16le | f32le."),
+        (
+            "WHISPER_RAW_FORMAT",
+            "mp3",
+            "WHISPER_RAW_FORMAT is 'mp3'; accepted: (empty) | s16le | f32le | mulaw | alaw.",
+        ),
         (
             "WHISPER_LANGUAGE",
             "English",
@@ -58,9 +62,9 @@ def test_query_parameters_choose_the_settings_of_a_stream() -> None:
     assert raw is not None and (raw.encoding, raw.rate, raw.channels) == ("f32le", 48_000, 2)
 
 
-@pytest.mark.parametrize("rate", ["0", "1000000000", "-1", "1e3x", "inf", None, [], {}])
+@pytest.mark.parametrize("rate", ["0", "1000000000", "-1", "1e3x", "inf", [], {}])
 def test_a_stream_cannot_choose_what_the_server_does_not_list(rate: object) -> None:
-    with pytest.raises(BadSetting, match="rate is .*; accepted: 1000 … 384000 Hz"):
+    with pytest.raises(BadSetting, match=r"rate is .*; accepted: auto \| 1000 … 384000 Hz"):
         StreamSettings().merged({"rate": rate})
 
 

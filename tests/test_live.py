@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -31,13 +33,14 @@ from whisper_service.config import RawFormat, StreamSettings
 from whisper_service.engine.bridge import OnAnswer
 from whisper_service.engine.request import Request
 from whisper_service.errors import Draining, InternalError, SessionTooLong, TranscriptionError
-from whisper_service.live import Parts, Stream
+from whisper_service.live import Frame, Parts, Stream
 from whisper_service.protocol.connection import Connection
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
 
 F32 = RawFormat("f32le", 16_000, 1)
 STOP = '{"type": "stop"}'
+CLIPS = Path(__file__).resolve().parent / "data" / "containers"
 
 
 class LateEngine:
@@ -88,6 +91,7 @@ class Client:
     def __init__(self, parts: Parts, **settings: object) -> None:
         self.frames: list[str] = []
         self.failures: list[TranscriptionError] = []
+        self._clock = parts.clock
         self.stream = Stream(
             parts,
             Connection(StreamSettings().merged(settings), languages=parts.languages),
@@ -97,7 +101,7 @@ class Client:
         )
 
     def run(self, frames: Iterable[str | bytes]) -> list[dict[str, Any]]:
-        self.stream.run(frames)
+        self.stream.run(Frame(frame, self._clock()) for frame in frames)
         return self.messages
 
     @property
@@ -181,7 +185,8 @@ def test_an_unknown_language_is_refused_before_audio_is_taken() -> None:
 def test_reply_text_sends_finals_alone() -> None:
     pcm, said = speak(TALK)
     client = Client(_parts(LateEngine()), reply="text")
-    client.stream.run([*_raw(cut_evenly(pcm, 8_000)), "not base64!", STOP])
+    frames = [*_raw(cut_evenly(pcm, 8_000)), "not base64!", STOP]
+    client.stream.run(Frame(frame, 0.0) for frame in frames)
     assert "".join(client.frames) == "".join(said) and client.frames[0] in "".join(said)
 
 
@@ -270,3 +275,85 @@ class _Held:
 
     def cancel(self, stream: str) -> None:
         self._waiting.clear()
+
+
+def test_audio_that_is_lost_within_a_stream_is_told_and_counted() -> None:
+    webm = (CLIPS / "jfk_opus_live_noduration.webm").read_bytes()
+    messages = [webm[start : start + 2_500] for start in range(0, len(webm), 2_500)]
+    client = Client(_parts(LateEngine()))
+    client.run([*messages[:9], *messages[10:], STOP])
+    (error, *others) = client.of("error")
+    assert error["code"] == "bad_audio" and not error["fatal"] and "s of audio were lost" in error["message"]
+    account = client.messages[-1]
+    assert 8_000 < account["lost_samples"] < 48_000
+    assert account["received_samples"] == pytest.approx(11 * 16_000, abs=5_000)
+    assert len(others) <= 1
+
+
+def test_long_base64_is_decoded_beside_the_hub() -> None:
+    threads: list[int] = []
+    pcm, said = speak(TALK)
+
+    def in_thread(function: Callable[[], bytes]) -> bytes:
+        threads.append(1)
+        return function()
+
+    client = Client(replace(_parts(LateEngine()), in_thread=in_thread))
+    client.run([base64.b64encode(pcm.tobytes()).decode(), STOP])
+    assert client.messages[-1]["full_transcript"] == "".join(said) and threads
+
+
+def test_at_the_deadline_what_is_known_is_final_and_the_rest_is_named() -> None:
+    """An engine that has answered for a while, and then never again."""
+    engine = _Stalling(answers=12)
+    client = Client(replace(_parts(LateEngine()), engine=engine))
+    pcm, said = speak(TALK, tail_s=0)
+
+    def frames() -> Iterator[str | bytes]:
+        for piece in cut_evenly(pcm, 8_000):
+            gevent.sleep(0.01)
+            yield piece.tobytes()
+        client.stream.end_by(time.monotonic() + 0.3)
+        raise Draining("bye")
+
+    began = time.monotonic()
+    with pytest.raises(Draining, match=r"has not come to the last [1-9]\.\d s") as caught:
+        client.run(frames())
+    assert time.monotonic() - began < 2.0 and caught.value.close_code == 1012
+    finals_text = "".join(message["text"] for message in client.of("final"))
+    assert finals_text and "".join(said).startswith(finals_text)
+
+
+class _Stalling(LateEngine):
+    def __init__(self, *, answers: int) -> None:
+        super().__init__()
+        self._left = answers
+
+    def submit(self, request: Request, on_answer: OnAnswer) -> None:
+        self._left -= 1
+        if self._left >= 0:
+            super().submit(request, on_answer)
+
+
+def test_a_stream_that_has_to_end_waits_for_no_position_of_the_grid() -> None:
+    engine = LateEngine(delay_s=0.05)
+    asked: list[Request] = []
+    submit = engine.submit
+
+    def counting(request: Request, on_answer: OnAnswer) -> None:
+        asked.append(request)
+        submit(request, on_answer)
+
+    engine.submit = counting  # type: ignore[method-assign]
+    client = Client(_parts(engine))
+    pcm, said = speak([0.1] * 15, tail_s=0)
+    client.stream.end_by(time.monotonic() + 30)
+    with pytest.raises(Draining):
+        client.run(_then_drain([pcm.tobytes()]))
+    assert "".join(message["text"] for message in client.of("final")) == "".join(said)
+    assert len(asked) <= 3
+
+
+def _then_drain(frames: list[bytes]) -> Iterator[str | bytes]:
+    yield from frames
+    raise Draining("bye")

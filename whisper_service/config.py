@@ -72,17 +72,24 @@ def _switch() -> Check:
 
 def _text(accepts: str, longest: int) -> Check:
     def parse(value: Any) -> str:
-        if not isinstance(value, str) or len(value) > longest:
+        if not isinstance(value, str) or len(value) > longest or not _is_text(value):
             raise ValueError
         return value
 
     return Check(accepts, parse)
 
 
+def _is_text(value: str) -> bool:
+    """Return whether ``value`` can be sent: JSON may hold half of a surrogate pair, UTF-8 may not."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def _keywords() -> Check:
     def parse(value: Any) -> tuple[str, ...]:
         listed = value.split(",") if isinstance(value, str) else value
-        if not isinstance(listed, list | tuple) or not all(isinstance(item, str) for item in listed):
+        if not isinstance(listed, list | tuple) or not all(
+            isinstance(item, str) and _is_text(item) for item in listed
+        ):
             raise ValueError
         keywords = tuple(dict.fromkeys(item.strip() for item in listed if item.strip()))
         if len(keywords) > 100 or any(len(item) > 100 for item in keywords):
@@ -113,6 +120,12 @@ def _device() -> Check:
     return Check("auto | cpu | cuda | cuda:N", parse)
 
 
+def _optional(check: Check) -> Check:
+    return Check(
+        f"auto | {check.accepts}", lambda value: None if value in (None, "auto") else check.parse(value)
+    )
+
+
 def _setting(default: Any, check: Check, description: str) -> Any:
     return field(default=default, metadata={"check": check, "description": description})
 
@@ -121,7 +134,7 @@ def _setting(default: Any, check: Check, description: str) -> Any:
 class RawFormat:
     """Samples without a header.
 
-    :param encoding: ``s16le`` or ``f32le``.
+    :param encoding: ``s16le``, ``f32le``, ``mulaw`` or ``alaw``.
     :param rate: in Hz.
     """
 
@@ -129,12 +142,16 @@ class RawFormat:
     rate: int
     channels: int
 
+    @classmethod
+    def of(cls, encoding: str, rate: int | None = None, channels: int = 1) -> RawFormat:
+        """Return the format with the usual rate of its encoding, if none is named."""
+        return cls(encoding, rate or RAW_RATES[encoding], channels)
+
 
 #: The commit policies of ``session/commit.py``, the default first.
 POLICIES = ("local_agreement", "align_att", "agreement_or_age")
-#: Undeclared raw samples, where a default for them is on (``WHISPER_RAW_FORMAT``, ``/ws/transcribe``).
-RAW_RATE = 16_000
-RAW_CHANNELS = 1
+#: Raw samples: their encodings, each with the rate that it has where none is named. Telephones send 8 kHz.
+RAW_RATES = {"s16le": 16_000, "f32le": 16_000, "mulaw": 8_000, "alaw": 8_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +206,14 @@ class StreamSettings:
         "json", _choice("json", "text"), "Text sends the text of finals as plain frames and nothing else."
     )
     format: str = _setting(
-        "", _choice("", "s16le", "f32le"), "Slices are raw samples of this type, without a header."
+        "", _choice("", *RAW_RATES), "Slices are raw samples of this type, without a header."
     )
-    rate: int = _setting(RAW_RATE, _number(int, 1000, 384_000, "Hz"), "Sample rate of raw samples.")
-    channels: int = _setting(RAW_CHANNELS, _number(int, 1, 32), "Channels of raw samples, interleaved.")
+    rate: int | None = _setting(
+        None,
+        _optional(_number(int, 1000, 384_000, "Hz")),
+        "Sample rate of raw samples; auto is 8000 for mulaw and alaw, else 16000.",
+    )
+    channels: int = _setting(1, _number(int, 1, 32), "Channels of raw samples, interleaved.")
 
     def merged(self, chosen: Mapping[str, Any]) -> StreamSettings:
         """Return these settings with those of ``chosen`` in their place.
@@ -202,7 +223,7 @@ class StreamSettings:
         known = {item.name: item for item in fields(StreamSettings)}
         for name in chosen:
             if name not in known:
-                raise BadSetting(f"There is no setting {name!r}.{_hint(name, known)}")
+                raise BadSetting(f"There is no setting {name!r:.80}.{_hint(name, known)}")
         return replace(
             self, **{name: _checked(known[name], name, value, BadSetting) for name, value in chosen.items()}
         )
@@ -225,7 +246,7 @@ class StreamSettings:
     @property
     def raw_format(self) -> RawFormat | None:
         """The declared format of raw samples, if the client has declared one."""
-        return RawFormat(self.format, self.rate, self.channels) if self.format else None
+        return RawFormat.of(self.format, self.rate, self.channels) if self.format else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +289,21 @@ class Config:
     )
     raw_format: str = _setting(
         "",
-        _choice("", "s16le", "f32le"),
-        "Type of undeclared binary frames that are no known file: 16 kHz, mono. Empty refuses them.",
+        _choice("", *RAW_RATES),
+        "Type of undeclared binary frames that are no known file: mono, 16 kHz (mulaw and alaw 8 kHz). Empty "
+        "refuses them.",
     )
     grid_ms: int = _setting(
         500, _number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."
     )
     max_message_bytes: int = _setting(
         32 * 2**20, _number(int, 65_536, 2**30, "bytes"), "A longer message closes its stream."
+    )
+    buffer_bytes: int = _setting(
+        256 * 2**20,
+        _number(int, 2**20, 2**36, "bytes"),
+        "What all streams together may hold of messages that are not complete or not read yet; a stream that "
+        "would need more is closed with 1013. Messages of ordinary slices do not count.",
     )
     max_audio_s: float = _setting(
         14_400.0, _number(float, 1, 604_800, "s"), "Most audio of one stream; then it is closed with 4408."
@@ -353,5 +381,7 @@ def _checked(item: Field[Any], name: str, value: Any, error: type[ConfigError] |
 
 
 def _hint(name: str, known: Mapping[str, Any]) -> str:
+    if len(name) > 2 * max(map(len, known)):  # the comparison takes quadratic time
+        return ""
     close = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {close[0]}?" if close else ""

@@ -38,10 +38,13 @@ class TranscriptionError(Exception):
     #: WebSocket close code, or None where the stream goes on after the error.
     close_code: ClassVar[int | None] = 1011
 
+    #: Whether the stream ends with this one, though its kind does not always end a stream.
+    ends_stream = False
+
     @property
     def fatal(self) -> bool:
         """Whether the stream ends with this error."""
-        return self.close_code is not None
+        return self.ends_stream or self.close_code is not None
 
 
 class ConfigError(TranscriptionError, ValueError):

@@ -1,4 +1,4 @@
-"""How far a transcript is behind its audio."""
+"""How far a transcript is behind its audio, and when to tell."""
 
 from __future__ import annotations
 
@@ -6,31 +6,83 @@ from collections import deque
 
 from whisper_service.audio.pcm import SAMPLE_RATE
 
+#: Told above the first; over once it has stayed below the second for this long. In between nothing changes.
+_TOLD_S, _OVER_S, _OVER_FOR_S = 2.0, 1.0, 2.0
+#: As long as it lasts it is told again this often.
+_REPEATED_S = 5.0
+
 
 class LagMeter:
     """Knows when each sample could be transcribed at the earliest.
 
     That is when it arrived, and not before its time in a live stream that began with the first sample: a
-    client that sends a file faster than it plays does not make the service late.
+    client that sends a file faster than it plays does not make the service late. A client that we kept
+    waiting would have sent in real time, so its audio counts as if it had.
     """
 
     def __init__(self) -> None:
         self._began: float | None = None
         self._received = 0
-        self._arrivals: deque[tuple[int, float]] = deque()
+        self._due = 0.0  # time at which the last sample was due
+        # For each slice: the sample after its last one, when it was here, and when the first sample of the
+        # stream was due by the clock of this slice.
+        self._arrivals: deque[tuple[int, float, float]] = deque()
 
-    def arrived(self, received: int, now: float) -> None:
-        """The samples up to ``received`` are here at the monotonic time ``now``; told slice by slice."""
+    def arrived(self, received: int, at: float, *, held: bool = False) -> None:
+        """Take note of a slice.
+
+        :param received: samples up to the end of the slice.
+        :param at: the monotonic time at which the server had it.
+        :param held: whether the client was kept waiting before.
+        """
+        length_s = (received - self._received) / SAMPLE_RATE
         if self._began is None:
-            self._began = now - received / SAMPLE_RATE
+            self._began = at - length_s
+        if held and self._arrivals:
+            self._due += length_s
+            self._arrivals.append((received, 0.0, self._due - received / SAMPLE_RATE))
+        else:
+            self._due = max(at, self._began + received / SAMPLE_RATE)
+            self._arrivals.append((received, at, self._began))
         self._received = received
-        self._arrivals.append((received, now))
 
     def behind_s(self, settled: int, now: float) -> float:
         """Return for how many seconds the sample at ``settled`` has been due; 0.0 if nothing waits."""
         while self._arrivals and self._arrivals[0][0] < settled:
             self._arrivals.popleft()
-        if settled >= self._received or self._began is None or not self._arrivals:
+        if settled >= self._received or not self._arrivals:
             return 0.0
-        due = max(self._arrivals[0][1], self._began + settled / SAMPLE_RATE)
-        return max(0.0, now - due)
+        _, at, began = self._arrivals[0]
+        return max(0.0, now - max(at, began + settled / SAMPLE_RATE))
+
+
+class LagNotice:
+    """Says when the client is to be told that its transcript is late, and when that is over."""
+
+    def __init__(self) -> None:
+        self._told_at: float | None = None
+        self._low_since: float | None = None
+
+    def update(self, behind_s: float, now: float) -> float | None:
+        """Return what is to be told now, in seconds: 0.0 says that it is over; None for nothing."""
+        if behind_s >= _OVER_S:
+            self._low_since = None
+        elif self._low_since is None:
+            self._low_since = now
+        if self._told_at is None:
+            if behind_s <= _TOLD_S:
+                return None
+        elif self._low_since is not None:
+            if now - self._low_since < _OVER_FOR_S:
+                return None
+            self._told_at = None
+            return 0.0
+        elif now - self._told_at < _REPEATED_S:
+            return None
+        self._told_at = now
+        return behind_s
+
+    def end(self) -> bool:
+        """Note that nothing waits any more; return whether that is to be told."""
+        told, self._told_at = self._told_at is not None, None
+        return told

@@ -20,22 +20,26 @@ import numpy as np
 from gevent.event import Event as Wakeup
 from numpy.typing import NDArray
 
-from whisper_service.audio.pcm import SAMPLE_RATE
-from whisper_service.audio.slices import InThread, SliceReader
+from whisper_service.audio.decode import decode_base64
+from whisper_service.audio.ffmpeg import GAP
+from whisper_service.audio.pcm import SAMPLE_RATE, Gap
+from whisper_service.audio.slices import SliceReader
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import RawFormat
 from whisper_service.engine.bridge import Transcribes
 from whisper_service.engine.request import Hypothesis
 from whisper_service.errors import (
     AudioError,
+    BadAudio,
     Draining,
+    Full,
     InternalError,
     SessionTooLong,
     TooBig,
     TranscriptionError,
 )
 from whisper_service.events import Done, Event, Final, Lag, Partial
-from whisper_service.lag import LagMeter
+from whisper_service.lag import LagMeter, LagNotice
 from whisper_service.protocol import messages
 from whisper_service.protocol.connection import Audio, Command, Connection, Control
 from whisper_service.session.session import Session, Step
@@ -52,13 +56,31 @@ class Send(Protocol):
         """Send ``frame``; where it ``replaces``, one like it that still waits need not be sent."""
 
 
+class Frame(NamedTuple):
+    """What came from a client.
+
+    :param data: binary, or text.
+    :param at: the monotonic time at which the server had it.
+    :param held: whether its client was kept waiting before, because we did not read.
+    """
+
+    data: str | bytes
+    at: float
+    held: bool = False
+
+
 #: Audio goes to the session in pieces of at most this length: a whole file is held back like a stream.
 _PIECE_SAMPLES = SAMPLE_RATE // 2
 #: A stream with more audio than this before the engine is not read on: TCP holds its client back.
 _AHEAD_SAMPLES = 10 * SAMPLE_RATE
 #: From this lag on, jobs of the grid are left out down to this spacing; (lag in seconds, samples).
 _COARSE = ((5.0, 4 * SAMPLE_RATE), (2.0, 2 * SAMPLE_RATE))
-_LAG_TOLD_S = 2.0
+#: Of a stream that has to end only the last words on its utterances are waited for.
+_ONLY_FINALS = 1 << 62
+#: Lost audio is told at once, and then this often, in samples of the stream.
+_LOSS_TOLD_SAMPLES = 5 * SAMPLE_RATE
+#: Longer base64 is decoded in a native thread: the hub has no time that a client may choose.
+_QUICK_CHARACTERS = 1 << 16
 #: How long the engine may take for the 10 s of audio before it, before we call it dead.
 _ENGINE_TIMEOUT_S = 120.0
 
@@ -84,7 +106,7 @@ class Parts:
     speech: Listens
     speech_state: Callable[[], Any]
     containers: ContainerThreads
-    in_thread: InThread
+    in_thread: Callable[[Callable[[], bytes]], bytes]
     model: str
     languages: frozenset[str]
     warnings: tuple[str, ...]
@@ -93,6 +115,10 @@ class Parts:
     grid_samples: int
     drain_timeout_s: float
     clock: Callable[[], float] = field(default=time.monotonic)
+
+
+class _TimeIsUp(Exception):
+    """The stream has to end now."""
 
 
 class _Opened(NamedTuple):
@@ -127,13 +153,21 @@ class Stream:
         self._opened: _Opened | None = None
         self._speech_state = parts.speech_state()
         self._lag = LagMeter()
-        self._lag_told = False
+        self._lag_notice = LagNotice()
+        self._frame = Frame(b"", 0.0)
+        self._lost_s, self._loss_told_at = 0.0, -_LOSS_TOLD_SAMPLES  # lost and not told yet; position
+        self._deadline: float | None = None
         self._progress = Wakeup()
         self._problem: TranscriptionError | None = None
         self._cut_short = False
         self._texts: list[str] = []
 
-    def run(self, frames: Iterable[str | bytes]) -> None:
+    def end_by(self, deadline: float) -> None:
+        """Have the stream end by a time of the monotonic clock, whatever waits; never blocks."""
+        self._deadline = deadline
+        self._progress.set()
+
+    def run(self, frames: Iterable[Frame]) -> None:
         """Transcribe until the client says stop, or ``frames`` ends because it is gone. Blocks.
 
         :param frames: may raise ``Draining`` or ``TooBig``: then everything so far becomes final first.
@@ -142,13 +176,10 @@ class Stream:
         self._write(self._ready())
         log.info("%s: open", self.name)
         try:
-            for frame in frames:
-                if not self._take(frame):
-                    return
-        except (Draining, TooBig):
+            self._take_all(frames)
+        except _TimeIsUp:
             self._cut_short = True
-            self._finish(self._parts.drain_timeout_s)
-            raise
+            raise self._give_up() from None
         finally:
             self._parts.engine.cancel(self.name)
             if self._opened:
@@ -156,26 +187,38 @@ class Stream:
             received = self._opened.session.received if self._opened else 0
             log.info("%s: closed after %.1f s of audio", self.name, received / SAMPLE_RATE)
 
+    def _take_all(self, frames: Iterable[Frame]) -> None:
+        try:
+            for frame in frames:
+                self._check_time()
+                if not self._take(frame):
+                    return
+        except (Draining, TooBig, Full) as problem:
+            self._cut_short = True
+            if isinstance(problem, Draining) and self._deadline is None:
+                self._deadline = self._parts.clock() + self._parts.drain_timeout_s
+            self._finish(self._parts.drain_timeout_s)
+            raise
+
     # -- from the client -------------------------------------------------------------------------------
 
-    def _take(self, frame: str | bytes) -> bool:
+    def _take(self, frame: Frame) -> bool:
         """Do what ``frame`` asks for; return whether the stream goes on."""
+        self._frame = frame
         try:
-            return self._obey(self._connection.receive(frame))
+            return self._obey(self._connection.receive(frame.data))
         except TranscriptionError as problem:
             if problem.fatal:
                 raise
             self._write(messages.error(problem))
-            if isinstance(problem, AudioError) and problem.lost_samples:
-                # Silence of the same length stands in for the slice, so that times stay right.
-                self._hear(np.zeros(problem.lost_samples, dtype=np.float32), lost=True)
+            if isinstance(problem, AudioError):
+                self._lose(problem.lost_samples)
             return True
 
     def _obey(self, command: Command) -> bool:
         match command:
             case Audio(data):
-                for pcm in self._open().slices.read(data):
-                    self._hear(pcm)
+                self._hear_all(self._open().slices.read(self._bytes_of(data)))
             case Control.FLUSH:
                 if self._opened is not None:
                     self._tell(self._opened.session.flush())
@@ -201,10 +244,40 @@ class Stream:
                     declared=settings.raw_format,
                     undeclared=self._undeclared,
                     containers=self._parts.containers,
-                    in_thread=self._parts.in_thread,
                 ),
             )
         return self._opened
+
+    def _bytes_of(self, data: bytes | str) -> bytes:
+        if isinstance(data, bytes):
+            return data
+        if len(data) <= _QUICK_CHARACTERS:
+            return decode_base64(data)
+        return self._parts.in_thread(lambda: decode_base64(data))
+
+    def _hear_all(self, items: Iterable[Pcm | Gap]) -> None:
+        for item in items:
+            if isinstance(item, Gap):
+                self._lose(round(item.seconds * SAMPLE_RATE))
+                self._tell_loss(item)
+            else:
+                self._hear(item)
+
+    def _lose(self, count: int) -> None:
+        """Take so many samples of silence in the place of audio that is lost, so that times stay right."""
+        silence = np.zeros(_PIECE_SAMPLES, dtype=np.float32)
+        for start in range(0, count, _PIECE_SAMPLES):
+            self._hear(silence[: count - start], lost=True)
+
+    def _tell_loss(self, gap: Gap | None) -> None:
+        """Tell what is lost, but not at every packet; None: tell what is left to be told."""
+        if gap is not None and gap.reason:
+            self._lost_s += gap.seconds
+        received = self._open().session.received
+        if self._lost_s and (gap is None or received - self._loss_told_at >= _LOSS_TOLD_SAMPLES):
+            lost = f"{self._lost_s:.2f} s of audio were lost: {GAP}. Silence takes their place."
+            self._write(messages.error(BadAudio(lost)))
+            self._lost_s, self._loss_told_at = 0.0, received
 
     def _hear(self, pcm: Pcm, *, lost: bool = False) -> None:
         session = self._open().session
@@ -213,7 +286,8 @@ class Stream:
             speech = self._parts.speech.probabilities(self._speech_state, piece)
             if session.received + piece.shape[0] > self._parts.max_audio_samples:
                 raise self._too_long(session)
-            self._lag.arrived(session.received + piece.shape[0], self._parts.clock())
+            received = session.received + piece.shape[0]
+            self._lag.arrived(received, self._frame.at, held=self._frame.held)
             self._tell(session.feed(piece, speech, lost=lost))
             self._watch_lag(session)
             self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
@@ -221,12 +295,30 @@ class Stream:
     def _finish(self, timeout_s: float) -> None:
         session, slices = self._open()
         try:
-            for pcm in slices.finish():
-                self._hear(pcm)
+            self._hear_all(slices.finish())
         except AudioError as problem:
             self._write(messages.error(problem))
+            self._lose(problem.lost_samples)
+        self._tell_loss(None)
         self._tell(session.finish())
+        self._watch_lag(session)
         self._wait(lambda: session.finished, timeout_s)
+
+    def _check_time(self) -> None:
+        if self._deadline is not None and self._parts.clock() >= self._deadline:
+            raise _TimeIsUp
+
+    def _give_up(self) -> Draining:
+        """Make final what is known, and return the error that says what is not."""
+        session = self._open().session
+        self._parts.engine.cancel(self.name)
+        step, heard = session.abandon()
+        self._tell(step)
+        unheard_s = (session.received - heard) / SAMPLE_RATE
+        return Draining(
+            f"The server is about to stop. It has not come to the last {unheard_s:.1f} s of what it has "
+            "read: connect again, and send them again."
+        )
 
     def _too_long(self, session: Session) -> SessionTooLong:
         """Make final what came so far, and return the error that ends the stream."""
@@ -274,18 +366,24 @@ class Stream:
             self._progress.clear()
             if self._problem is not None:
                 raise self._problem
-            if not self._progress.wait(max(0.0, deadline - self._parts.clock())):
+            self._check_time()
+            until = deadline if self._deadline is None else min(deadline, self._deadline)
+            if not self._progress.wait(max(0.0, until - self._parts.clock())):
+                self._check_time()
                 raise InternalError(f"The model gave no answer for {timeout_s:g} s.")
 
     def _watch_lag(self, session: Session) -> None:
-        behind_s = self._lag.behind_s(session.settled, self._parts.clock())
+        now = self._parts.clock()
+        behind_s = self._lag.behind_s(session.settled, now)
+        if self._deadline is not None:
+            session.coarsen(_ONLY_FINALS)
         for limit_s, spacing in _COARSE:
             if behind_s > limit_s:
                 session.coarsen(spacing)
                 break
-        if (behind_s > _LAG_TOLD_S) != self._lag_told:
-            self._lag_told = behind_s > _LAG_TOLD_S
-            self._write_event(Lag(behind_s if self._lag_told else 0.0))
+        told = self._lag_notice.update(behind_s, now)
+        if told is not None:
+            self._write_event(Lag(told))
 
     def _ready(self) -> messages.Message:
         only = next(iter(self._parts.languages)) if len(self._parts.languages) == 1 else None
@@ -306,6 +404,8 @@ class Stream:
             return
         if isinstance(event, Done) and self._cut_short:
             return  # the client has not said that this is the end
+        if isinstance(event, Done) and self._lag_notice.end():
+            self._write_event(Lag(0.0))
         message = messages.of_event(event, words=settings.words)
         if isinstance(event, Final) and settings.full_transcript:
             self._texts.append(event.text)

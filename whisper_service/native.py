@@ -27,6 +27,9 @@ _start_new_thread = monkey.get_original("_thread", "start_new_thread")
 _get_native_id = monkey.get_original("_thread", "get_native_id")
 _sleep: Callable[[float], None] = monkey.get_original("time", "sleep")
 
+#: See ``patiently``.
+_PARTS = 10
+
 #: Work in a thread yields the processor to the hub, which has little to do and must do it at once.
 _NICE = 5
 
@@ -35,12 +38,20 @@ class Worker(Generic[T]):
     """One real thread that handles what is given to it, all that waits at once.
 
     :param begin: called once in the thread; what it returns handles the items and says whether it has more
-        to do: then it is called again with what has come by then, if only nothing. Neither may raise.
+        to do: then it is called again with what has come by then, if only nothing. Where one of them
+        raises, the thread ends.
+    :param on_end: called in the thread at its end, with what was raised, or None after ``stop``.
     """
 
-    def __init__(self, begin: Callable[[], Callable[[Sequence[T]], bool]]) -> None:
+    def __init__(
+        self,
+        begin: Callable[[], Callable[[Sequence[T]], bool]],
+        *,
+        on_end: Callable[[BaseException | None], None] = lambda error: None,
+    ) -> None:
         self._queue: SimpleQueue[T | None] = SimpleQueue()
         self._begin = begin
+        self._on_end = on_end
         self._started = False
         self._ended = False
 
@@ -68,10 +79,13 @@ class Worker(Generic[T]):
         return self._ended or not self._started
 
     def _run(self) -> None:
+        error: BaseException | None = None
         try:
             self._work()
-        finally:
-            self._ended = True
+        except BaseException as raised:
+            error = raised  # the top of the thread: whoever owns it is told
+        self._ended = True
+        self._on_end(error)
 
     def _work(self) -> None:
         with contextlib.suppress(OSError):  # a container may forbid it; then all threads are equal
@@ -91,6 +105,17 @@ class Worker(Generic[T]):
 def let_others_run() -> None:
     """Let go of the interpreter, in a native thread: gevent's own ``sleep`` would make a hub there."""
     _sleep(0)
+
+
+def patiently(wait: Callable[[float], bool], timeout_s: float) -> bool:
+    """Wait up to ``timeout_s``, and return whether what was waited for has come. Blocks the greenlet.
+
+    A process that was stopped and goes on finds its timers due before anything else. So the time is waited in
+    parts, of which a stop takes one.
+
+    :param wait: waits up to some seconds; returns whether it has come.
+    """
+    return any(wait(timeout_s / _PARTS) for _ in range(_PARTS))
 
 
 class HubCalls:
@@ -199,14 +224,17 @@ class Pipe(Generic[T]):
             self._answer = AsyncResult()
             self.hungry = False
             self._turns.put(True)
-            self._answer.wait(_TURN_TIMEOUT_S)
-            if not self._answer.ready():
+            if not patiently(self._ready, _TURN_TIMEOUT_S):
                 raise RuntimeError(f"a thread was silent for {_TURN_TIMEOUT_S:g} s")
         items, self._items = self._items, []
         if not items and self._problem is not None:
             problem, self._problem = self._problem, None
             raise problem
         return items
+
+    def _ready(self, timeout_s: float) -> bool:
+        self._answer.wait(timeout_s)
+        return self._answer.ready()
 
     def abort(self) -> None:
         """Let the thread come to its end; what it has is dropped."""

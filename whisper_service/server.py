@@ -3,23 +3,69 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
+from typing import Any
 
 import gevent
 from flask import Flask
 from gevent.event import Event
-from gevent.pywsgi import WSGIServer
+from gevent.pool import Pool
+from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from whisper_service.errors import ConfigError, ModelUnavailable
 from whisper_service.extension import Transcriber
 from whisper_service.service import Service
 
+#: How long a client may take for the head of a request, and stay without one.
+_REQUEST_TIMEOUT_S = 10.0
+#: Connections at once, as gunicorn.conf.py has it, and what the process needs of descriptors beside them.
+_CONNECTIONS = 1000
+_OTHER_DESCRIPTORS = 200
+#: How often somebody who waits for the model is told that it is still being loaded.
+_PATIENCE_S = 60.0
+
+
+class _Handler(WSGIHandler):
+    """Lets go of clients that connect and say nothing: each would keep a place for ever."""
+
+    _timeout: gevent.Timeout | None = None
+
+    def read_requestline(self) -> Any:
+        self._timeout = gevent.Timeout.start_new(_REQUEST_TIMEOUT_S)
+        line: Any = ""
+        try:
+            line = super().read_requestline()
+        except gevent.Timeout as timeout:
+            if timeout is not self._timeout:
+                raise  # else as if the client had closed
+        finally:
+            if not line:
+                self._cancel()
+        return line
+
+    def read_request(self, raw_requestline: str) -> Any:
+        try:
+            return super().read_request(raw_requestline)
+        except gevent.Timeout as timeout:
+            if timeout is not self._timeout:
+                raise
+            self.close_connection = True
+            return None
+        finally:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._timeout is not None:
+            self._timeout.close()
+
 
 def serve(app: Flask) -> None:
     """Serve ``app`` on ``HOST`` and ``PORT`` (127.0.0.1:5003) until SIGTERM or SIGINT, then drain. Blocks."""
     host, port = os.environ.get("HOST", "127.0.0.1"), _port(os.environ.get("PORT", "5003"))
-    server = WSGIServer((host, port), app, log=None)
+    connections = _connections()
+    server = WSGIServer((host, port), app, log=None, handler_class=_Handler, spawn=Pool(connections))
     service = Transcriber.service(app)
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -28,14 +74,26 @@ def serve(app: Flask) -> None:
     service.start()
     gevent.spawn(_announce, service, f"http://{host}:{server.server_port}")
     stopping.wait()
-    server.stop_accepting()
+    # Whoever comes meanwhile is answered: /readyz says no, and a stream is told to connect again.
     service.drain()
     server.stop(timeout=1)
     service.stop()
 
 
+def _connections() -> int:
+    """Return how many connections there may be at once, with as many descriptors as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OTHER_DESCRIPTORS
+    if soft < wanted:
+        soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(10, min(_CONNECTIONS, soft - _OTHER_DESCRIPTORS))
+
+
 def _announce(service: Service, address: str) -> None:
     """Say where the service is, once it takes streams; the one line that a person waits for."""
+    while not service.wait(_PATIENCE_S):
+        print(f"The page is at {address}; the model is still being loaded.", file=sys.stderr, flush=True)
     try:
         parts = service.parts()
     except ModelUnavailable as problem:
@@ -50,5 +108,5 @@ def _port(text: str) -> int:
     except ValueError:
         port = -1
     if not 0 <= port <= 65_535:
-        raise ConfigError(f"PORT is {text!r}; accepted: 0 … 65535.")
+        raise ConfigError(f"PORT is {text!r:.40}; accepted: 0 … 65535.")
     return port

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -16,12 +17,13 @@ from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import Config
 from whisper_service.engine.bridge import EngineBridge, SpeechBridge
 from whisper_service.engine.runner import Runner
-from whisper_service.errors import Draining, ModelUnavailable, TranscriptionError
+from whisper_service.errors import Draining, InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts
 from whisper_service.model import cores
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.speech import SpeechDetector, SpeechState
-from whisper_service.native import Pool
+from whisper_service.native import Pool, patiently
+from whisper_service.web.budget import ByteBudget
 from whisper_service.web.socket import Conversation
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ _CLOSING_S = 2.0
 _STOPPING_S = 10.0
 #: What clients learn; the log names files and reasons.
 _NO_MODEL = "The server has no model; its log says why."
+_FAILING = "The model fails; the server's log says why."
 
 
 def demonstration_checkpoint() -> Path:
@@ -53,12 +56,14 @@ class Service:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.conversations: set[Conversation] = set()
+        self.budget = ByteBudget(config.buffer_bytes)
         self.draining = False
+        self._listening: gevent.Greenlet[[SpeechBridge], None] | None = None
         self._pid: int | None = None
         self._settled = Event()
         self._problem: TranscriptionError | None = None
         self._parts: Parts | None = None
-        self._threads: tuple[EngineBridge | SpeechBridge, ...] = ()
+        self._threads: tuple[EngineBridge, SpeechBridge] | tuple[()] = ()
 
     def start(self) -> None:
         """Begin to load the model, if this process has not begun yet. Never blocks."""
@@ -74,7 +79,24 @@ class Service:
             return False, "draining"
         if self._problem is not None:
             return False, _NO_MODEL
-        return (True, "ready") if self._parts is not None else (False, "loading")
+        if self._parts is None:
+            return False, "loading"
+        return (False, _FAILING) if self._trouble() else (True, "ready")
+
+    def _trouble(self) -> str:
+        """Return what is wrong with the engine or the detector, and see whether it is still."""
+        if not self._threads:
+            return ""
+        engine, speech = self._threads
+        engine.check()
+        if speech.trouble and not self._listening:
+            self._listening = gevent.spawn(self._listen, speech)
+        return engine.trouble or speech.trouble
+
+    def _listen(self, speech: SpeechBridge) -> None:
+        with suppress(InternalError):  # it was logged, and the trouble stays
+            speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
+        self._listening = None
 
     def parts(self) -> Parts:
         """Return what streams share. Blocks the greenlet while the model is loading.
@@ -82,23 +104,32 @@ class Service:
         :raises ModelUnavailable: if there is no model, or it is not loaded in time.
         """
         self.start()
-        self._settled.wait(_LOADING_TIMEOUT_S)
+        patiently(self._settled.wait, _LOADING_TIMEOUT_S)
         if self._problem is not None:
             raise ModelUnavailable(_NO_MODEL)
         if self._parts is None:
             raise ModelUnavailable("The model is still loading; try again in a moment.")
         return self._parts
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the model is loaded, or cannot be; return whether that is so. Blocks the greenlet."""
+        self.start()
+        return bool(self._settled.wait(timeout_s))
+
     def drain(self) -> None:
-        """Take no new streams, make every open one final and close it with 1012. Blocks."""
+        """Take no new streams, make every open one final and close it with 1012. Blocks.
+
+        There is one deadline for all of it. A stream that has not come to its end by then is told what is
+        lost.
+        """
         self.draining = True
         open_now = list(self.conversations)
         if open_now:
             log.info("draining %d streams", len(open_now))
+        deadline = time.monotonic() + self.config.drain_timeout_s
         for conversation in open_now:
-            conversation.drain(Draining("The server is about to stop; connect again."))
-        deadline = time.monotonic() + self.config.drain_timeout_s + _CLOSING_S
-        while self.conversations and time.monotonic() < deadline:
+            conversation.drain(Draining("The server is about to stop; connect again."), deadline)
+        while self.conversations and time.monotonic() < deadline + _CLOSING_S:
             gevent.sleep(0.02)
         if self.conversations:
             log.warning("%d streams were not finished in time", len(self.conversations))

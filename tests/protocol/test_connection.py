@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
 from whisper_service.config import StreamSettings
-from whisper_service.errors import BadBase64, BadMessage, BadSetting
+from whisper_service.errors import BadMessage, BadSetting, InternalError
 from whisper_service.protocol.connection import Audio, Connection, Control
 
 
@@ -22,7 +23,8 @@ def test_a_binary_frame_is_audio(connection: Connection) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "data:audio/wav;base64,"])
 def test_a_text_frame_is_audio_in_base64(connection: Connection, prefix: str) -> None:
-    assert connection.receive(prefix + base64.b64encode(b"RIFF").decode()) == Audio(b"RIFF")
+    text = prefix + base64.b64encode(b"RIFF").decode()
+    assert connection.receive(text) == Audio(text)
 
 
 @pytest.mark.parametrize("control", set(Control) - {Control.START})
@@ -49,7 +51,7 @@ def test_start_after_audio_is_refused(connection: Connection) -> None:
     assert connection.settings.language is None
 
 
-@pytest.mark.parametrize("text", ["{", "{]", '{"type": }', "{" * 100_000])
+@pytest.mark.parametrize("text", ["{", "{]", '{"type": }', "{" * 60_000])
 def test_what_does_not_parse_is_a_bad_message(connection: Connection, text: str) -> None:
     with pytest.raises(BadMessage, match="does not parse"):
         connection.receive(text)
@@ -61,12 +63,53 @@ def test_an_unknown_type_is_named(connection: Connection, kind: str) -> None:
         connection.receive(f'{{"type": {kind}}}')
 
 
-def test_text_that_is_neither_is_bad_base64(connection: Connection) -> None:
-    with pytest.raises(BadBase64):
-        connection.receive("hello there!")
-
-
 def test_a_setting_out_of_range_leaves_the_others(connection: Connection) -> None:
     with pytest.raises(BadSetting, match=r"vad_threshold is 7; accepted: 0.05 … 0.95"):
         connection.receive('{"type": "start", "language": "de", "vad_threshold": 7}')
     assert connection.settings == StreamSettings()
+
+
+@pytest.mark.parametrize(
+    "text", ["END_OF_AUDIO", '"eof"', " stop ", "EOS", '{"eof": 1}', '{"event": "stop"}']
+)
+def test_other_ways_to_end_a_stream_are_answered_with_ours(connection: Connection, text: str) -> None:
+    with pytest.raises(BadMessage, match='To end the stream send {"type": "stop"}.'):
+        connection.receive(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"type": "start", "prompt": "' + "x" * 65_536 + '"}', "{" + " " * 31_000_000]
+)
+def test_a_long_control_message_is_not_parsed(connection: Connection, text: str) -> None:
+    with pytest.raises(BadMessage, match="may have 65536 characters") as caught:
+        connection.receive(text)
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type": "start", "' + "x" * 60_000 + '": 1}',
+        '{"type": "start", "prompt": "' + "x" * 60_000 + '"}',
+        '{"type": "' + "x" * 60_000 + '"}',
+        '{"type": "start", "keywords": ["' + "x" * 60_000 + '"]}',
+    ],
+)
+def test_an_error_echoes_little_and_comes_at_once(connection: Connection, text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(BadMessage) as caught:
+        connection.receive(text)
+    assert str(caught.value).count("x") <= 100 and time.process_time() - began < 0.1
+
+
+@pytest.mark.parametrize("name", ["keywords", "prompt"])
+def test_half_a_surrogate_pair_is_no_text(connection: Connection, name: str) -> None:
+    with pytest.raises(BadSetting):
+        connection.receive('{"type": "start", "' + name + '": "a\\ud800b"}')
+
+
+def test_who_wants_text_is_told_no_problem(connection: Connection) -> None:
+    problem = InternalError("It failed.")
+    assert '"internal"' in str(connection.explain(problem))
+    connection.receive('{"type": "start", "reply": "text"}')
+    assert connection.explain(problem) is None

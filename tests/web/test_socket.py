@@ -11,10 +11,16 @@ import pytest
 from gevent.queue import Queue
 
 from whisper_service.errors import Draining, InternalError
+from whisper_service.live import Frame
+from whisper_service.web.budget import ByteBudget
 from whisper_service.web.socket import Conversation, Inbox, Outbox
 from whisper_service.web.transport import TransportClosed
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
+
+
+def _frame(data: str | bytes) -> Frame:
+    return Frame(data, 0.0)
 
 
 class FakeTransport:
@@ -26,6 +32,7 @@ class FakeTransport:
         self.pings = 0
         self.closed: tuple[int, str] | None = None
         self.last_heard = time.monotonic()
+        self.allowance = ByteBudget(1 << 20).open()
         self.close_code = None
         self._stalled = stalled
 
@@ -51,7 +58,7 @@ class FakeTransport:
 def _run(
     transport: FakeTransport, work: Callable[[Conversation], None], *, ping_interval_s: float = 25.0
 ) -> Conversation:
-    conversation = Conversation(transport, work, ping_interval_s=ping_interval_s, max_message_bytes=1_000)
+    conversation = Conversation(transport, work, ping_interval_s=ping_interval_s)
     with gevent.Timeout(5):
         conversation.run()
     return conversation
@@ -64,8 +71,8 @@ def test_frames_reach_the_stream_in_order_and_answers_the_client() -> None:
 
     def work(conversation: Conversation) -> None:
         for frame in conversation.inbox:
-            conversation.send(repr(frame))
-            if frame == "stop":
+            conversation.send(repr(frame.data))
+            if frame.data == "stop":
                 return
 
     _run(transport, work)
@@ -125,9 +132,9 @@ def test_drain_comes_behind_what_was_received() -> None:
     transport, heard = FakeTransport(), []
 
     def work(conversation: Conversation) -> None:
-        gevent.spawn_later(0.05, conversation.drain, Draining("Bye."))
+        gevent.spawn_later(0.05, conversation.drain, Draining("Bye."), 0.0)
         for frame in conversation.inbox:
-            heard.append(frame)
+            heard.append(frame.data)
 
     transport.incoming.put("a")
     transport.incoming.put("b")
@@ -161,38 +168,38 @@ def test_a_client_that_does_not_read_is_closed_as_too_slow(monkeypatch: pytest.M
 
 
 def test_a_full_inbox_holds_the_reader() -> None:
-    inbox = Inbox(max_bytes=10)
-    reader = gevent.spawn(lambda: [inbox.put(b"12345") for _ in range(5)])
+    inbox = Inbox(10, ByteBudget(1 << 20).open())
+    reader = gevent.spawn(lambda: [inbox.put(_frame(b"12345")) for _ in range(5)])
     gevent.sleep(0.01)
     assert not reader.dead
     frames = iter(inbox)
     taken = [next(frames) for _ in range(3)]
     reader.join(1)
-    assert reader.dead and taken == [b"12345"] * 3
+    assert reader.dead and [frame.data for frame in taken] == [b"12345"] * 3
 
 
 def test_a_reader_and_a_worker_that_wait_for_each_other_both_wake_up() -> None:
-    inbox = Inbox(max_bytes=10)
-    taken: list[str | bytes] = []
+    inbox = Inbox(10, ByteBudget(1 << 20).open())
+    taken: list[Frame] = []
     worker = gevent.spawn(lambda: taken.extend(inbox))
     with gevent.Timeout(5):
         for _ in range(100):
-            inbox.put(b"12345")
+            inbox.put(_frame(b"12345"))
         inbox.end()
         worker.join()
     assert len(taken) == 100
 
 
 def test_one_frame_larger_than_the_inbox_is_taken() -> None:
-    inbox = Inbox(max_bytes=10)
-    inbox.put(b"x" * 100)
+    inbox = Inbox(10, ByteBudget(1 << 20).open())
+    inbox.put(_frame(b"x" * 100))
     inbox.end()
-    assert list(inbox) == [b"x" * 100]
+    assert [frame.data for frame in inbox] == [b"x" * 100]
 
 
 def test_an_interrupt_overtakes_what_waits() -> None:
-    inbox = Inbox(max_bytes=10)
-    inbox.put(b"x")
+    inbox = Inbox(10, ByteBudget(1 << 20).open())
+    inbox.put(_frame(b"x"))
     inbox.interrupt(InternalError("now"))
     with pytest.raises(InternalError):
         list(inbox)
@@ -203,3 +210,75 @@ def test_a_partial_takes_the_place_of_the_partial_before_it_only() -> None:
     for frame, replaces in (("p1", True), ("p2", True), ("final", False), ("p3", True), ("p4", True)):
         outbox.put(frame, replaces=replaces)
     assert [outbox.get(0) for _ in range(4)] == ["p2", "final", "p4", None]
+
+
+def test_a_full_inbox_is_no_silence_of_the_client() -> None:
+    """While nobody reads, no pong is heard."""
+    transport = FakeTransport()
+    for _ in range(100):
+        transport.incoming.put("x")
+
+    def work(conversation: Conversation) -> None:
+        gevent.sleep(0.3)
+
+    _run(transport, work, ping_interval_s=0.02)
+    assert transport.pings > 5 and transport.closed == (1000, "")
+
+
+def test_a_process_that_stood_still_gives_nobody_up() -> None:
+    transport = FakeTransport()
+
+    def work(conversation: Conversation) -> None:
+        gevent.sleep(0.08)  # one ping is out
+        time.sleep(1.0)  # nobody runs
+        gevent.spawn_later(0.01, lambda: setattr(transport, "last_heard", time.monotonic()))
+        gevent.sleep(0.1)
+
+    _run(transport, work, ping_interval_s=0.06)
+    assert transport.closed == (1000, "")
+
+
+def test_a_writer_that_fails_ends_the_stream_and_says_so_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(FakeTransport):
+        def send(self, text: str) -> None:
+            raise UnicodeEncodeError("utf-8", text, 0, 1, "surrogates not allowed")
+
+    transport = Broken()
+
+    def work(conversation: Conversation) -> None:
+        conversation.send("half a pair")
+        for _ in conversation.inbox:
+            pass
+
+    _run(transport, work)
+    assert transport.closed == (1011, "internal") and "surrogates not allowed" in caplog.text
+
+
+def test_who_wants_text_is_sent_no_error() -> None:
+    transport = FakeTransport()
+
+    def work(conversation: Conversation) -> None:
+        conversation.explain = lambda problem: None
+        raise InternalError("It failed.")
+
+    _run(transport, work)
+    assert transport.sent == [] and transport.closed == (1011, "internal")
+
+
+def test_a_frame_knows_when_it_came_and_whether_its_client_had_to_wait() -> None:
+    transport, frames = FakeTransport(), []
+    for _ in range(70):
+        transport.incoming.put("x")
+
+    def work(conversation: Conversation) -> None:
+        gevent.sleep(0.1)
+        for frame in conversation.inbox:
+            frames.append(frame)
+            if len(frames) == 70:
+                gevent.spawn_later(0.2, transport.incoming.put, "late")
+            if frame.data == "late":
+                return
+
+    _run(transport, work)
+    assert [frame.held for frame in frames] == [False] * 65 + [True] * 5 + [False]
+    assert frames[-1].at - frames[0].at > 0.2

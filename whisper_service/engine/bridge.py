@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,9 +13,9 @@ from gevent.event import AsyncResult, Event
 from numpy.typing import NDArray
 
 from whisper_service.engine.engine import Engine, Runs
-from whisper_service.engine.request import Hypothesis, Request
+from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.errors import InternalError, ModelUnavailable, TranscriptionError
-from whisper_service.native import HubCalls, Worker
+from whisper_service.native import HubCalls, Worker, patiently
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,10 @@ OnAnswer = Callable[[Hypothesis | TranscriptionError], None]
 
 #: How long anybody waits for a speech probability before the thread counts as lost, in seconds.
 _SPEECH_TIMEOUT_S = 30.0
+#: After this long with requests and without an answer the engine hangs, in seconds.
+_STUCK_S = 60.0
+#: The stream of the questions that only see whether the engine answers.
+_CHECK = "check"
 
 
 class Transcribes(Protocol):
@@ -50,7 +55,13 @@ class EngineBridge:
             load,
             on_loaded=lambda error: self._calls.post(self._on_loaded, error),
             deliver=lambda request, answer: self._calls.post(self._on_answer, request, answer),
+            on_end=lambda error: self._calls.post(self._on_end, error),
         )
+        self._checks = 0
+        self._busy_since = 0.0
+        #: What is wrong with the engine, for an operator; "" for nothing. It is checked when something fails,
+        #: and stays until an answer comes.
+        self.trouble = ""
 
     def start(self) -> None:
         """Start the thread, which loads the model."""
@@ -68,8 +79,23 @@ class EngineBridge:
 
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
         """See ``Transcribes``."""
+        if self._problem is not None:
+            self._calls.post(on_answer, self._problem)
+            return
+        if not self._waiting:
+            self._busy_since = time.monotonic()
         self._waiting.setdefault(request.stream, {})[request.number] = on_answer
         self._engine.submit(request)
+
+    def check(self) -> None:
+        """Ask the engine something, to see whether it answers; ``trouble`` says. Never blocks."""
+        if self._waiting and time.monotonic() - self._busy_since > _STUCK_S:
+            self._notice(f"the engine has not answered for {_STUCK_S:g} s")
+        if self.trouble and _CHECK not in self._waiting:
+            self._checks += 1
+            noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.01
+            request = Request(stream=_CHECK, number=self._checks, kind=Kind.FINAL, start=0, pcm=noise)
+            self.submit(request, lambda answer: None)
 
     def cancel(self, stream: str) -> None:
         """See ``Transcribes``."""
@@ -92,14 +118,37 @@ class EngineBridge:
         stream = self._waiting.get(request.stream)
         if stream is None:
             return
+        self._busy_since = time.monotonic()
         on_answer = stream.pop(request.number)
+        if not stream:
+            del self._waiting[request.stream]
         # Display requests that were replaced before their turn get no answer.
         for number in [number for number in stream if number < request.number]:
             del stream[number]
         if isinstance(answer, Exception):
             log.error("%s: request %d failed", request.stream, request.number, exc_info=answer)
+            self._notice(f"a request failed ({type(answer).__name__})")
             answer = InternalError("The transcription of this stream failed; the server's log says why.")
+        else:
+            self.trouble = ""
         on_answer(answer)
+
+    def _on_end(self, error: BaseException | None) -> None:
+        """Tell everybody who waits that no answer will come."""
+        if error is None:
+            return
+        log.critical("the engine's thread has ended", exc_info=error)
+        self._problem = ModelUnavailable("The model has failed; the server's log says why.")
+        self._notice("the engine's thread has ended")
+        waiting, self._waiting = self._waiting, {}
+        for stream in waiting.values():
+            for on_answer in stream.values():
+                on_answer(self._problem)
+
+    def _notice(self, trouble: str) -> None:
+        if not self.trouble:
+            log.error("not ready: %s", trouble)
+        self.trouble = trouble
 
 
 class _Listens(Protocol):
@@ -123,6 +172,9 @@ class SpeechBridge:
         self._calls = HubCalls()
         self._load = load
         self._worker: Worker[_Listen] = Worker(self._begin)
+        #: What is wrong with the detector, for an operator; "" for nothing. It stays until it has heard
+        #: something.
+        self.trouble = ""
 
     def start(self) -> None:
         """Start the thread, which loads the network."""
@@ -141,9 +193,18 @@ class SpeechBridge:
         """
         result: AsyncResult[list[float] | Exception] = AsyncResult()
         self._worker.put(_Listen(state, pcm, result))
-        answer = result.wait(_SPEECH_TIMEOUT_S)
+
+        def wait(timeout_s: float) -> bool:
+            result.wait(timeout_s)
+            return result.ready()
+
+        answer = result.get() if patiently(wait, _SPEECH_TIMEOUT_S) else None
         if isinstance(answer, list):
+            self.trouble = ""
             return answer
+        if not self.trouble:
+            log.error("not ready: the speech detector fails")
+        self.trouble = "the speech detector fails"
         if answer is None:
             log.error("the speech detector gave no answer within %g s", _SPEECH_TIMEOUT_S)
         else:

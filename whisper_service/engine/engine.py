@@ -43,15 +43,21 @@ class Engine:
     :param load: called once in the thread, before the first request; its errors go to ``on_loaded``.
     :param on_loaded: called in the thread when the engine can answer (None), or never will (the error).
     :param deliver: called in the thread with every answer.
+    :param on_end: called in the thread when it ends, with what was raised, or None after ``stop``.
     """
 
     def __init__(
-        self, load: Callable[[], Runs], *, on_loaded: Callable[[Exception | None], None], deliver: Deliver
+        self,
+        load: Callable[[], Runs],
+        *,
+        on_loaded: Callable[[Exception | None], None],
+        deliver: Deliver,
+        on_end: Callable[[BaseException | None], None] = lambda error: None,
     ) -> None:
         self._load = load
         self._on_loaded = on_loaded
         self._deliver = deliver
-        self._worker: Worker[Request | _Cancel] = Worker(self._begin)
+        self._worker: Worker[Request | _Cancel] = Worker(self._begin, on_end=on_end)
         self._scheduler = Scheduler(most=1)
 
     def start(self) -> None:

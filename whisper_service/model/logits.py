@@ -87,5 +87,6 @@ class Logits:
         assert self._rough is not None
         rest = hidden - self._rough.rounded(hidden)
         unheard = rest - self._rough.rounded(rest)
-        error = hidden.norm(dim=1, keepdim=True) * self._lost
-        return error.add_(unheard.norm(dim=1, keepdim=True) * self._kept)
+        error: Tensor = hidden.norm(dim=1, keepdim=True) * self._lost
+        error.add_(unheard.norm(dim=1, keepdim=True) * self._kept)
+        return error

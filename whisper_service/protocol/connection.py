@@ -8,16 +8,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from whisper_service.audio.decode import decode_base64
 from whisper_service.config import StreamSettings
-from whisper_service.errors import BadMessage
+from whisper_service.errors import TO_STOP, BadMessage, TranscriptionError
+from whisper_service.protocol import messages
+
+#: A control message is no longer; the keywords of a stream have 10,000 characters at most.
+MAX_CONTROL_CHARACTERS = 1 << 16
+#: What other services take for the end of a stream.
+_END_MARKS = frozenset(
+    [
+        "end_of_audio",
+        "end-of-audio",
+        "end_of_stream",
+        "eos",
+        "eof",
+        "end",
+        "stop",
+        "done",
+        "finish",
+        "close",
+        "quit",
+        "exit",
+    ]
+)
+_LONGEST_END_MARK = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """One slice, as it came."""
+    """One slice, as it came; text is base64."""
 
-    data: bytes
+    data: bytes | str
 
 
 class Control(enum.Enum):
@@ -48,15 +69,21 @@ class Connection:
     def receive(self, frame: str | bytes) -> Command:
         """Return what ``frame`` asks for.
 
-        :raises BadMessage: for a control message that is not ours, or comes too late.
+        :raises BadMessage: for a control message that is not ours, is too long or comes too late.
         :raises BadSetting: for an unknown setting, or one out of range.
-        :raises BadBase64: for text that is neither a control message nor base64.
         """
-        if isinstance(frame, str) and frame.lstrip()[:1] == "{":
-            return self._control(frame)
-        data = frame if isinstance(frame, bytes) else decode_base64(frame)
+        if isinstance(frame, str):
+            beginning = frame[:_LONGEST_END_MARK].strip()
+            if beginning.startswith("{"):
+                return self._control(frame)
+            if len(frame) <= _LONGEST_END_MARK and beginning.strip("\"'").casefold() in _END_MARKS:
+                raise BadMessage(f"{beginning} is no message of this protocol. {TO_STOP}")
         self._heard = True
-        return Audio(data)
+        return Audio(frame)
+
+    def explain(self, problem: TranscriptionError) -> str | None:
+        """Return the frame that tells the client of a problem; None for a client that wants text alone."""
+        return None if self.settings.reply == "text" else messages.encode(messages.error(problem))
 
     def _control(self, text: str) -> Command:
         message = _parse(text)
@@ -65,7 +92,9 @@ class Connection:
             control = Control(kind)
         except ValueError:
             known = ", ".join(control.value for control in Control)
-            raise BadMessage(f"There is no message of type {kind!r:.40}; known are: {known}.") from None
+            raise BadMessage(
+                f"There is no message of type {kind!r:.40}; known are: {known}. {TO_STOP}"
+            ) from None
         if control is Control.START:
             if self._heard:
                 raise BadMessage("'start' comes before the first audio; the settings of this stream stay.")
@@ -74,6 +103,8 @@ class Connection:
 
 
 def _parse(text: str) -> dict[str, Any]:
+    if len(text) > MAX_CONTROL_CHARACTERS:
+        raise BadMessage(f"A control message may have {MAX_CONTROL_CHARACTERS} characters, not {len(text)}.")
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):

@@ -78,6 +78,7 @@ class Session:
         )
         self._context = Context()
         self._spotter = Spotter(settings.keywords)
+        self._language = ""  # of the last answer
         self._number = 0
         self._texts: list[str] = []
         self._shown = ""
@@ -137,6 +138,22 @@ class Session:
             words = self._believe(answer).words
             return Step((*self._show(words, request.end), *self._spotter.update((), words, answer.language)))
         return Step()
+
+    def abandon(self) -> tuple[Step, int]:
+        """End without waiting for answers: what the last one has shown becomes final, but for its last word.
+
+        :returns: what is to be told, and the sample from which on nothing is final.
+        """
+        events: list[Event] = []
+        heard = self.settled
+        window = self._window
+        if window is not None:
+            events = self._finalise(window, window.hypothesis[:-1], self._language)
+            heard = window.committed[-1].end if window.committed else window.start
+        self._jobs.clear()
+        self._asked = self._display = self._window = None
+        self._finished = True
+        return Step(tuple(events)), heard
 
     def coarsen(self, spacing: int) -> int:
         """Drop waiting jobs of the grid that lie closer than ``spacing`` samples; return how many.
@@ -245,6 +262,7 @@ class Session:
         """Make final what is certain now, or ask the same once more in another way."""
         window = self._window
         assert window is not None
+        self._language = answer.language
         self._lock.hear(
             answer.detected, answer.language_probability, job.position - window.utterance - self._pre_roll
         )

@@ -8,10 +8,11 @@ from typing import Protocol
 
 from flask import Blueprint, Response, jsonify, render_template_string, request, url_for
 
-from whisper_service.config import RAW_CHANNELS, RAW_RATE, Config, RawFormat
+from whisper_service.config import Config, RawFormat
 from whisper_service.errors import Draining
 from whisper_service.live import Parts, Stream
 from whisper_service.protocol.connection import Connection
+from whisper_service.web.budget import ByteBudget
 from whisper_service.web.handshake import serve
 from whisper_service.web.socket import Conversation
 from whisper_service.web.transport import Transport
@@ -43,6 +44,7 @@ class Backend(Protocol):
 
     config: Config
     conversations: set[Conversation]
+    budget: ByteBudget
     draining: bool
 
     def state(self) -> tuple[bool, str]:
@@ -97,7 +99,7 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
 
 def _socket_view(backend: Backend, path: str) -> Callable[[], Response]:
     undeclared = backend.config.raw_format or ("s16le" if path == _RAW_PATH else "")
-    raw = RawFormat(undeclared, RAW_RATE, RAW_CHANNELS) if undeclared else None
+    raw = RawFormat.of(undeclared) if undeclared else None
 
     def view() -> Response:
         chosen = request.args.to_dict()
@@ -110,8 +112,9 @@ def _socket_view(backend: Backend, path: str) -> Callable[[], Response]:
                 transport,
                 work,
                 ping_interval_s=backend.config.ping_interval_s,
-                max_message_bytes=backend.config.max_message_bytes,
             )
+            if chosen.get("reply") == "text":
+                conversation.explain = lambda problem: None
             backend.conversations.add(conversation)
             try:
                 conversation.run()
@@ -123,6 +126,7 @@ def _socket_view(backend: Backend, path: str) -> Callable[[], Response]:
             converse,
             max_message_bytes=backend.config.max_message_bytes,
             send_timeout_s=backend.config.send_timeout_s,
+            budget=backend.budget,
         )
 
     return view
@@ -136,11 +140,14 @@ def _transcribe(
         raise Draining("The server is about to stop; connect again.")
     parts = backend.parts()
     settings = backend.config.stream_defaults().merged(chosen)
+    connection = Connection(settings, languages=parts.languages)
+    conversation.explain = connection.explain
     stream = Stream(
         parts,
-        Connection(settings, languages=parts.languages),
+        connection,
         send=conversation.send,
         fail=conversation.fail,
         undeclared=undeclared,
     )
+    conversation.on_deadline = stream.end_by
     stream.run(conversation.inbox)

@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from whisper_service.errors import TranscriptionError
+from whisper_service.web.budget import ByteBudget
 from whisper_service.web.transport import PeerProtocol, Transport, TransportClosed, WsgiTransport
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def accept(
     *,
     max_message_bytes: int,
     send_timeout_s: float,
+    budget: ByteBudget | None = None,
     subprotocols: Sequence[str] = (),
 ) -> WsgiTransport:
     """Return the transport of a WebSocket request, its handshake done.
@@ -59,6 +61,7 @@ def accept(
 
     :param environ: of the request. Under gevent-websocket, which has shaken hands already, ``subprotocols``
         has no effect.
+    :param budget: of what all connections together may hold.
     :param subprotocols: those that we speak, the best first. A client that offers none of them gets none.
     :raises UnsupportedServer: if the server is not gevent's.
     :raises HTTPException: if the handshake is bad; Flask turns it into a response.
@@ -80,7 +83,7 @@ def accept(
         # own.
         sock = _gevent_socket(getattr(getattr(theirs, "handler", None), "socket", None))
         theirs.closed = True
-    transport = WsgiTransport(sock, protocol, send_timeout_s=send_timeout_s)
+    transport = WsgiTransport(sock, protocol, send_timeout_s=send_timeout_s, budget=budget)
     transport.start()
     return transport
 
@@ -116,6 +119,7 @@ def serve(
     *,
     max_message_bytes: int,
     send_timeout_s: float,
+    budget: ByteBudget | None = None,
     subprotocols: Sequence[str] = (),
 ) -> Handled:
     """Run ``handler`` on the connection and return the response for the view.
@@ -130,6 +134,7 @@ def serve(
             environ,
             max_message_bytes=max_message_bytes,
             send_timeout_s=send_timeout_s,
+            budget=budget,
             subprotocols=subprotocols,
         )
     except TransportClosed:
@@ -147,6 +152,7 @@ def serve(
         code, reason = 1011, TranscriptionError.code
     finally:
         transport.close(code, reason)
+        transport.allowance.close()
     return finish(transport)
 
 

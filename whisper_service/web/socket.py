@@ -13,14 +13,22 @@ from collections.abc import Callable, Iterator
 import gevent
 from gevent.event import Event
 
-from whisper_service.errors import InternalError, TooBig, TooSlow, TranscriptionError
+from whisper_service.errors import Full, InternalError, TooBig, TooSlow, TranscriptionError
+from whisper_service.live import Frame
 from whisper_service.protocol import messages
+from whisper_service.web.budget import Allowance
 from whisper_service.web.transport import Transport, TransportClosed
 
 log = logging.getLogger(__name__)
 
-#: Frames that wait for the worker: 32 s of slices of 500 ms. Then the reader waits, and TCP holds the client.
+#: What waits for the worker: 32 s of slices of 500 ms, or one long message. Then the reader waits, and TCP
+#: holds the client.
 _INBOX_FRAMES = 64
+_INBOX_BYTES = 4 << 20
+#: After this long without anything to read, a client that was kept waiting has caught up.
+_CAUGHT_UP_S = 0.05
+#: Pings in a row that may go without an answer.
+_PINGS_MISSED = 2
 #: Frames that wait for a client that does not read; partials replace each other, so these are finals.
 _OUTBOX_FRAMES = 1024
 #: How long the last messages may take to go out.
@@ -28,16 +36,27 @@ _FLUSH_TIMEOUT_S = 10.0
 _FAULT = 1011
 
 
+def explain_in_json(problem: TranscriptionError) -> str:
+    """Return the error message of the native protocol."""
+    return messages.encode(messages.error(problem))
+
+
 class Inbox:
     """Frames from the reader to the worker. Full: the reader waits.
 
     :param max_bytes: of all frames that wait; one frame is always taken.
+    :param allowance: what the connection may hold.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, allowance: Allowance) -> None:
         self._max_bytes = max_bytes
-        self._frames: deque[str | bytes] = deque()
+        self._allowance = allowance
+        self._frames: deque[Frame] = deque()
         self._bytes = 0
+        #: Whether the reader waits for room: it hears nothing meanwhile, no pong either.
+        self.full = False
+        #: Frames that came after the end, or waited when it was reached.
+        self.dropped = 0
         # One for each side: only who waits for an event clears it, or a wake-up would be lost.
         self._news = Event()
         self._room = Event()
@@ -45,15 +64,24 @@ class Inbox:
         self._last_words: TranscriptionError | None = None
         self._problem: TranscriptionError | None = None
 
-    def put(self, frame: str | bytes) -> None:
-        """Add a frame; blocks while the inbox is full and somebody may still empty it."""
-        while self._frames and not self._ended and self._is_full(len(frame)):
+    def put(self, frame: Frame) -> bool:
+        """Add a frame; blocks while the inbox is full and somebody may still empty it.
+
+        :returns: whether it had to wait.
+        """
+        while self._frames and not self._ended and self._is_full(len(frame.data)):
+            self.full = True
             self._room.clear()
             self._room.wait()
-        if not self._ended:
+        waited, self.full = self.full, False
+        if self._ended:
+            self.dropped += 1
+        else:
             self._frames.append(frame)
-            self._bytes += len(frame)
+            self._bytes += len(frame.data)
+            self._hold(0)
             self._news.set()
+        return waited
 
     def end(self, error: TranscriptionError | None = None) -> None:
         """Take no more frames; behind those that wait comes ``error``, or the plain end."""
@@ -66,8 +94,9 @@ class Inbox:
         self._problem = problem
         self._end()
 
-    def __iter__(self) -> Iterator[str | bytes]:
+    def __iter__(self) -> Iterator[Frame]:
         while True:
+            self._hold(0)  # the frame before is done with
             while not (self._frames or self._ended):
                 self._news.clear()
                 self._news.wait()
@@ -78,9 +107,20 @@ class Inbox:
                     raise self._last_words
                 return
             frame = self._frames.popleft()
-            self._bytes -= len(frame)
+            self._bytes -= len(frame.data)
+            self._hold(len(frame.data))
             self._room.set()
             yield frame
+
+    def clear(self) -> None:
+        """Drop what waits; nobody reads it any more."""
+        self.dropped += len(self._frames)
+        self._frames.clear()
+        self._bytes = 0
+
+    def _hold(self, at_work: int) -> None:
+        # It is bounded by what was taken in; the budget says when to take in no more.
+        self._allowance.hold("inbox", self._bytes + at_work)
 
     def _end(self) -> None:
         self._ended = True
@@ -88,7 +128,11 @@ class Inbox:
         self._room.set()
 
     def _is_full(self, more: int) -> bool:
-        return len(self._frames) >= _INBOX_FRAMES or self._bytes + more > self._max_bytes
+        return (
+            len(self._frames) >= _INBOX_FRAMES
+            or self._bytes + more > self._max_bytes
+            or not self._allowance.hold("inbox", self._bytes + more)
+        )
 
 
 class Outbox:
@@ -137,7 +181,8 @@ class Conversation:
 
     :param work: runs the stream: takes the inbox's frames, returns when it is done. It gets this object to
         send with.
-    :param ping_interval_s: a client that is silent for two of these is given up.
+    :param ping_interval_s: a client that answers two pings in a row with nothing is given up.
+    :param explain: returns the frame that tells of a problem, None for a client that is told none.
     """
 
     def __init__(
@@ -146,13 +191,19 @@ class Conversation:
         work: Callable[[Conversation], None],
         *,
         ping_interval_s: float,
-        max_message_bytes: int,
+        explain: Callable[[TranscriptionError], str | None] = explain_in_json,
     ) -> None:
         self._transport = transport
         self._work = work
         self._ping_interval_s = ping_interval_s
         self._closing = False
-        self.inbox = Inbox(max_message_bytes)
+        self._pings_missed = 0
+        self._pinged_at = time.monotonic()
+        self._was_full = False  # the inbox, since the last ping
+        self.explain = explain
+        #: Called when the stream has to end by a time of the monotonic clock.
+        self.on_deadline: Callable[[float], None] = lambda deadline: None
+        self.inbox = Inbox(_INBOX_BYTES, transport.allowance)
         self._outbox = Outbox(lambda: self.fail(TooSlow("The client does not read what it is sent.")))
 
     def send(self, frame: str, *, replaces: bool = False) -> None:
@@ -163,17 +214,20 @@ class Conversation:
         """End the stream with ``problem``; never blocks."""
         self.inbox.interrupt(problem)
 
-    def drain(self, problem: TranscriptionError) -> None:
-        """End the stream with ``problem`` once what was received is transcribed; never blocks."""
+    def drain(self, problem: TranscriptionError, deadline: float) -> None:
+        """End the stream with ``problem`` once what was received is transcribed; never blocks.
+
+        :param deadline: time of the monotonic clock at which it ends even so.
+        """
         self.inbox.end(problem)
+        self.on_deadline(deadline)
 
     def run(self) -> None:
         """Blocks until the connection has ended."""
         worker = gevent.spawn(self._run_worker)
         try:
-            while (frame := self._transport.receive()) is not None:
-                self.inbox.put(frame)
-        except TooBig as problem:
+            self._read()
+        except (TooBig, Full) as problem:
             self.inbox.end(problem)
             worker.join()
         finally:
@@ -181,6 +235,20 @@ class Conversation:
             if not self._closing:
                 worker.kill()  # the client is gone: nobody is left to read the answers
             worker.join()
+            self.inbox.clear()
+
+    def _read(self) -> None:
+        held = False
+        while True:
+            began = time.monotonic()
+            data = self._transport.receive()
+            now = time.monotonic()
+            if data is None:
+                return
+            if now - began > _CAUGHT_UP_S:
+                held = False
+            if self.inbox.put(Frame(data, now, held)):
+                held = self._was_full = True
 
     def _run_worker(self) -> None:
         writer = gevent.spawn(self._write)
@@ -201,8 +269,10 @@ class Conversation:
             self._transport.close(code, reason)
 
     def _say(self, problem: TranscriptionError) -> tuple[int, str]:
-        message = messages.error(problem) | {"fatal": True}
-        self._outbox.put(messages.encode(message))
+        problem.ends_stream = True
+        frame = self.explain(problem)
+        if frame is not None:
+            self._outbox.put(frame)
         return problem.close_code or 4400, problem.code
 
     def _write(self) -> None:
@@ -218,9 +288,23 @@ class Conversation:
         except TransportClosed as problem:
             log.debug("the client takes no more: %s", problem)
             self._transport.close(_FAULT)
+        except Exception:
+            log.exception("a message could not be sent")
+            self.fail(InternalError("The server failed; its log says why."))
+            self._transport.close(_FAULT, InternalError.code)
 
     def _ping(self) -> None:
-        if time.monotonic() - self._transport.last_heard > 2 * self._ping_interval_s:
+        """Ping the client, or give it up: it has answered nothing while somebody listened.
+
+        Pings are counted, and not seconds: after a time in which the whole process stood still, nobody has
+        listened, and the answer is still to be read.
+        """
+        deaf = self.inbox.full or self._was_full
+        self._was_full = False
+        silent = self._transport.last_heard < self._pinged_at
+        self._pings_missed = self._pings_missed + 1 if silent and not deaf else 0
+        if self._pings_missed >= _PINGS_MISSED:
             log.info("no pong from a client; giving it up")
             raise TransportClosed("no pong")
+        self._pinged_at = time.monotonic()
         self._transport.ping()

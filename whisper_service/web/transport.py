@@ -24,7 +24,8 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
-from whisper_service.errors import TooBig
+from whisper_service.errors import Full, TooBig, TranscriptionError
+from whisper_service.web.budget import Allowance, ByteBudget
 
 #: One read; with one message of the limit it bounds what a client can make us hold.
 READ_BYTES = 64 * 1024
@@ -32,6 +33,9 @@ READ_BYTES = 64 * 1024
 CLOSE_TIMEOUT_S = 1.0
 #: RFC 6455, section 5.5: 125 bytes in a control frame, two of them are the code.
 CLOSE_REASON_BYTES = 123
+
+#: For a connection that shares with no other.
+_UNSHARED_BYTES = 1 << 30
 
 _LINGER_RESET = struct.pack("ii", 1, 0)
 
@@ -54,6 +58,8 @@ class Transport(Protocol):
     One greenlet calls :meth:`receive`; any greenlet may call the other methods meanwhile.
     """
 
+    allowance: Allowance
+
     @property
     def last_heard(self) -> float:
         """Time (``time.monotonic``) of the last bytes from the peer, pongs included."""
@@ -65,8 +71,9 @@ class Transport(Protocol):
     def receive(self) -> str | bytes | None:
         """Return the next whole message, or None once the connection has ended. Blocks the greenlet.
 
-        :raises TooBig: if a message is over the limit. Nothing can be received any more; the connection is
-            still open, for the caller to say why and to close it.
+        :raises TooBig: if a message is over the limit.
+        :raises Full: if all connections together hold too much. After either nothing can be received any
+            more; the connection is still open, for the caller to say why and to close it.
         """
 
     def send(self, text: str) -> None:
@@ -92,16 +99,31 @@ class Transport(Protocol):
 class PeerProtocol(ServerProtocol):
     """Leaves it to us to close after a message over the limit: the client is told why before."""
 
-    too_big = False
+    refusal: TranscriptionError | None = None
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         if code != CloseCode.MESSAGE_TOO_BIG or self.state is not State.OPEN:
             super().fail(code, reason)
             return
-        self.too_big = True
+        self.refuse(
+            TooBig(
+                f"A message may have {self.max_message_size} bytes at most, which this one has not kept to. "
+                "Send slices of about 500 ms."
+            )
+        )
+
+    def refuse(self, problem: TranscriptionError) -> None:
+        """Take no more messages, because of ``problem``; what comes is dropped."""
+        self.refusal = problem
         self.send_eof()
         self.parser = self.discard()
         next(self.parser)
+        self.reader.buffer.clear()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of a frame that is not complete."""
+        return len(self.reader.buffer)
 
 
 class WsgiTransport:
@@ -115,9 +137,18 @@ class WsgiTransport:
 
     :param sock: connected socket of gevent.
     :param protocol: in state CONNECTING after its ``accept``, or OPEN.
+    :param budget: of what all connections together may hold.
     """
 
-    def __init__(self, sock: gevent.socket.socket, protocol: PeerProtocol, *, send_timeout_s: float) -> None:
+    def __init__(
+        self,
+        sock: gevent.socket.socket,
+        protocol: PeerProtocol,
+        *,
+        send_timeout_s: float,
+        budget: ByteBudget | None = None,
+    ) -> None:
+        self.allowance = (budget or ByteBudget(_UNSHARED_BYTES)).open()
         self._sock = sock
         self._protocol = protocol
         self._send_timeout_s = send_timeout_s
@@ -158,12 +189,11 @@ class WsgiTransport:
         with self._read_turn:
             while not self._closing:
                 if self._messages:
-                    return self._messages.popleft()
-                if self._protocol.too_big:
-                    raise TooBig(
-                        f"A message may have {self._protocol.max_message_size} bytes at most, which this one "
-                        "has not kept to. Send slices of about 500 ms."
-                    )
+                    message = self._messages.popleft()
+                    self._count_held()
+                    return message
+                if self._protocol.refusal is not None:
+                    raise self._protocol.refusal
                 if self._heard_all:
                     self._shut()
                 elif self._failed():
@@ -197,7 +227,7 @@ class WsgiTransport:
                 if self._protocol.state is State.OPEN:
                     self._protocol.send_close(code, _cut(reason))
                 self._flush(CLOSE_TIMEOUT_S)
-                if self._protocol.too_big:
+                if self._protocol.refusal is not None:
                     self._half_close()
                 self._read_to_the_end()
         finally:
@@ -254,6 +284,11 @@ class WsgiTransport:
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
                 self._take(event)
+        if not self._count_held() and self._protocol.refusal is None and not self._closing:
+            self._drop_received()
+            self._protocol.refuse(
+                Full("The server holds too many long messages now. Send shorter ones, or try again later.")
+            )
         try:
             self._flush(self._send_timeout_s)
         except TransportClosed:
@@ -284,6 +319,16 @@ class WsgiTransport:
         except UnicodeDecodeError:
             if not self._protocol.eof_sent:
                 self._protocol.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
+
+    def _count_held(self) -> bool:
+        """Tell the budget what is held here; return whether there is room for it."""
+        messages = sum(map(len, self._messages))
+        return self.allowance.hold("socket", self._protocol.held_bytes + len(self._partial) + messages)
+
+    def _drop_received(self) -> None:
+        self._partial = bytearray()
+        self._messages.clear()
+        self._protocol.reader.buffer.clear()
 
     def _read_to_the_end(self) -> None:
         with self._read_turn:
@@ -325,6 +370,9 @@ class WsgiTransport:
         with suppress(OSError):  # the peer was first
             self._sock.shutdown(socket.SHUT_RDWR)
         self._ended.set()
+        # The protocol's objects refer to each other: what they hold would stay until a cyclic collection.
+        self._drop_received()
+        self._outbox.clear()
 
 
 def _cut(reason: str) -> str:
