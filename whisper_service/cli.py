@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from whisper_service.config import Config, StreamSettings, describe
 from whisper_service.errors import TranscriptionError
+
+T = TypeVar("T")
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -87,7 +90,7 @@ def transcribe(
     chosen = {"WHISPER_MODEL": model, "WHISPER_DEVICE": device, "WHISPER_LANGUAGE": language}
     overrides = {key: value for key, value in chosen.items() if value is not None}
     settings = {"beam_size": beam_size, "fallback": fallback, "interim": False}
-    _run(
+    failed = _run(
         lambda: write_transcripts(
             files,
             style=style,
@@ -98,12 +101,14 @@ def transcribe(
             timestamps=timestamps,
         )
     )
+    if failed:
+        raise click.ClickException(f"{failed} of {len(set(files))} files could not be transcribed.")
 
 
-def _run(command: Callable[[], None]) -> None:
-    """Run ``command``; errors that its user can act on are one line, not a traceback."""
+def _run(command: Callable[[], T]) -> T:
+    """Return what ``command`` does; errors that its user can act on are one line, not a traceback."""
     try:
-        command()
+        return command()
     except TranscriptionError as problem:
         raise click.ClickException(str(problem)) from problem
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 import threading
 import time
 import wave
@@ -16,7 +17,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
 from whisper_service.audio.decode import decode
@@ -61,13 +62,7 @@ def play(
     :param on_played: called with the seconds of audio that are sent.
     :raises StreamFailed: if the server cannot be reached or ends the stream.
     """
-    try:
-        connection = connect(url, max_size=None)
-    except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as problem:
-        raise StreamFailed(
-            f"No server answers at {url} ({type(problem).__name__}): run 'make serve', or give --url."
-        ) from problem
-    with connection:
+    with _connected(url) as connection:
         receiver = _Receiver(connection, on_message)
         receiver.start()
         began = time.monotonic()
@@ -84,6 +79,42 @@ def play(
     if receiver.done is None:
         raise StreamFailed(receiver.problem or f"The server said nothing final within {_DONE_TIMEOUT_S:g} s.")
     return receiver.done
+
+
+def _connected(url: str) -> ClientConnection:
+    """Return the connection to ``url``.
+
+    :raises StreamFailed: with a sentence that says what to do.
+    """
+    try:
+        return connect(url, max_size=None)
+    except InvalidURI as problem:
+        raise StreamFailed(
+            f"{url} is no address of a WebSocket: it must begin with ws:// or, where pages come by https, wss://."
+        ) from problem
+    except ssl.SSLCertVerificationError as problem:
+        raise StreamFailed(
+            f"The certificate of {url} cannot be verified ({problem.verify_message}). Have it signed by an "
+            "authority that this machine trusts, or name the file of its own authority in SSL_CERT_FILE."
+        ) from problem
+    except InvalidStatus as problem:
+        status = problem.response.status_code
+        raise StreamFailed(
+            f"The server at {url} answers with status {status}, and not with a WebSocket: is the path right? "
+            "It ends in /transcribe, after the prefix under which the service is mounted."
+        ) from problem
+    except (OSError, InvalidHandshake, TimeoutError) as problem:
+        raise StreamFailed(
+            f"No server answers at {url} ({type(problem).__name__}): run 'make serve', or give --url."
+        ) from problem
+
+
+#: What a close code means where the server has not said why.
+_CLOSED = {
+    1001: "The server is going away: it is being stopped or restarted. Try again in a moment.",
+    1012: "The server is restarting. Try again in a moment.",
+    1013: "The server is full. Try again in a minute.",
+}
 
 
 class _Receiver(threading.Thread):
@@ -106,7 +137,15 @@ class _Receiver(threading.Thread):
                 if message["type"] == "error" and message["fatal"]:
                     self.problem = str(message["message"])
         except ConnectionClosed as closed:
-            self.problem = self.problem or f"The connection broke ({closed})."
+            self._explain(closed)
+            return
+        if self.done is None:
+            self._explain(None)
+
+    def _explain(self, closed: ConnectionClosed | None) -> None:
+        code = self._connection.close_code
+        broke = f"The connection broke ({closed or code})."
+        self.problem = self.problem or _CLOSED.get(code or 0, broke)
 
 
 def show_stream(file: Path, *, url: str, speed: float, slice_ms: int, as_json: bool) -> None:
@@ -128,9 +167,42 @@ def show_stream(file: Path, *, url: str, speed: float, slice_ms: int, as_json: b
             on_played=lambda played_s: None,
         )
         return
-    screen = _Screen(Console(), pcm.samples.shape[0] / pcm.rate)
+    console = Console()
+    if not console.is_terminal:
+        lines = _Lines()
+        play(pcm, url, speed=speed, slice_ms=slice_ms, on_message=lines.message, on_played=lambda _: None)
+        lines.end()
+        return
+    screen = _Screen(console, pcm.samples.shape[0] / pcm.rate)
     with screen:
         play(pcm, url, speed=speed, slice_ms=slice_ms, on_message=screen.message, on_played=screen.played)
+
+
+class _Lines:
+    """The transcript alone, an utterance a line, for a pipe or a file; everything else goes to stderr."""
+
+    def __init__(self) -> None:
+        self._line = ""
+
+    def message(self, message: Message) -> None:
+        match message["type"]:
+            case "ready":
+                for warning in message["warnings"]:
+                    click.echo(warning, err=True)
+            case "final":
+                self._line += message["text"]
+            case "speech_started":
+                self.end()
+            case "error":
+                click.echo(message["message"], err=True)
+            case "lag" if message["behind_s"]:
+                click.echo(f"{message['behind_s']} s behind", err=True)
+
+    def end(self) -> None:
+        """Print what the last utterance was."""
+        if self._line.strip():
+            click.echo(self._line.strip())
+        self._line = ""
 
 
 class _Screen:

@@ -168,7 +168,7 @@ class StreamSettings:
     keywords: tuple[str, ...] = _setting(
         (),
         _keywords(),
-        "Tell at once when one of these is said, in any inflection. The model is told to expect them.",
+        "Tell at once when one of these is said, in any inflection. The model is not told to expect them.",
     )
     context: bool = _setting(True, _switch(), "Tell the model the end of what was said before.")
     words: bool = _setting(False, _switch(), "Send time and probability of each word.")
@@ -237,11 +237,6 @@ class StreamSettings:
             known = ", ".join(sorted(languages))
             raise BadSetting(f"The model does not know language {self.language!r}; it knows: {known}.")
         return self
-
-    @property
-    def expectations(self) -> str:
-        """What the model is told to expect: the prompt, and the keywords behind it."""
-        return " ".join(filter(None, [self.prompt, ", ".join(self.keywords)]))
 
     @property
     def raw_format(self) -> RawFormat | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from whisper_service.audio.decode import decode
+from whisper_service.audio.decode import mono_blocks
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.resample import Resampler
 from whisper_service.config import Config, StreamSettings
 from whisper_service.engine.runner import Runner
+from whisper_service.errors import AudioError, BadAudio
 from whisper_service.events import Final
 from whisper_service.model.checkpoint import find_checkpoint
 from whisper_service.model.speech import SpeechDetector
 from whisper_service.offline import transcribe
 from whisper_service.replay import replay
-from whisper_service.service import demonstration_checkpoint
 from whisper_service.subtitles import FORMATS
 
 Pcm = NDArray[np.float32]
@@ -40,31 +40,41 @@ def write_transcripts(
     settings: Mapping[str, Any],
     as_stream: bool,
     timestamps: bool,
-) -> None:
+) -> int:
     """Transcribe files and write them in a format of ``subtitles.FORMATS``; progress goes to stderr. Blocks.
+
+    A file that cannot be decoded is named, and the others go on. Files of the same name get numbers.
 
     :param folder: where ``name.style`` is written for each file; None prints.
     :param overrides: ``WHISPER_*`` keys before those of the environment.
     :param settings: of a stream.
     :param as_stream: have the words of a live stream, not those of a file as a whole.
     :param timestamps: see ``offline.transcribe``.
-    :raises TranscriptionError: if a file cannot be decoded or the model cannot be loaded.
+    :returns: how many files could not be transcribed.
+    :raises TranscriptionError: if the model cannot be loaded. The demonstration model is taken only where it
+        is named: of human speech it makes nonsense.
     """
     config = Config.from_mapping(os.environ, overrides)
-    files = [read(path) for path in paths]
+    readable: dict[Path, Pcm] = {}
+    for path in dict.fromkeys(paths):
+        try:
+            readable[path] = read(path)
+        except AudioError as problem:
+            click.echo(f"{path}: {problem}", err=True)
+    failed = len(set(paths)) - len(readable)
+    if not readable:
+        return failed
+    files = list(readable.values())
     checkpoint = find_checkpoint(
         config.model,
         deadline_s=config.download_timeout_s,
         cache_dir=Path(config.cache_dir) if config.cache_dir else None,
-        demo=demonstration_checkpoint(),
     )
-    for warning in checkpoint.warnings:
-        click.echo(warning, err=True)
     runner = Runner.load(checkpoint, device=config.device, dtype=config.dtype)
     chosen = config.stream_defaults().merged(settings).known_to(runner.languages)
     seconds = sum(pcm.shape[0] for pcm in files) / SAMPLE_RATE
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(", ".join(path.name for path in paths), total=seconds)
+        task = progress.add_task(", ".join(path.name for path in readable), total=seconds)
         if as_stream:
             grid = config.grid_ms * SAMPLE_RATE // 1000
             transcripts = [_as_stream(pcm, runner, chosen, grid) for pcm in files]
@@ -79,13 +89,27 @@ def write_transcripts(
                 timestamps=timestamps,
                 heard=lambda seconds: progress.advance(task, seconds),
             )
-    for path, finals in zip(paths, transcripts, strict=True):
+    names = _names(readable)
+    for path, finals in zip(readable, transcripts, strict=True):
         text = FORMATS[style](finals)
         if folder is None:
             click.echo(text)
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{path.stem}.{style}").write_text(f"{text}\n")
+            (folder / f"{names[path]}.{style}").write_text(f"{text}\n")
+    return failed
+
+
+def _names(paths: Iterable[Path]) -> dict[Path, str]:
+    """Return a name for the transcript of each file: its own, with a number where another has had it."""
+    names: dict[Path, str] = {}
+    for path in paths:
+        name, number = path.stem, 1
+        while name in names.values():
+            number += 1
+            name = f"{path.stem}-{number}"
+        names[path] = name
+    return names
 
 
 def read(path: Path) -> Pcm:
@@ -93,9 +117,16 @@ def read(path: Path) -> Pcm:
 
     :raises AudioError: if it cannot be decoded.
     """
-    decoded = decode(path.read_bytes())
-    resampler = Resampler(decoded.rate)
-    return np.concatenate([resampler.resample(decoded.samples), resampler.flush()])
+    pieces: list[Pcm] = []
+    resampler: Resampler | None = None
+    for block in mono_blocks(path.read_bytes()):
+        if resampler is None or resampler.rate != block.rate:
+            pieces += [] if resampler is None else [resampler.flush()]
+            resampler = Resampler(block.rate)
+        pieces.append(resampler.resample(block.samples))
+    if resampler is None:
+        raise BadAudio("The file holds no audio that can be decoded.")
+    return np.concatenate([*pieces, resampler.flush()])
 
 
 def _as_stream(pcm: Pcm, runner: Runner, settings: StreamSettings, grid: int) -> list[Final]:

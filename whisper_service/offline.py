@@ -147,7 +147,7 @@ def _request(
         kind=Kind.FILE,
         start=window.start,
         pcm=pcm[window.start : window.end],
-        prompt=settings.expectations,
+        prompt=settings.prompt,
         language=language,
         task=settings.task,
         timestamps=timestamps,

@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import gevent
 import numpy as np
@@ -97,6 +98,12 @@ class Service:
         with suppress(InternalError):  # it was logged, and the trouble stays
             speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
         self._listening = None
+
+    def about(self) -> dict[str, Any]:
+        """Return the name of the model and what its users should know, once it is loaded."""
+        if self._parts is None:
+            return {}
+        return {"model": self._parts.model, "warnings": list(self._parts.warnings)}
 
     def parts(self) -> Parts:
         """Return what streams share. Blocks the greenlet while the model is loading.

@@ -12,6 +12,7 @@ import { Microphone } from './microphone.js';
 import { Panel } from './panel.js';
 import { Record } from './record.js';
 import { Sample } from './sample.js';
+import { meetServer } from './server.js';
 import { Session } from './session.js';
 import { settings } from './settings.js';
 import { FORMATS } from './subtitles.js';
@@ -160,7 +161,6 @@ function receive(event) {
     case 'ready':
       showAbout(event);
       if (event.languages) panel.offerLanguages(event.languages);
-      for (const warning of event.warnings ?? []) banners.show(warning, 'warning');
       break;
     case 'partial':
       transcript.showPartial(event);
@@ -199,7 +199,8 @@ function showKeyword(hit) {
   if (settings.get('keywordSound')) chime.ring();
 }
 
-function showAbout({ model, language }) {
+function showAbout({ model, language, warnings }) {
+  for (const warning of warnings ?? []) banners.show(warning, 'warning');
   const facts = [model && `Model ${model}.`, language && language !== 'auto' && `Language ${language}.`];
   element('about').textContent = [about, ...facts].filter(Boolean).join(' ');
 }
@@ -260,5 +261,9 @@ document.addEventListener('securitypolicyviolation', ({ blockedURI, effectiveDir
   showError(`The server's security policy forbids ${blockedURI} (${effectiveDirective}).`);
 });
 
+meetServer('readyz', {
+  onReady: showAbout,
+  onTrouble: (status) => banners.show(`The server is not ready: ${status}`, 'warning'),
+});
 element('sample').hidden = !sampleUrl;
 if (!Microphone.available()) explainMicrophone();

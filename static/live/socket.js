@@ -16,7 +16,7 @@ export class Connection {
   #onClose;
 
   /**
-   * @param path    of the WebSocket on this host, such as /transcribe
+   * @param path    of the WebSocket, relative to the page, such as transcribe
    * @param onEvent called with each message of the server, an object with a `type`
    * @param onClose called once with {opened, finished, code}; `finished` is true after `done`
    */

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from whisper_service.engine.request import Hypothesis, Word
-from whisper_service.session.guard import Belief, believe, compression_ratio, loop_start
+from whisper_service.session.guard import Belief, Loop, believe, compression_ratio, loops
 
 RATE = 16_000
 
@@ -62,9 +62,37 @@ def test_real_repeats_count(text: str) -> None:
 
 
 def test_a_loop_is_found_behind_its_first_run() -> None:
-    assert loop_start(["a", "b", "c", "b", "c", "b", "c", "b", "c"]) == 3
-    assert loop_start(["a", "b", "c", "d", "e", "f"]) is None
-    assert loop_start([]) is None
+    assert list(loops(["a", "b", "c", "b", "c", "b", "c", "b", "c"])) == [Loop(3, 9, 2)]
+    assert list(loops(["a", "b", "c", "d", "e", "f"])) == []
+    assert list(loops([])) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["five seven " * 6, "no " * 9, "we want more. " * 5, "so I said no no no no no no no and went"]
+)
+def test_words_that_are_said_again_and_again_count(text: str) -> None:
+    count = len(text.split())
+    belief = believe(_hypothesis(text, attended=[index * RATE // 3 for index in range(count)]))
+    assert len(belief.words) == count and belief.reason == ""
+
+
+def test_some_of_the_words_that_are_said_again_may_be_read_off_one_place() -> None:
+    places = [index * RATE // 3 for index in range(12)]
+    places[5] = places[3]
+    assert len(believe(_hypothesis("five seven " * 6, attended=places)).words) == 12
+
+
+@pytest.mark.parametrize("step", [0, RATE // 50, -RATE // 50])
+def test_a_loop_stands_still_or_hurries(step: int) -> None:
+    belief = believe(_hypothesis("to the end " * 5, attended=[RATE + index * step for index in range(15)]))
+    assert len(belief.words) == 3 and "loop" in belief.reason
+
+
+def test_a_text_that_repeats_itself_beside_a_real_repeat_is_still_found() -> None:
+    lines = " ".join(f"this is what we always said about it number {index}" for index in range(15))
+    text = "no " * 8 + lines
+    belief = believe(_hypothesis(text, attended=[index * RATE // 3 for index in range(len(text.split()))]))
+    assert "compression" in belief.reason
 
 
 def test_attention_that_runs_back_is_a_repetition() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
 from whisper_service.engine.request import Word
 from whisper_service.events import KeywordSpotted
-from whisper_service.session.keywords import Spotter, stems
+from whisper_service.session.keywords import Spotter, stems, within
 
 
 def _words(text: str, *, start: int = 0) -> list[Word]:
@@ -139,3 +140,48 @@ def test_every_guess_is_confirmed_or_taken_back_and_finals_decide(seed: int) -> 
 def test_stems_of_nothing() -> None:
     assert stems("—!", "en") == ()
     assert Spotter(["..."]).update(_words("the exam"), [], "en") == ()
+
+
+@pytest.mark.parametrize(("keyword", "heard"), [("广州", "廣州市"), ("廣州", "广州市"), ("後面", "后面")])
+def test_both_scripts_of_chinese_are_one_keyword(keyword: str, heard: str) -> None:
+    words = [Word(text, at, at + 1, at, 0.9, (at,)) for at, text in enumerate(heard)]
+    (hit,) = Spotter([keyword]).update(words, [], "zh")
+    assert hit.keyword == keyword
+
+
+def test_a_doubtful_keyword_is_not_told() -> None:
+    spotter = Spotter(["exam", "deadline"])
+    doubtful = {"exam"}
+    events = spotter.update([], _words("the exam deadline"), "en", doubtful=doubtful)
+    assert _said(events) == [(0, "deadline", "guess")]
+    events = spotter.update(_words("the exam deadline"), [], "en", ended=True, doubtful=doubtful)
+    assert _said(events) == [(0, "deadline", "final")]
+    assert spotter.update([], _words("on", start=3), "en") == ()
+
+
+def test_a_keyword_that_was_told_stays_told_when_it_becomes_doubtful() -> None:
+    spotter = Spotter(["exam"])
+    assert _said(spotter.update([], _words("exam"), "en")) == [(0, "exam", "guess")]
+    events = spotter.update(_words("exam"), [], "en", ended=True, doubtful={"exam"})
+    assert _said(events) == [(0, "exam", "final")]
+
+
+def test_keywords_that_a_text_holds() -> None:
+    keywords = ["exam", "final project", "deadline"]
+    assert within(keywords, "Exams, and the final projects.", "en") == {"exam", "final project"}
+    assert within(keywords, "", "en") == frozenset()
+
+
+def test_a_hundred_keywords_cost_little_more_than_one() -> None:
+    text = " ".join(f"word{index}" for index in range(80))
+    partial = _words(text)
+
+    def seconds(count: int) -> float:
+        spotter = Spotter([f"keyword {index}" for index in range(count)])
+        spotter.update([], partial, "en")
+        began = time.process_time()
+        for _ in range(20):
+            spotter.update([], partial, "en")
+        return (time.process_time() - began) / 20
+
+    assert seconds(100) < 0.005

@@ -74,3 +74,20 @@ def test_doubt_that_is_not_confirmed_is_forgotten() -> None:
         lock.begin()
         lock.hear(language, 0.9, RATE)
         assert lock.current == "de"
+
+
+def test_a_short_first_utterance_is_unsure_unless_its_language_is_plain() -> None:
+    lock = LanguageLock(None)
+    lock.begin()
+    lock.hear("zh", 0.4, RATE)
+    assert lock.is_unsure(0.4)
+    lock.begin()
+    lock.hear("en", 0.97, RATE // 2)
+    assert not lock.is_unsure(0.97)
+
+
+def test_a_language_that_is_known_is_never_unsure() -> None:
+    lock = _locked("de")
+    lock.begin()
+    lock.hear("zh", 0.4, RATE)
+    assert not lock.is_unsure(0.4)

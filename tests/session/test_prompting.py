@@ -9,10 +9,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.fakes import RATE, FakeDetector, FakeEngine, cut_evenly, finals, make_session, play, speak, words
+from tests.fakes import (
+    RATE,
+    FakeDetector,
+    FakeEngine,
+    cut_evenly,
+    done,
+    finals,
+    make_session,
+    play,
+    speak,
+    words,
+)
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Request, Word
-from whisper_service.events import Event
+from whisper_service.events import Event, KeywordSpotted
 from whisper_service.session.session import Session, Step
 
 TWO_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1]
@@ -51,11 +62,106 @@ def test_context_can_be_switched_off() -> None:
     assert {request.context for request in engine.requests} == {""}
 
 
-def test_prompt_and_keywords_stand_before_every_window() -> None:
+def test_the_prompt_stands_before_every_window_and_keywords_do_not() -> None:
+    """A bare list of words makes a model drop its marks, and write the words where nobody says them."""
     engine = Recording()
     session = make_session(prompt="Professor Weiß.", keywords="exam,final project")
     play(session, engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
-    assert {request.prompt for request in engine.requests} == {"Professor Weiß. exam, final project"}
+    assert {request.prompt for request in engine.requests} == {"Professor Weiß."}
+
+
+def _echo(request: Request, answer: Hypothesis) -> Hypothesis:
+    """Answer as a model that writes what its prompt holds."""
+    return (
+        replace(answer, words=_spelled("the exam", request)[len(request.prefix) // 2 :])
+        if request.prompt
+        else answer
+    )
+
+
+def test_a_keyword_that_only_the_prompt_puts_there_is_not_told() -> None:
+    events = play(
+        make_session(prompt="Exam, deadline.", keywords="exam"),
+        Recording(_echo),
+        cut_evenly(speak([0.1, 0.1, 0.1])[0], 8_000),
+    )
+    assert not [event for event in events if isinstance(event, KeywordSpotted)]
+    assert "exam" in done(events).transcript
+
+
+def test_a_keyword_that_is_heard_without_the_prompt_is_told() -> None:
+    engine = Recording()
+    session = make_session(prompt="w2, w7.", keywords="w2")
+    events = play(session, engine, cut_evenly(speak([0.1, 0.1, 0.1])[0], 8_000))
+    hits = [event for event in events if isinstance(event, KeywordSpotted)]
+    assert hits and hits[-1].final and not hits[-1].retracted
+    # It is checked once, not with every answer.
+    assert sum(not request.prompt for request in engine.requests) == 1
+
+
+def _unsure(languages: dict[int, tuple[str, float]]) -> Callable[[Request, Hypothesis], Hypothesis]:
+    """Detect a language by the start of the window; the last one whose start is reached counts."""
+
+    def change(request: Request, answer: Hypothesis) -> Hypothesis:
+        code, probability = next(
+            value for start, value in sorted(languages.items(), reverse=True) if request.start >= start
+        )
+        return replace(
+            answer,
+            language=request.language or code,
+            detected=code if request.detect else (request.language or code),
+            language_probability=probability if request.detect else 1.0,
+        )
+
+    return change
+
+
+def _multilingual(**settings: object) -> Session:
+    return Session(
+        "test",
+        StreamSettings().merged(settings),
+        grid_samples=8_000,
+        languages=frozenset({"de", "en", "zh"}),
+    )
+
+
+def test_a_short_first_utterance_waits_until_its_language_is_certain() -> None:
+    pcm, said = speak([1.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    engine = Recording(_unsure({0: ("zh", 0.4), RATE: ("en", 0.95)}))
+    told = finals(play(_multilingual(), engine, cut_evenly(pcm, 8_000)))
+    assert "".join(final.text for final in told) == "".join(said)
+    assert {final.language for final in told} == {"en"}
+    assert [final.start for final in told] == sorted(final.start for final in told)
+
+
+def test_a_short_first_utterance_does_not_wait_for_ever() -> None:
+    pcm, said = speak([0.5], tail_s=14.0)
+    engine = Recording(_unsure({0: ("de", 0.6)}))
+    session = _multilingual()
+    (final,) = finals(play(session, engine, cut_evenly(pcm, 8_000), stop=False))
+    assert final.text == said[0] and final.language == "de"
+
+
+@pytest.mark.parametrize("end", ["finish", "flush"])
+def test_a_short_first_utterance_is_final_at_the_end(end: str) -> None:
+    pcm, said = speak([0.5], tail_s=0.0)
+    engine = Recording(_unsure({0: ("de", 0.6)}))
+    session = _multilingual()
+    events = play(session, engine, cut_evenly(pcm, 8_000), stop=False)
+    steps = [session.finish() if end == "finish" else session.flush()]
+    while steps:
+        step = steps.pop()
+        events += step.events
+        steps += [session.apply(engine.run(request)) for request in step.requests]
+    assert [final.text for final in finals(events)] == said
+    assert session.finished == (end == "finish")
+
+
+def test_a_sure_first_utterance_waits_for_nothing() -> None:
+    pcm, said = speak([0.5], tail_s=1.5)
+    engine = Recording(_unsure({0: ("de", 0.97)}))
+    (final,) = finals(play(_multilingual(), engine, cut_evenly(pcm, 8_000), stop=False))
+    assert final.language == "de" and final.text == said[0]
 
 
 def test_the_words_before_a_cut_are_the_context_of_the_next_window() -> None:

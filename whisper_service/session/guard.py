@@ -7,8 +7,9 @@ Polák et al. 2023 and the AlignAtt decoders built on it for attention that runs
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.engine.request import Hypothesis, Word
@@ -23,6 +24,9 @@ _COMPRESSION_RATIO = 2.4
 _LOOP_RUNS = {1: 6, 2: 4}
 _LOOP_RUNS_OF_PHRASES = 3
 _LONGEST_PHRASE = 12
+#: Nobody says a word in less than 60 ms; a loop hurries. Attention wavers, so some words may stand still.
+_LEAST_WORD_SAMPLES = 6 * SAMPLE_RATE // 100
+_ADVANCING_SHARE = 0.8
 #: Speech runs forward: attention that jumps back this far belongs to a repetition.
 _REWIND_SAMPLES = 4 * SAMPLE_RATE
 
@@ -45,28 +49,57 @@ def believe(answer: Hypothesis) -> Belief:
         return Belief(())
     if answer.no_speech_probability > _NO_SPEECH_PROBABILITY and answer.average_logprob < _NO_SPEECH_LOGPROB:
         return Belief((), f"no speech (probability {answer.no_speech_probability:.2f})")
-    loop = loop_start([normalise(word.text) for word in words])
-    if loop is not None:
-        return Belief(words[:loop], f"a loop behind word {loop}")
+    texts = [normalise(word.text) for word in words]
+    repeated: set[int] = set()
+    for loop in loops(texts):
+        if not _advances(words, loop):
+            return Belief(words[: loop.begin], f"a loop behind word {loop.begin}")
+        repeated.update(range(loop.begin, loop.end))
     rewind = _rewind(words)
     if rewind is not None:
         return Belief(words[:rewind], f"attention runs back at word {rewind}")
-    ratio = compression_ratio("".join(word.text for word in words))
+    # What was really said again and again says nothing about the rest.
+    once = "".join(word.text for index, word in enumerate(words) if index not in repeated)
+    ratio = compression_ratio(once)
     if ratio > _COMPRESSION_RATIO:
         return Belief((), f"the text repeats itself (compression ratio {ratio:.1f})")
     return Belief(words)
 
 
-def loop_start(words: Sequence[str]) -> int | None:
-    """Return how many words there are up to the end of the first run of a loop, None if there is no loop."""
+class Loop(NamedTuple):
+    """Words ``[begin, end)`` each say again what stands ``length`` words before them."""
+
+    begin: int
+    end: int
+    length: int
+
+
+def loops(words: Sequence[str]) -> Iterator[Loop]:
+    """Yield the runs of the same words that are long enough for a loop, from the second time on."""
+    covered = 0
     for length in range(1, min(_LONGEST_PHRASE, len(words) // 2) + 1):
-        most = _LOOP_RUNS.get(length, _LOOP_RUNS_OF_PHRASES)
-        same = 0
-        for index in range(length, len(words)):
-            same = same + 1 if words[index] == words[index - length] else 0
-            if same == length * (most - 1):
-                return index + 1 - same
-    return None
+        least = length * (_LOOP_RUNS.get(length, _LOOP_RUNS_OF_PHRASES) - 1)
+        begin = length
+        for index in range(length, len(words) + 1):
+            if index < len(words) and words[index] == words[index - length]:
+                continue
+            if index - begin >= least and index > covered:
+                covered = index
+                yield Loop(begin, index, length)
+            begin = index + 1
+
+
+def _advances(words: Sequence[Word], loop: Loop) -> bool:
+    """Return whether the words of a run are read off different places of the audio, one after the other.
+
+    Text alone proves nothing: people count, cheer and spell. Who says words again takes time for each of
+    them; a decoder that is caught in a loop looks at one place, or anywhere.
+    """
+    steps = [
+        words[index].attended - words[index - loop.length].attended for index in range(loop.begin, loop.end)
+    ]
+    least = loop.length * _LEAST_WORD_SAMPLES
+    return sum(step >= least for step in steps) >= _ADVANCING_SHARE * len(steps)
 
 
 def compression_ratio(text: str) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import count, pairwise
 
+import opencc
 import snowballstemmer
 
 from whisper_service.engine.request import Word
@@ -50,6 +51,7 @@ _STEMMERS = {
 }
 #: Languages that write no space between words: there every letter counts as one.
 _SPACELESS = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+_CHINESE = frozenset({"zh", "yue"})
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
@@ -65,70 +67,129 @@ class _Unit:
 class Spotter:
     """Follows all keywords of one stream.
 
+    What is compared is worked out once for all of them, so a hundred keywords cost little more than one.
+
     :param keywords: words or phrases, compared without case, punctuation and inflection.
     """
 
     def __init__(self, keywords: Sequence[str]) -> None:
         numbers = count()
         self._watches = [_Watch(keyword, numbers) for keyword in keywords]
+        self._tail: list[Word] = []  # final, and perhaps the beginning of a phrase
+        self._before = 0  # words of the stream before these
 
     def update(
-        self, final: Sequence[Word], partial: Sequence[Word], language: str, *, ended: bool = False
+        self,
+        final: Sequence[Word],
+        partial: Sequence[Word],
+        language: str,
+        *,
+        ended: bool = False,
+        doubtful: Collection[str] = (),
     ) -> tuple[KeywordSpotted, ...]:
         """Return what is new.
 
         :param final: words that have become final since the last call.
         :param partial: all words behind them that are shown.
         :param ended: whether the utterance has: what comes next does not go on with its last word.
+        :param doubtful: keywords that count as heard only where they did before.
         """
         if not self._watches:
             return ()
-        return tuple(
-            event for watch in self._watches for event in watch.update(final, partial, language, ended=ended)
-        )
-
-
-class _Watch:
-    """Follows one keyword: its hits in partials are pending until finals confirm them or they go away."""
-
-    def __init__(self, keyword: str, numbers: count[int]) -> None:
-        self._keyword = keyword
-        self._numbers = numbers
-        self._tail: list[Word] = []  # final, and perhaps the beginning of a phrase
-        self._pending: list[KeywordSpotted] = []
-
-    def update(
-        self, final: Sequence[Word], partial: Sequence[Word], language: str, *, ended: bool
-    ) -> list[KeywordSpotted]:
-        wanted = stems(self._keyword, language)
         words = [*self._tail, *final, *partial]
         settled = len(self._tail) + len(final)
         units = _units(words, language)
         # Behind the last final word may come another piece of it; then it is another word.
         open_ended = bool(units) and settled == len(words) and not ended and language not in _SPACELESS
         whole = units[-1].begin if open_ended else settled
+        heard = _Heard(words, units, whole, self._before)
+        events = [
+            event
+            for watch in self._watches
+            for event in watch.update(heard, language, doubtful=watch.keyword in doubtful)
+        ]
+        longest = max(len(watch.wanted(language)) for watch in self._watches)
+        kept = max(0, sum(unit.end <= whole for unit in units) - longest + 1)
+        begin = units[kept].begin if kept < len(units) else settled
+        begin = min(begin, settled)
+        self._tail = words[begin:settled]
+        self._before += begin
+        return tuple(events)
+
+
+class _Heard:
+    """What is compared with each keyword.
+
+    :param words: the words that may be part of a hit.
+    :param units: of these.
+    :param whole: words before this one are final and whole.
+    :param before: words of the stream before the first of ``words``.
+    """
+
+    def __init__(self, words: Sequence[Word], units: Sequence[_Unit], whole: int, before: int) -> None:
+        self.words = words
+        self.units = units
+        self.whole = whole
+        self.before = before
+        self._stems = [unit.stem for unit in units]
+        self._places: dict[str, list[int]] = {}
+        for index, stem in enumerate(self._stems):
+            self._places.setdefault(stem, []).append(index)
+
+    def matches(self, wanted: Sequence[str], start: int) -> Iterator[tuple[int, int]]:
+        """Yield the first and the last unit of each place where ``wanted`` stands; places do not overlap.
+
+        :param start: the first word of the stream that counts.
+        """
+        free = 0
+        for first in self._places.get(wanted[0], ()) if wanted else ():
+            end = first + len(wanted)
+            counts = first >= free and self.before + self.units[first].begin >= start
+            if counts and self._stems[first:end] == list(wanted):
+                free = end
+                yield first, end - 1
+
+
+class _Watch:
+    """Follows one keyword: its hits in partials are pending until finals confirm them or they go away."""
+
+    def __init__(self, keyword: str, numbers: count[int]) -> None:
+        self.keyword = keyword
+        self._numbers = numbers
+        self._start = 0  # the first word of the stream that is not part of a hit that is over
+        self._pending: list[KeywordSpotted] = []
+        self._wanted: dict[str, tuple[str, ...]] = {}
+
+    def wanted(self, language: str) -> tuple[str, ...]:
+        """Return what of the keyword is compared."""
+        if language not in self._wanted:
+            self._wanted[language] = stems(self.keyword, language)
+        return self._wanted[language]
+
+    def update(self, heard: _Heard, language: str, *, doubtful: bool) -> list[KeywordSpotted]:
         events: list[KeywordSpotted] = []
         still: list[KeywordSpotted] = []
-        kept_from = max(0, sum(unit.end <= whole for unit in units) - len(wanted) + 1)
-        for first, last in _matches([unit.stem for unit in units], wanted):
+        units, words = heard.units, heard.words
+        for first, last in heard.matches(self.wanted(language), self._start):
             earlier = self._pending.pop(0) if self._pending else None
-            is_final = units[last].end <= whole
+            is_final = units[last].end <= heard.whole
+            if is_final:
+                self._start = heard.before + units[last].end
+            if earlier is None and doubtful:
+                continue
             hit = self._hit(words[units[first].begin : units[last].end], earlier, final=is_final)
-            if hit.final:
-                kept_from = max(kept_from, last + 1)
-            else:
+            if not hit.final:
                 still.append(hit)
             if hit != earlier:
                 events.append(hit)
         events += [replace(gone, retracted=True) for gone in self._pending]
         self._pending = still
-        self._tail = words[units[kept_from].begin : settled] if kept_from < len(units) else []
         return events
 
     def _hit(self, words: Sequence[Word], earlier: KeywordSpotted | None, *, final: bool) -> KeywordSpotted:
         return KeywordSpotted(
             number=next(self._numbers) if earlier is None else earlier.number,
-            keyword=self._keyword,
+            keyword=self.keyword,
             text="".join(word.text for word in words).strip(),
             start=words[0].start,
             end=words[-1].end,
@@ -137,13 +198,36 @@ class _Watch:
         )
 
 
+def within(keywords: Sequence[str], text: str, language: str) -> frozenset[str]:
+    """Return the keywords that ``text`` holds."""
+    said = stems(text, language)
+
+    def holds(wanted: tuple[str, ...]) -> bool:
+        return any(said[at : at + len(wanted)] == wanted for at in range(len(said) - len(wanted) + 1))
+
+    return frozenset(keyword for keyword in keywords if holds(stems(keyword, language)))
+
+
 def stems(text: str, language: str) -> tuple[str, ...]:
     """Return what of ``text`` is compared: the stems of its words, or its letters."""
     plain = unicodedata.normalize("NFKC", text).casefold()
+    if language in _CHINESE:
+        plain = "".join(map(_simplified, plain))
     if language in _SPACELESS:
         return tuple(letter for letter in plain if letter.isalnum())
     words = (re.sub("['’]", "", word) for word in _WORD.findall(plain))
     return tuple(_stem(word, language) for word in words)
+
+
+@lru_cache(maxsize=4096)
+def _simplified(letter: str) -> str:
+    """Return a Chinese character in its simplified form, whatever script a model writes."""
+    return str(_to_simplified().convert(letter))
+
+
+@cache
+def _to_simplified() -> opencc.OpenCC:
+    return opencc.OpenCC("t2s")
 
 
 @lru_cache(maxsize=4096)
@@ -165,16 +249,3 @@ def _units(words: Sequence[Word], language: str) -> list[_Unit]:
         for begin, end in pairwise([*edges, len(words)])
         for stem in stems("".join(word.text for word in words[begin:end]), language)
     ]
-
-
-def _matches(units: Sequence[str], wanted: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the first and the last unit of each place where ``wanted`` stands; places do not overlap."""
-    found: list[tuple[int, int]] = []
-    at = 0
-    while wanted and at + len(wanted) <= len(units):
-        if tuple(units[at : at + len(wanted)]) == tuple(wanted):
-            found.append((at, at + len(wanted) - 1))
-            at += len(wanted)
-        else:
-            at += 1
-    return found

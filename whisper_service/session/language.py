@@ -8,6 +8,8 @@ from whisper_service.audio.pcm import SAMPLE_RATE
 _ENOUGH_SAMPLES = 2 * SAMPLE_RATE
 #: How probable another language must be before it replaces the one that was spoken so far.
 _SURE = 0.7
+#: How probable the first language must be to make less than 2 s of speech final at once.
+_SURE_AT_ONCE = 0.9
 
 
 class LanguageLock:
@@ -29,6 +31,7 @@ class LanguageLock:
         self._doubt: str | None = None
         self._carried = 0  # samples of earlier short utterances for the same doubt
         self._heard = 0
+        self._evidence: dict[str, float] = {}  # of utterances that were held back
 
     def begin(self) -> None:
         """An utterance begins; what the one before left in doubt counts."""
@@ -55,6 +58,24 @@ class LanguageLock:
         keeps = self.current is not None and probability < _SURE
         self._settle(self.current if keeps else language)
 
+    def is_unsure(self, probability: float) -> bool:
+        """Return whether the language of an utterance that is over is a guess: none is known, and none is
+        sure.
+
+        :param probability: of the language that was detected in the whole utterance.
+        """
+        if self.settled or self.current is not None or probability >= _SURE_AT_ONCE:
+            return False
+        if self._doubt is not None:
+            self._evidence[self._doubt] = self._evidence.get(self._doubt, 0.0) + probability
+        return True
+
+    def settle_on_likeliest(self) -> None:
+        """Take the language that is likeliest for the utterances that were held back."""
+        if self.current is None and self._evidence:
+            self._settle(max(self._evidence, key=lambda language: self._evidence[language]))
+
     def _settle(self, language: str | None) -> None:
         self.current, self.settled = language, True
+        self._evidence.clear()
         self._doubt, self._carried = None, 0

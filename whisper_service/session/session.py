@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +28,21 @@ from whisper_service.session.commit import POLICIES
 from whisper_service.session.context import Context
 from whisper_service.session.cut import cut_point
 from whisper_service.session.guard import Belief, believe
-from whisper_service.session.keywords import Spotter
+from whisper_service.session.keywords import Spotter, within
 from whisper_service.session.language import LanguageLock
 from whisper_service.session.ledger import Ledger
 from whisper_service.session.timeline import Job, Timeline
+from whisper_service.session.times import in_order
 from whisper_service.session.window import Window
 
 log = logging.getLogger(__name__)
 
 #: A partial is worth a request of its own when this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
+#: An utterance whose language is not certain is held back for at most this long: 10 s.
+_HELD_SAMPLES = 10 * SAMPLE_RATE
+#: Words of a keyword, at most, that may be final before its last one is heard.
+_LONGEST_KEYWORD_WORDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Session:
         self._timeline = Timeline.of(settings, grid=grid_samples)
         self._jobs: deque[Job] = deque()
         self._asked: tuple[Job, Request] | None = None
+        self._held: list[Job] = []  # last words on utterances whose language is not certain yet
+        self._doubt: Hypothesis | None = None  # an answer whose keywords are being checked
         self._window: Window | None = None
         self._display: Request | None = None
         self._display_end = 0
@@ -78,6 +85,8 @@ class Session:
         )
         self._context = Context()
         self._spotter = Spotter(settings.keywords)
+        self._final_end = 0
+        self._flushed = 0  # what came before is not held back any more
         self._language = ""  # of the last answer
         self._number = 0
         self._texts: list[str] = []
@@ -120,6 +129,8 @@ class Session:
         """Make final what was said so far: the utterance ends here."""
         events, jobs = self._timeline.close(self._buffer.end)
         self._plan(jobs)
+        self._flushed = self._buffer.end
+        self._release_held()
         return self._step(events)
 
     def finish(self) -> Step:
@@ -132,11 +143,15 @@ class Session:
         if self._asked is not None and answer.number == self._asked[1].number:
             job, request = self._asked
             self._asked = None
-            return self._step(self._take(job, request, answer))
+            events = self._take(job, request, answer)
+            return self._step(events, check=self._asked[1] if self._asked else None)
         if self._display is not None and answer.number == self._display.number:
             request, self._display = self._display, None
             words = self._believe(answer).words
-            return Step((*self._show(words, request.end), *self._spotter.update((), words, answer.language)))
+            spotted = self._spotter.update(
+                (), words, answer.language, doubtful=self._doubtful(answer.language)
+            )
+            return Step((*self._show(words, request.end), *spotted))
         return Step()
 
     def abandon(self) -> tuple[Step, int]:
@@ -148,7 +163,7 @@ class Session:
         heard = self.settled
         window = self._window
         if window is not None:
-            events = self._finalise(window, window.hypothesis[:-1], self._language)
+            events = self._finalise(window, window.hypothesis[:-1], self._language, self.received)
             heard = window.committed[-1].end if window.committed else window.start
         self._jobs.clear()
         self._asked = self._display = self._window = None
@@ -173,15 +188,22 @@ class Session:
 
     # -- questions -------------------------------------------------------------------------------------
 
-    def _step(self, events: Sequence[Event], *, show: bool = False) -> Step:
-        """Ask the next job, if none is being answered; else what is worth showing; forget old audio."""
+    def _step(self, events: Sequence[Event], *, show: bool = False, check: Request | None = None) -> Step:
+        """Ask the next job, if none is being answered; else what is worth showing; forget old audio.
+
+        :param check: what is to be asked before all that.
+        """
         told = list(events)
         requests: list[Request] = []
-        if self._asked is None and self._jobs:
+        if self._held and self.received - self._held[0].position > _HELD_SAMPLES:
+            self._release_held()
+        if check is not None:
+            requests.append(check)
+        elif self._asked is None and self._jobs:
             requests.append(self._ask(self._jobs.popleft()))
         elif show and self._asked is None:
             requests.extend(self._ask_display())
-        if self._finishing and not self._finished and self._asked is None:
+        if self._finishing and not self._finished and self._asked is None and not self._held:
             self._finished = True
             told.append(Done(self._ledger.account(self.received), "".join(self._texts)))
         self._forget()
@@ -221,14 +243,13 @@ class Session:
         return [self._display]
 
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
-        self._number += 1
         return Request(
             stream=self.name,
-            number=self._number,
+            number=self._next_number(),
             kind=kind,
             start=window.start,
             pcm=self._buffer.read(window.start, position),
-            prompt="" if window.bare else self._settings.expectations,
+            prompt="" if window.bare else self._settings.prompt,
             context=self._context.before(self._lock.current) if self._tells_context(window) else "",
             prefix=window.prefix,
             draft=window.draft,
@@ -239,6 +260,10 @@ class Session:
             fallback=self._settings.fallback and kind is Kind.FINAL,
         )
 
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
     def _tells_context(self, window: Window) -> bool:
         return self._settings.context and not window.bare
 
@@ -248,7 +273,19 @@ class Session:
             needed = [self._window.start]
         elif self._jobs:
             needed.append(self._jobs[0].start)
+        needed += [job.start for job in self._held]
         self._buffer.trim(min(needed))
+
+    def _release_held(self) -> None:
+        """Have the utterances that were held back decoded now, before all that came after them."""
+        if not self._held:
+            return
+        self._lock.settle_on_likeliest()
+        self._take_up_held()
+
+    def _take_up_held(self) -> None:
+        self._jobs.extendleft(reversed(self._held))
+        self._held.clear()
 
     # -- answers ---------------------------------------------------------------------------------------
 
@@ -262,23 +299,67 @@ class Session:
         """Make final what is certain now, or ask the same once more in another way."""
         window = self._window
         assert window is not None
+        if self._doubt is not None:
+            return self._check(job, window, answer)
         self._language = answer.language
         self._lock.hear(
             answer.detected, answer.language_probability, job.position - window.utterance - self._pre_roll
         )
+        if self._lock.current is not None and self._held:
+            log.info(
+                "%s: the language is %s; what was held back is decoded now", self.name, self._lock.current
+            )
+            self._ask_again(job, window)
+            self._window = None
+            self._take_up_held()
+            return []
         if self._lock.current not in (None, answer.language):
             log.info("%s: the language is %s now", self.name, self._lock.current)
             return self._ask_again(job, window)
+        if job.kind is Kind.FINAL and self._lock.is_unsure(answer.language_probability):
+            log.info("%s: an utterance is held back until its language is certain", self.name)
+            self._held.append(job)
+            self._window = None
+            if job.position <= self._flushed:
+                self._release_held()
+            return self._show(self._believe(answer).words, job.position)
         belief = self._believe(answer)
         if (request.prompt or request.context) and self._misled(job, window, belief):
             log.info("%s: request %d is asked again without prompt and context", self.name, request.number)
             window.bare = True
             self._context.forget()
             return self._ask_again(job, window)
-        events = self._commit(job, window, belief.words, answer.language)
+        said = _text([*window.committed[-_LONGEST_KEYWORD_WORDS:], *belief.words])
+        if request.prompt and within(tuple(self._doubtful(answer.language)), said, answer.language):
+            # The model writes what its prompt holds, said or not: have it listen without.
+            self._doubt = answer
+            check = replace(request, number=self._next_number(), prompt="", context="", prefix=(), draft=())
+            self._asked = job, check
+            return []
+        return self._conclude(job, window, belief, answer.language)
+
+    def _check(self, job: Job, window: Window, bare: Hypothesis) -> list[Event]:
+        """Take the answer without the prompt: keywords that it holds too were said."""
+        assert self._doubt is not None
+        answer, self._doubt = self._doubt, None
+        window.confirmed |= within(self._settings.keywords, _text(self._believe(bare).words), bare.language)
+        return self._conclude(job, window, self._believe(answer), answer.language)
+
+    def _doubtful(self, language: str) -> frozenset[str]:
+        """Return the keywords that the prompt holds and that were not heard without it in this window."""
+        if not (self._settings.prompt and self._settings.keywords):
+            return frozenset()
+        confirmed = self._window.confirmed if self._window is not None else frozenset()
+        return within(self._settings.keywords, self._settings.prompt, language) - confirmed
+
+    def _conclude(self, job: Job, window: Window, belief: Belief, language: str) -> list[Event]:
+        """Make final what is certain now, and follow the keywords."""
+        doubtful = self._doubtful(language)
+        events = self._commit(job, window, belief.words, language)
         final = [word for event in events if isinstance(event, Final) for word in event.words]
         ended = job.kind is Kind.FINAL
-        return [*events, *self._spotter.update(final, window.hypothesis, answer.language, ended=ended)]
+        spotted = self._spotter.update(final, window.hypothesis, language, ended=ended, doubtful=doubtful)
+        return [*events, *spotted]
 
     def _misled(self, job: Job, window: Window, belief: Belief) -> bool:
         """Whether the prompt may be why the model repeats itself, or says nothing at all."""
@@ -293,26 +374,28 @@ class Session:
 
     def _commit(self, job: Job, window: Window, words: tuple[Word, ...], language: str) -> list[Event]:
         if job.kind is Kind.FINAL:
-            events = self._finalise(window, words, language)
+            events = self._finalise(window, words, language, job.position)
             window.hypothesis = ()
             self._context.add(_text(window.committed), language)
             self._window = None
         else:
             # Before the language is certain no word is, and no policy need hear of it.
             count = self._policy.agreed(words, job.position) if self._lock.settled else 0
-            events = self._finalise(window, words[:count], language)
+            events = self._finalise(window, words[:count], language, job.position)
             window.hypothesis = words[count:]
             if job.position - window.start >= self._cut_samples:
                 events += self._cut(window, job.position, language)
         return [*events, *self._show(window.hypothesis, job.position)]
 
-    def _finalise(self, window: Window, words: Sequence[Word], language: str) -> list[Event]:
+    def _finalise(self, window: Window, words: Sequence[Word], language: str, position: int) -> list[Event]:
         if not words:
             return []
+        words = in_order(words, earliest=self._final_end, latest=position)
         window.committed.extend(words)
         text = _text(words)
-        final = Final(len(self._texts), text, words[0].start, words[-1].end, tuple(words), language)
+        final = Final(len(self._texts), text, words[0].start, words[-1].end, words, language)
         self._texts.append(text)
+        self._final_end = final.end
         self._shown = ""
         return [final]
 
@@ -328,7 +411,7 @@ class Session:
         events: list[Event] = []
         if cut.words > len(window.committed):
             missing = cut.words - len(window.committed)
-            events = self._finalise(window, window.hypothesis[:missing], language)
+            events = self._finalise(window, window.hypothesis[:missing], language, position)
             window.hypothesis = window.hypothesis[missing:]
             self._policy.reset()
         self._context.add(_text(window.committed[: cut.words]), language)
@@ -342,8 +425,9 @@ class Session:
         if not self._settings.interim or text == self._shown:
             return []
         self._shown = text
+        words = in_order(words, earliest=self._final_end, latest=end)
         start = words[0].start if words else end
-        return [Partial(text, 0, start, words[-1].end if words else end, tuple(words))]
+        return [Partial(text, 0, start, words[-1].end if words else end, words)]
 
 
 def _text(words: Sequence[Word]) -> str:

@@ -19,6 +19,8 @@ class Window:
         self.committed: list[Word] = []
         #: Words behind them, by the newest answer of the grid.
         self.hypothesis: tuple[Word, ...] = ()
+        #: Keywords that the model has heard here without the prompt that holds them.
+        self.confirmed: frozenset[str] = frozenset()
         #: Asked without prompt and context, which have led the model astray here.
         self.bare = False
 

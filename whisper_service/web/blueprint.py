@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from flask import Blueprint, Response, jsonify, render_template_string, request, url_for
+from flask import Blueprint, Response, jsonify, render_template_string, request
 
 from whisper_service.config import Config, RawFormat
 from whisper_service.errors import Draining
@@ -50,6 +50,9 @@ class Backend(Protocol):
     def state(self) -> tuple[bool, str]:
         """Return whether streams are taken, and a word on why not."""
 
+    def about(self) -> dict[str, Any]:
+        """Return the name of the model and what its users should know, once it is loaded."""
+
     def parts(self) -> Parts:
         """Return what streams share; waits for the model."""
 
@@ -59,12 +62,13 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
 
     :param page: whether the page is served at the prefix.
     """
+    static = "static" if url_prefix else "whisper/static"
     blueprint = Blueprint(
         name,
         __name__,
         url_prefix=url_prefix or None,
         static_folder=str(assets_folder("static")),
-        static_url_path="/static" if url_prefix else "/whisper/static",
+        static_url_path=f"/{static}",
     )
     for path in SOCKET_PATHS:
         blueprint.add_url_rule(
@@ -78,7 +82,7 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
         ready, status = backend.state()
-        return jsonify(status=status), 200 if ready else 503
+        return jsonify(status=status, **backend.about()), 200 if ready else 503
 
     if page:
         # Not by name: the host app's own index.html would win over the blueprint's.
@@ -86,11 +90,12 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
 
         @blueprint.get("/")
         def index() -> Response:
+            # All addresses are relative to the page: a proxy may strip a prefix that nobody here knows.
             page = render_template_string(
                 template,
-                # A path: url_for would name a scheme and a host, and behind a proxy those are others.
-                socket_path=f"{request.script_root}{url_prefix}{SOCKET_PATHS[0]}",
-                sample_url=url_for(f"{name}.static", filename=SAMPLE),
+                static=static,
+                socket_path=SOCKET_PATHS[0].lstrip("/"),
+                sample_url=f"{static}/{SAMPLE}",
             )
             return Response(page, headers={"Content-Security-Policy": _PAGE_POLICY.format(host=request.host)})
 
