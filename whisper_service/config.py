@@ -183,7 +183,11 @@ class StreamSettings:
     min_silence_ms: int = _setting(
         500, _number(int, 100, 5000, "ms"), "A pause of this length ends an utterance."
     )
-    min_speech_ms: int = _setting(300, _number(int, 0, 2000, "ms"), "Shorter speech is taken for a noise.")
+    min_speech_ms: int = _setting(
+        0,
+        _number(int, 0, 2000, "ms"),
+        "Shorter speech is taken for a noise, unheard. 0 leaves that to the model: short words are short.",
+    )
     pre_roll_ms: int = _setting(
         400, _number(int, 0, 2000, "ms"), "Audio before the first speech that belongs to an utterance."
     )
@@ -280,7 +284,7 @@ class Config:
         500, _number(int, 100, 5000, "ms"), "Default pause that ends an utterance."
     )
     min_speech_ms: int = _setting(
-        300, _number(int, 0, 2000, "ms"), "Default length below which speech is taken for a noise."
+        0, _number(int, 0, 2000, "ms"), "Default length below which speech is taken for a noise, unheard."
     )
     raw_format: str = _setting(
         "",

@@ -18,6 +18,7 @@ OUT_OF_RANGE = [
     ("language", "xx"),
     ("task", "sing"),
     ("prompt", "x" * 1001),
+    ("prompt", "\ud800"),
     ("words", "maybe"),
     ("vad_threshold", "0.96"),
     ("vad_threshold", "nan"),
@@ -108,7 +109,6 @@ def test_settings_out_of_range_in_start(server: Server) -> None:
         ("rate", 10**9),
         ("rate", 10**400),
         ("rate", True),
-        ("rate", None),
         ("rate", [16000]),
         ("rate", float("nan")),
         ("rate", float("inf")),
@@ -133,9 +133,7 @@ def test_settings_out_of_range_in_start(server: Server) -> None:
     assert_right(spoken, heard)
 
 
-@pytest.mark.parametrize(
-    "prompt", ["<|endoftext|>", "<|startoftranscript|><|en|>", "\ud800", "\0", "👩‍👩‍👧" * 100]
-)
+@pytest.mark.parametrize("prompt", ["<|endoftext|>", "<|startoftranscript|><|en|>", "\0", "👩‍👩‍👧" * 100])
 def test_odd_prompt_is_words_like_others(server: Server, prompt: str) -> None:
     spoken = sentences()
     start = json.dumps({"type": "start", "prompt": prompt})

@@ -91,3 +91,22 @@ def test_a_language_that_is_known_is_never_unsure() -> None:
     lock.begin()
     lock.hear("zh", 0.4, RATE)
     assert not lock.is_unsure(0.4)
+
+
+def test_where_nothing_is_likely_the_fallback_is_taken() -> None:
+    lock = LanguageLock(None, fallback="en")
+    lock.begin()
+    lock.hear("zh", 0.4, RATE)
+    assert lock.is_unsure(0.4)
+    lock.settle_on_likeliest()
+    assert (lock.current, lock.settled) == ("en", True)
+
+
+def test_what_is_likely_is_taken() -> None:
+    lock = LanguageLock(None, fallback="en")
+    for language, probability in (("zh", 0.3), ("de", 0.6)):
+        lock.begin()
+        lock.hear(language, probability, RATE // 2)
+        assert lock.is_unsure(probability)
+    lock.settle_on_likeliest()
+    assert lock.current == "de"

@@ -81,7 +81,8 @@ class Session:
         self._display: Request | None = None
         self._display_end = 0
         self._lock = LanguageLock(
-            settings.language or (next(iter(languages)) if len(languages) == 1 else None)
+            settings.language or (next(iter(languages)) if len(languages) == 1 else None),
+            fallback="en" if "en" in languages else None,
         )
         self._context = Context()
         self._spotter = Spotter(settings.keywords)

@@ -1,0 +1,47 @@
+"""The app with an engine or a detector that fails as soon as a file says so, for a subprocess.
+
+``python -m tests.faulty_app``; the file's name is in FAULT, its contents say what fails.
+"""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+# ruff: noqa: E402
+import os
+from pathlib import Path
+from typing import Any
+
+from app import app
+from whisper_service.engine.runner import Runner
+from whisper_service.model.speech import SpeechDetector
+from whisper_service.server import serve
+
+_FAULT = Path(os.environ["FAULT"])
+_run, _probabilities = Runner.run_batch, SpeechDetector.probabilities
+
+
+def _said() -> str:
+    return _FAULT.read_text() if _FAULT.exists() else ""
+
+
+def run_batch(self: Runner, requests: Any) -> Any:
+    if _said() == "the thread ends":
+        raise SystemExit
+    if _said() == "each request raises":
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    return _run(self, requests)
+
+
+def probabilities(self: SpeechDetector, batch: Any) -> Any:
+    if _said() == "the detector raises":
+        raise RuntimeError("no")
+    return _probabilities(self, batch)
+
+
+Runner.run_batch, SpeechDetector.probabilities = run_batch, probabilities  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    serve(app)

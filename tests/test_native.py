@@ -1,0 +1,77 @@
+"""Native threads in a monkey-patched process: none of them ever has a hub of gevent's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.servers import ROOT
+
+_SCRIPT = """
+from gevent import monkey; monkey.patch_all()
+import time
+import gevent
+import numpy as np
+from gevent._hub_local import get_hub_if_exists
+from tests.fakes import FakeEngine
+from whisper_service.audio.stream import ContainerThreads
+from whisper_service.engine.bridge import EngineBridge, SpeechBridge
+from whisper_service.engine.request import Kind, Request
+from whisper_service.native import Pipe, Pool
+
+hubs = {}
+
+class Runner:
+    most = 1
+    def run_batch(self, requests):
+        # What the thread did after the batch before is seen here.
+        hubs.setdefault("engine", []).append(get_hub_if_exists())
+        return [FakeEngine().run(request) for request in requests]
+    def forget(self, stream):
+        pass
+
+class Detector:
+    def probabilities(self, batch):
+        hubs.setdefault("detector", []).append(get_hub_if_exists())
+        return [[0.0] for _ in batch]
+
+engine, speech = EngineBridge(Runner), SpeechBridge(Detector)
+engine.start(); speech.start(); engine.wait(10)
+pcm = np.zeros(512, dtype=np.float32)
+for number in range(5):
+    done = gevent.event.Event()
+    request = Request(stream="s", number=number, kind=Kind.FINAL, start=0, pcm=pcm)
+    engine.submit(request, lambda answer: done.set())
+    assert done.wait(10)
+    speech.probabilities(None, pcm)
+pool = Pool(1)
+for _ in range(3):
+    pool.apply(lambda: hubs.setdefault("pool", []).append(get_hub_if_exists()))
+
+def generate(source):
+    while data := source.read(1):
+        hubs.setdefault("container", []).append(get_hub_if_exists())
+        yield data
+
+pipe = Pipe(generate)
+for _ in range(3):
+    pipe.source.put(bytes(100))
+    pipe.take()
+pipe.abort()
+webm = open("tests/data/containers/jfk_opus.webm", "rb").read()
+stream = ContainerThreads(1).stream("matroska")
+stream.write(webm); stream.close()
+assert sum(len(block.samples) for block in stream.blocks()) > 100_000
+engine.stop(5); speech.stop(5)
+assert {name: set(seen) for name, seen in hubs.items()} == {
+    name: {None} for name in ("engine", "detector", "pool", "container")
+}, hubs
+print("none has a hub")
+"""
+
+
+def test_no_native_thread_ever_has_a_hub() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0 and "none has a hub" in done.stdout, done.stdout + done.stderr
