@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 import threading
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from whisper_service.audio.pcm import Pcm
 from whisper_service.cli import main
 from whisper_service.client import wav_slices
 
+TLS = Path(__file__).resolve().parent / "data" / "tls"
 DONE = {"type": "done", "received_samples": 8_000, "full_transcript": " Hello."}
 
 
@@ -109,3 +112,78 @@ def test_slices_of_any_length_hold_every_sample() -> None:
         with wave.open(io.BytesIO(data)) as file:
             frames += file.getnframes()
     assert frames == 10_007
+
+
+@contextmanager
+def _closing(code: int) -> Iterator[str]:
+    """Run a server that closes at once; yield its address."""
+    with serve(lambda socket: socket.close(code), "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/transcribe"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_server_that_goes_away_is_no_missing_server(recording: Path) -> None:
+    with _closing(1001) as url:
+        result = _stream(recording, url)
+    assert result.exit_code == 1 and "The server is going away" in result.output
+
+
+def test_an_address_of_a_page_is_no_missing_server(recording: Path) -> None:
+    result = _stream(recording, "http://127.0.0.1:5003/transcribe")
+    assert result.exit_code == 1 and "it must begin with ws:// or" in result.output
+
+
+def test_a_wrong_path_is_no_missing_server(recording: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        result = _stream(recording, f"ws://127.0.0.1:{server.server_port}/nowhere")
+        server.shutdown()
+        thread.join()
+    assert result.exit_code == 1 and "answers with status 404" in result.output
+    assert "is the path right?" in result.output
+
+
+def test_a_certificate_that_nobody_knows_is_no_missing_server(recording: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
+    with serve(lambda socket: None, "127.0.0.1", 0, ssl=context) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        result = _stream(recording, f"wss://127.0.0.1:{server.socket.getsockname()[1]}/transcribe")
+        server.shutdown()
+        thread.join()
+    assert (
+        result.exit_code == 1
+        and "certificate of wss://" in result.output
+        and "SSL_CERT_FILE" in result.output
+    )
+
+
+def test_what_goes_into_a_pipe_is_the_transcript_alone(recording: Path) -> None:
+    long = " ".join(["a sentence that is longer than a terminal is wide"] * 3)
+    answers = [
+        {"type": "lag", "behind_s": 3.0},
+        {"type": "speech_started", "at": 0.0},
+        {"type": "final", "text": f" {long}", "id": 0},
+        {"type": "lag", "behind_s": 0},
+        {"type": "speech_started", "at": 9.0},
+        {"type": "final", "text": " Yes.", "id": 1},
+        DONE,
+    ]
+    with _server(answers) as (url, _):
+        result = _stream(recording, url)
+    assert result.stdout == f"{long}\nYes.\n"
+    assert result.stderr == "A fake.\n3.0 s behind\n"

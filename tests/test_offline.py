@@ -201,3 +201,36 @@ def test_the_command_line_says_in_one_line_what_is_wrong(talk: Talk) -> None:
     model = ["--model", str(CHECKPOINT)]
     foreign = CliRunner().invoke(main, ["transcribe", str(talk.path), *model, "--language", "de"])
     assert foreign.exit_code == 1 and "The model does not know language 'de'; it knows: en." in foreign.stderr
+
+
+def test_a_file_that_is_none_is_named_and_the_others_go_on(talk: Talk, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no audio at all")
+    folder = tmp_path / "out"
+    options = ["--model", str(CHECKPOINT), "--output", str(folder)]
+    result = CliRunner().invoke(main, ["transcribe", str(bad), str(talk.path), *options])
+    assert result.exit_code == 1
+    assert (
+        f"{bad}: This is no audio" in result.stderr
+        and "1 of 2 files could not be transcribed" in result.stderr
+    )
+    assert (folder / f"{talk.path.stem}.txt").read_text().strip()
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(talk: Talk, tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "talk.flac" for folder in ("one", "two")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(talk.path.read_bytes())
+    options = ["--model", str(CHECKPOINT), "--output", str(tmp_path / "out")]
+    assert CliRunner().invoke(main, ["transcribe", *map(str, paths), *options]).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["talk-2.txt", "talk.txt"]
+
+
+def test_the_demonstration_model_is_not_taken_for_files_unless_it_is_named(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WHISPER_DOWNLOAD_TIMEOUT_S", "0")
+    monkeypatch.setenv("WHISPER_CACHE_DIR", str(tmp_path))
+    result = CliRunner().invoke(main, ["transcribe", str(talk.path)])
+    assert result.exit_code == 1 and "base.en" in result.stderr and not result.stdout

@@ -82,6 +82,11 @@ class LagNotice:
         self._told_at = now
         return behind_s
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it was told, and is not over."""
+        return self._told_at is not None
+
     def end(self) -> bool:
         """Note that nothing waits any more; return whether that is to be told."""
         told, self._told_at = self._told_at is not None, None

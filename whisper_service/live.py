@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import gevent
 import numpy as np
 from gevent.event import Event as Wakeup
 from numpy.typing import NDArray
@@ -75,6 +76,8 @@ _PIECE_SAMPLES = SAMPLE_RATE // 2
 _AHEAD_SAMPLES = 10 * SAMPLE_RATE
 #: From this lag on, jobs of the grid are left out down to this spacing; (lag in seconds, samples).
 _COARSE = ((5.0, 4 * SAMPLE_RATE), (2.0, 2 * SAMPLE_RATE))
+#: As long as a stream lags it is looked at this often.
+_LAG_LOOKED_AT_S = 1.0
 #: Of a stream that has to end only the last words on its utterances are waited for.
 _ONLY_FINALS = 1 << 62
 #: Lost audio is told at once, and then this often, in samples of the stream.
@@ -154,7 +157,8 @@ class Stream:
         self._speech_state = parts.speech_state()
         self._lag = LagMeter()
         self._lag_notice = LagNotice()
-        self._frame = Frame(b"", 0.0)
+        self._lag_timer: gevent.Greenlet[[], None] | None = None
+        self._came: tuple[float, bool] = (0.0, False)  # when the frame at work came, and whether it was held
         self._lost_s, self._loss_told_at = 0.0, -_LOSS_TOLD_SAMPLES  # lost and not told yet; position
         self._deadline: float | None = None
         self._progress = Wakeup()
@@ -182,6 +186,8 @@ class Stream:
             raise self._give_up() from None
         finally:
             self._parts.engine.cancel(self.name)
+            if self._lag_timer is not None:
+                self._lag_timer.kill(block=False)
             if self._opened:
                 self._opened.slices.abort()
             received = self._opened.session.received if self._opened else 0
@@ -191,7 +197,9 @@ class Stream:
         try:
             for frame in frames:
                 self._check_time()
-                if not self._take(frame):
+                goes_on = self._take(frame)
+                del frame  # while the next one is waited for, nothing is held of this one
+                if not goes_on:
                     return
         except (Draining, TooBig, Full) as problem:
             self._cut_short = True
@@ -204,7 +212,7 @@ class Stream:
 
     def _take(self, frame: Frame) -> bool:
         """Do what ``frame`` asks for; return whether the stream goes on."""
-        self._frame = frame
+        self._came = frame.at, frame.held
         try:
             return self._obey(self._connection.receive(frame.data))
         except TranscriptionError as problem:
@@ -287,7 +295,8 @@ class Stream:
             if session.received + piece.shape[0] > self._parts.max_audio_samples:
                 raise self._too_long(session)
             received = session.received + piece.shape[0]
-            self._lag.arrived(received, self._frame.at, held=self._frame.held)
+            at, held = self._came
+            self._lag.arrived(received, at, held=held)
             self._tell(session.feed(piece, speech, lost=lost))
             self._watch_lag(session)
             self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
@@ -384,6 +393,14 @@ class Stream:
         told = self._lag_notice.update(behind_s, now)
         if told is not None:
             self._write_event(Lag(told))
+        if self._lag_notice.lasts and self._lag_timer is None:
+            # Also while neither audio nor answers come.
+            self._lag_timer = gevent.spawn_later(_LAG_LOOKED_AT_S, self._look_at_lag)
+
+    def _look_at_lag(self) -> None:
+        self._lag_timer = None
+        if self._opened is not None and not self._opened.session.finished:
+            self._watch_lag(self._opened.session)
 
     def _ready(self) -> messages.Message:
         only = next(iter(self._parts.languages)) if len(self._parts.languages) == 1 else None

@@ -12,6 +12,7 @@ import contextlib
 import os
 import time
 from _queue import Empty, SimpleQueue
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -147,6 +148,7 @@ class Pool:
 
 #: Fewer bytes than these are not worth a turn of the thread, see ``ByteSource.read``.
 _LEAST_READ_BYTES = 64
+_MOST_READ_BYTES = 1 << 16
 
 
 #: A turn of a thread takes milliseconds; after this long it will not end, in seconds.
@@ -162,29 +164,40 @@ class ByteSource:
 
     def __init__(self, starve: Callable[[], None]) -> None:
         self._starve = starve
-        self._bytes = bytearray()
+        self._messages: deque[memoryview] = deque()
+        self._count = 0
         self._closed = False
 
     def put(self, data: bytes) -> None:
         """Add bytes. Only while the thread waits."""
-        self._bytes += data
+        if data:
+            self._messages.append(memoryview(data))
+            self._count += len(data)
 
     def close(self) -> None:
         """Say that no more bytes come. Only while the thread waits."""
         self._closed = True
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, all there are if it is negative; b"" at the end. Blocks the thread.
+        """Return up to ``size`` bytes, up to 64 KiB if it is negative; b"" at the end. Blocks the thread.
 
         FFmpeg's MP4 demuxer takes a short read in the middle of a box's header for its end, so fewer than 64
-        bytes are given out only at the end.
+        bytes are given out only at the end. A long message is not copied as a whole: that takes the
+        interpreter's lock for tens of milliseconds.
         """
-        while len(self._bytes) < _LEAST_READ_BYTES and not self._closed:
+        while self._count < _LEAST_READ_BYTES and not self._closed:
             self._starve()
-        count = len(self._bytes) if size < 0 else size
-        data = bytes(self._bytes[:count])
-        del self._bytes[:count]
-        return data
+        left = min(self._count, _MOST_READ_BYTES if size < 0 else size)
+        self._count -= left
+        pieces: list[memoryview] = []
+        while left:
+            message = self._messages.popleft()
+            if len(message) > left:
+                self._messages.appendleft(message[left:])
+                message = message[:left]
+            pieces.append(message)
+            left -= len(message)
+        return b"".join(pieces)
 
 
 class Pipe(Generic[T]):

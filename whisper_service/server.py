@@ -14,12 +14,14 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
-from whisper_service.errors import ConfigError, ModelUnavailable
+from whisper_service.errors import ConfigError, Draining, ModelUnavailable
 from whisper_service.extension import Transcriber
 from whisper_service.service import Service
 
 #: How long a client may take for the head of a request, and stay without one.
 _REQUEST_TIMEOUT_S = 10.0
+#: How long a plain request may take: its body, its answer, and a client that reads slowly.
+_RESPONSE_TIMEOUT_S = 60.0
 #: Connections at once, as gunicorn.conf.py has it, and what the process needs of descriptors beside them.
 _CONNECTIONS = 1000
 _OTHER_DESCRIPTORS = 200
@@ -55,6 +57,19 @@ class _Handler(WSGIHandler):
             return None
         finally:
             self._cancel()
+
+    def handle_one_response(self) -> None:
+        """Answer a request; a body that does not come and an answer that nobody reads have a deadline too."""
+        if self.environ is not None and self.environ.get("HTTP_UPGRADE"):
+            super().handle_one_response()
+            return
+        with gevent.Timeout(_RESPONSE_TIMEOUT_S) as timeout:
+            try:
+                super().handle_one_response()
+            except gevent.Timeout as over:
+                if over is not timeout:
+                    raise
+                self.close_connection = True
 
     def _cancel(self) -> None:
         if self._timeout is not None:
@@ -98,6 +113,8 @@ def _announce(service: Service, address: str) -> None:
         parts = service.parts()
     except ModelUnavailable as problem:
         print(f"The page is at {address}, but there is no model: {problem}", file=sys.stderr, flush=True)
+        return
+    except Draining:
         return
     print(f"Listening on {address} (model {parts.model})", flush=True)
 

@@ -109,9 +109,12 @@ class Service:
         """Return what streams share. Blocks the greenlet while the model is loading.
 
         :raises ModelUnavailable: if there is no model, or it is not loaded in time.
+        :raises Draining: if the server is told to stop meanwhile.
         """
         self.start()
         patiently(self._settled.wait, _LOADING_TIMEOUT_S)
+        if self.draining:
+            raise Draining("The server is about to stop; connect again.")
         if self._problem is not None:
             raise ModelUnavailable(_NO_MODEL)
         if self._parts is None:
@@ -130,16 +133,20 @@ class Service:
         lost.
         """
         self.draining = True
+        self._settled.set()  # who waits for the model waits no more
         open_now = list(self.conversations)
         if open_now:
             log.info("draining %d streams", len(open_now))
         deadline = time.monotonic() + self.config.drain_timeout_s
         for conversation in open_now:
             conversation.drain(Draining("The server is about to stop; connect again."), deadline)
-        while self.conversations and time.monotonic() < deadline + _CLOSING_S:
+        # Those only: who comes meanwhile is told to connect again.
+        while (
+            left := self.conversations.intersection(open_now)
+        ) and time.monotonic() < deadline + _CLOSING_S:
             gevent.sleep(0.02)
-        if self.conversations:
-            log.warning("%d streams were not finished in time", len(self.conversations))
+        if left:
+            log.warning("%d streams were not finished in time", len(left))
 
     def stop(self) -> None:
         """End the native threads, for a process that ends. Blocks until they have."""

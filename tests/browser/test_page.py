@@ -4,7 +4,6 @@ import json
 import signal
 import warnings
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jiwer
@@ -125,29 +124,6 @@ def test_without_a_microphone_the_page_says_what_to_do_and_plays_the_sample(
         page.page.keyboard.press("Escape")
         page.wait_for_state("done")
         assert page.transcript.startswith("There will be two questions")
-
-
-def test_the_demonstration_model_is_announced(
-    run_server: RunServer, open_page: OpenPage, tmp_path: Path
-) -> None:
-    without_network = {
-        "WHISPER_MODEL": "auto",
-        "WHISPER_DOWNLOAD_TIMEOUT_S": "5",
-        "XDG_CACHE_HOME": str(tmp_path),
-        "HTTPS_PROXY": "http://127.0.0.1:9",  # nobody listens there: the download fails everywhere
-        "https_proxy": "http://127.0.0.1:9",
-    }
-    with run_server(**without_network) as server, open_page(server) as page:
-        page.press("#talk")
-        banner = page.page.locator(".banner[data-kind=warning]")
-        banner.wait_for()
-
-        assert page.messages_of("ready")[0]["warnings"] == page.banners
-        assert "Demonstration model" in banner.inner_text()
-        assert banner.bounding_box() is not None
-        page.press("#talk")
-        page.wait_for_state("done")
-        assert banner.is_visible()
 
 
 def test_a_strict_content_security_policy_breaks_nothing(server: Server, open_page: OpenPage) -> None:

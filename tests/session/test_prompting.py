@@ -310,3 +310,67 @@ def test_languages_too_are_a_function_of_the_samples(seed: int) -> None:
             if not pieces:
                 take(session.finish())
     assert finals(told) == expected
+
+
+def _play_late(session: Session, engine: FakeEngine, pcm: np.ndarray, seed: int) -> list[Event]:
+    """Play with answers that come late, or all the audio first; then stop."""
+    dice = random.Random(seed)
+    detector, events = FakeDetector(), []
+    waiting: list[Request] = []
+
+    def take(step: Step) -> None:
+        events.extend(step.events)
+        waiting.extend(step.requests)
+
+    for piece in cut_evenly(pcm, dice.choice([1_600, 8_000, 40_000])):
+        take(session.feed(piece, detector.probabilities(piece)))
+        while waiting and dice.random() < (seed % 4) / 3:
+            take(session.apply(engine.run(waiting.pop(0))))
+    take(session.finish())
+    while waiting:
+        take(session.apply(engine.run(waiting.pop(0))))
+    return events
+
+
+@pytest.mark.parametrize(
+    "languages",
+    [
+        {0: ("zh", 0.4), RATE: ("en", 0.95)},
+        {0: ("zh", 0.6), RATE: ("de", 0.9), 4 * RATE: ("en", 0.3)},
+        {0: ("zh", 0.4), RATE: ("de", 0.4), 5 * RATE: ("en", 0.4)},
+    ],
+)
+@pytest.mark.parametrize(
+    "gaps", [[1.2, 0.1, 1.2, 0.1, 0.1, 0.1, 0.1, 0.1], [1.0, 12.0, 1.0, 0.1, 0.1], [0.2, 9.0, 1.0]]
+)
+def test_what_is_held_back_does_not_depend_on_how_fast_anything_comes(
+    languages: dict[int, tuple[str, float]], gaps: list[float]
+) -> None:
+    pcm, said = speak(gaps)
+    told: set[tuple[tuple[str, str, int, int], ...]] = set()
+    for seed in range(8):
+        events = _play_late(_multilingual(), Recording(_unsure(languages)), pcm, seed)
+        finals_ = finals(events)
+        assert "".join(final.text for final in finals_) == "".join(said)
+        assert [final.start for final in finals_] == sorted(final.start for final in finals_)
+        assert done(events).account.received == pcm.shape[0]
+        told.add(tuple((word.text, final.language, 0, 0) for final in finals_ for word in final.words))
+    assert len(told) == 1
+
+
+def test_an_abandoned_stream_names_what_was_held_back() -> None:
+    pcm, _ = speak([0.5], tail_s=3.0)
+    session = _multilingual()
+    play(session, Recording(_unsure({0: ("zh", 0.4)})), cut_evenly(pcm, 8_000), stop=False)
+    step, heard = session.abandon()
+    assert not finals(step.events) and heard < RATE and session.finished
+
+
+def test_a_keyword_of_the_prompt_is_told_where_the_prompt_was_left_out() -> None:
+    def silent_if_told(request: Request, answer: Hypothesis) -> Hypothesis:
+        return replace(answer, words=()) if request.prompt else answer
+
+    session = make_session(prompt="w2, w7.", keywords="w2")
+    events = play(session, Recording(silent_if_told), cut_evenly(speak([0.1, 0.1, 0.1])[0], 8_000))
+    hits = [event for event in events if isinstance(event, KeywordSpotted)]
+    assert hits and hits[-1].final

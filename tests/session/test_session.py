@@ -152,10 +152,18 @@ def test_a_word_too_short_to_count_is_heard_when_the_client_stops() -> None:
     assert words(play(make_session(), FakeEngine(), [pcm])) == [" misheard2500."]
 
 
-def test_a_click_is_no_speech() -> None:
+def test_what_is_shorter_than_speech_has_to_be_is_no_speech() -> None:
     pcm = np.concatenate([np.zeros(8_000), np.full(2_500, 3 / 1024), np.zeros(16_000)]).astype(np.float32)
-    events = play(make_session(), FakeEngine(), [pcm])
+    events = play(make_session(min_speech_ms=300), FakeEngine(), [pcm])
     assert events == [done(events)] and done(events).account.silent == pcm.shape[0]
+
+
+def test_by_default_no_speech_is_too_short_to_be_heard() -> None:
+    pcm = np.concatenate([np.zeros(8_192), np.full(512, 3 / 1024), np.zeros(16_000)]).astype(np.float32)
+    engine = FakeEngine()
+    events = play(make_session(), engine, [pcm])
+    assert engine.windows and done(events).account.speech > 512
+    assert isinstance(events[0], SpeechStarted)
 
 
 def test_silence_asks_nothing_and_keeps_nothing() -> None:
@@ -306,3 +314,29 @@ def test_where_whisper_hears_no_speech_nothing_becomes_final() -> None:
 
     pcm, _ = speak(TALK)
     assert words(play(make_session(), Unsure(), cut_evenly(pcm, 8_000))) == []
+
+
+@pytest.mark.parametrize("spacing", [4 * RATE, 1 << 62])
+def test_however_coarse_the_grid_no_window_is_longer_than_the_model_takes(spacing: int) -> None:
+    pcm, said = speak([0.4] * 150)
+    session, engine, detector = make_session(), FakeEngine(), FakeDetector()
+    waiting: list[Request] = []
+    events: list[Event] = []
+
+    def take(step: Step) -> None:
+        events.extend(step.events)
+        waiting.extend(step.requests)
+
+    for number, piece in enumerate(cut_evenly(pcm, 8_000)):
+        take(session.feed(piece, detector.probabilities(piece)))
+        if number > 40:  # from 20 s on the machine is slow
+            session.coarsen(spacing)
+        if waiting and (number <= 40 or number % 20 == 0):
+            take(session.apply(engine.run(waiting.pop(0))))
+    take(session.finish())
+    session.coarsen(spacing)
+    while waiting:
+        take(session.apply(engine.run(waiting.pop(0))))
+        session.coarsen(spacing)
+    assert max(engine.windows) <= 30 * RATE
+    assert "".join(words(events)) == "".join(said)

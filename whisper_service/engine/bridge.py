@@ -120,11 +120,11 @@ class EngineBridge:
             return
         self._busy_since = time.monotonic()
         on_answer = stream.pop(request.number)
-        if not stream:
-            del self._waiting[request.stream]
         # Display requests that were replaced before their turn get no answer.
         for number in [number for number in stream if number < request.number]:
             del stream[number]
+        if not stream:
+            del self._waiting[request.stream]
         if isinstance(answer, Exception):
             log.error("%s: request %d failed", request.stream, request.number, exc_info=answer)
             self._notice(f"a request failed ({type(answer).__name__})")

@@ -15,7 +15,7 @@ from whisper_service.engine.request import STEP_SAMPLES, Word
 #: Loudness is measured over 32 ms, one frame of the speech detector.
 _FRAME_SAMPLES = 512
 #: A cut leaves at least this much on either side: too short a window confuses the model.
-_HEAD_SAMPLES = 5 * SAMPLE_RATE
+HEAD_SAMPLES = 5 * SAMPLE_RATE
 _TAIL_SAMPLES = 2 * SAMPLE_RATE
 
 
@@ -39,7 +39,7 @@ def cut_point(pcm: NDArray[np.float32], start: int, words: Sequence[Word], *, co
     :param committed: how many of them are final.
     """
     energy = _frame_energy(pcm)
-    low, high = start + _HEAD_SAMPLES, start + pcm.shape[0] - _TAIL_SAMPLES
+    low, high = start + HEAD_SAMPLES, start + pcm.shape[0] - _TAIL_SAMPLES
     for known in (words[:committed], words):
         cuts = [
             (*_quietest(energy, start, _middle(left), _middle(right)), index + 1)

@@ -53,7 +53,7 @@ class LanguageLock:
         if self.settled:
             return
         if language == self.current:
-            self._settle(language)
+            self.settle(language)
             return
         if language != self._doubt:
             self._doubt, self._carried = language, 0
@@ -61,7 +61,7 @@ class LanguageLock:
         if self._carried + heard < _ENOUGH_SAMPLES:
             return
         keeps = self.current is not None and probability < _SURE
-        self._settle(self.current if keeps else language)
+        self.settle(self.current if keeps else language)
 
     def is_unsure(self, probability: float) -> bool:
         """Return whether the language of an utterance that is over is a guess: none is known, and none is
@@ -80,9 +80,10 @@ class LanguageLock:
         if self.current is not None or not self._evidence:
             return
         likeliest = max(self._evidence, key=lambda language: self._evidence[language])
-        self._settle(likeliest if self._evidence[likeliest] >= _LIKELY else self._fallback or likeliest)
+        self.settle(likeliest if self._evidence[likeliest] >= _LIKELY else self._fallback or likeliest)
 
-    def _settle(self, language: str | None) -> None:
+    def settle(self, language: str | None) -> None:
+        """Take ``language`` for certain; does nothing more where it is so already."""
         self.current, self.settled = language, True
         self._evidence.clear()
         self._doubt, self._carried = None, 0

@@ -26,7 +26,7 @@ from whisper_service.events import Done, Event, Final, Partial
 from whisper_service.session.buffer import RollingBuffer
 from whisper_service.session.commit import POLICIES
 from whisper_service.session.context import Context
-from whisper_service.session.cut import cut_point
+from whisper_service.session.cut import HEAD_SAMPLES, cut_point
 from whisper_service.session.guard import Belief, believe
 from whisper_service.session.keywords import Spotter, within
 from whisper_service.session.language import LanguageLock
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 #: A partial is worth a request of its own when this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
+#: Audio after the length at which a window is cut that the model still takes: 4 s.
+_AFTER_CUT_SAMPLES = 4 * SAMPLE_RATE
 #: An utterance whose language is not certain is held back for at most this long: 10 s.
 _HELD_SAMPLES = 10 * SAMPLE_RATE
 #: Words of a keyword, at most, that may be final before its last one is heard.
@@ -86,6 +88,7 @@ class Session:
         )
         self._context = Context()
         self._spotter = Spotter(settings.keywords)
+        self._in_prompt: dict[str, frozenset[str]] = {}  # keywords, by the language they are compared in
         self._final_end = 0
         self._flushed = 0  # what came before is not held back any more
         self._language = ""  # of the last answer
@@ -131,7 +134,6 @@ class Session:
         events, jobs = self._timeline.close(self._buffer.end)
         self._plan(jobs)
         self._flushed = self._buffer.end
-        self._release_held()
         return self._step(events)
 
     def finish(self) -> Step:
@@ -161,11 +163,15 @@ class Session:
         :returns: what is to be told, and the sample from which on nothing is final.
         """
         events: list[Event] = []
-        heard = self.settled
+        heard = self.settled if self._timeline.utterance is None else self._timeline.utterance
         window = self._window
         if window is not None:
             events = self._finalise(window, window.hypothesis[:-1], self._language, self.received)
             heard = window.committed[-1].end if window.committed else window.start
+        heard = min([heard, *(job.start for job in self._held)])
+        final = [word for event in events if isinstance(event, Final) for word in event.words]
+        events += self._spotter.update(final, (), self._language, ended=True)
+        self._held.clear()
         self._jobs.clear()
         self._asked = self._display = self._window = None
         self._finished = True
@@ -177,12 +183,23 @@ class Session:
         For a machine that has fallen behind: from here on the same samples may be committed differently.
         """
         kept: deque[Job] = deque()
+        start = utterance = -1
         for index, job in enumerate(self._jobs):
+            if job.start != utterance:
+                utterance = start = job.start
+                if self._window is not None and self._window.utterance == utterance:
+                    start = self._window.start
             following = self._jobs[index + 1] if index + 1 < len(self._jobs) else None
             reached = kept[-1].position if kept else self._asked[0].position if self._asked else job.start
             needless = following is not None and following.position - reached <= spacing
-            if job.kind is not Kind.COMMIT or not needless:
+            # The model takes no more than 30 s: this one cuts the window before that.
+            cuts = (
+                following is not None and following.position - start > self._cut_samples + _AFTER_CUT_SAMPLES
+            )
+            if job.kind is not Kind.COMMIT or cuts or not needless:
                 kept.append(job)
+            if cuts:
+                start += HEAD_SAMPLES
         dropped = len(self._jobs) - len(kept)
         self._jobs = kept
         return dropped
@@ -196,8 +213,9 @@ class Session:
         """
         told = list(events)
         requests: list[Request] = []
-        if self._held and self.received - self._held[0].position > _HELD_SAMPLES:
-            self._release_held()
+        if self._asked is None and self._held and self._is_held_enough():
+            self._lock.settle_on_likeliest()
+            self._take_up_held()
         if check is not None:
             requests.append(check)
         elif self._asked is None and self._jobs:
@@ -270,21 +288,25 @@ class Session:
 
     def _forget(self) -> None:
         needed = [self._timeline.needed]
-        if self._window is not None and (self._asked or self._window.utterance == self._timeline.utterance):
-            needed = [self._window.start]
-        elif self._jobs:
-            needed.append(self._jobs[0].start)
-        needed += [job.start for job in self._held]
+        window = self._window
+        if window is not None and (self._asked or window.utterance == self._timeline.utterance):
+            needed = [window.start]
+        known = window.utterance if window is not None else None
+        needed += [job.start for job in (*self._held, *self._jobs) if job.start != known]
         self._buffer.trim(min(needed))
 
-    def _release_held(self) -> None:
-        """Have the utterances that were held back decoded now, before all that came after them."""
-        if not self._held:
-            return
-        self._lock.settle_on_likeliest()
-        self._take_up_held()
+    def _is_held_enough(self) -> bool:
+        """Return whether what is held back has waited for long enough, by the stream's own clock.
+
+        The next question tells the time, so that it does not matter how fast the samples come.
+        """
+        first = self._held[0].position
+        now = self._jobs[0].position if self._jobs else self.received
+        is_flushed = first <= self._flushed and (not self._jobs or now > self._flushed)
+        return is_flushed or now - first > _HELD_SAMPLES
 
     def _take_up_held(self) -> None:
+        """Have the utterances that were held back decoded before all that came after them."""
         self._jobs.extendleft(reversed(self._held))
         self._held.clear()
 
@@ -306,23 +328,26 @@ class Session:
         self._lock.hear(
             answer.detected, answer.language_probability, job.position - window.utterance - self._pre_roll
         )
-        if self._lock.current is not None and self._held:
-            log.info(
-                "%s: the language is %s; what was held back is decoded now", self.name, self._lock.current
-            )
-            self._ask_again(job, window)
-            self._window = None
-            self._take_up_held()
-            return []
+        unsure = job.kind is Kind.FINAL and self._lock.is_unsure(answer.language_probability)
+        if self._held and not unsure:
+            # Nothing may become final before what is held back. Once the language is known it comes first.
+            if job.kind is Kind.FINAL:
+                self._lock.settle(answer.detected)
+            if self._lock.current is not None:
+                log.info(
+                    "%s: the language is %s; what was held back comes first", self.name, self._lock.current
+                )
+                self._ask_again(job, window)
+                self._window = None
+                self._take_up_held()
+                return []
         if self._lock.current not in (None, answer.language):
             log.info("%s: the language is %s now", self.name, self._lock.current)
             return self._ask_again(job, window)
-        if job.kind is Kind.FINAL and self._lock.is_unsure(answer.language_probability):
+        if unsure:
             log.info("%s: an utterance is held back until its language is certain", self.name)
             self._held.append(job)
             self._window = None
-            if job.position <= self._flushed:
-                self._release_held()
             return self._show(self._believe(answer).words, job.position)
         belief = self._believe(answer)
         if (request.prompt or request.context) and self._misled(job, window, belief):
@@ -348,10 +373,12 @@ class Session:
 
     def _doubtful(self, language: str) -> frozenset[str]:
         """Return the keywords that the prompt holds and that were not heard without it in this window."""
-        if not (self._settings.prompt and self._settings.keywords):
+        if not (self._settings.prompt and self._settings.keywords) or (self._window and self._window.bare):
             return frozenset()
+        if language not in self._in_prompt:
+            self._in_prompt[language] = within(self._settings.keywords, self._settings.prompt, language)
         confirmed = self._window.confirmed if self._window is not None else frozenset()
-        return within(self._settings.keywords, self._settings.prompt, language) - confirmed
+        return self._in_prompt[language] - confirmed
 
     def _conclude(self, job: Job, window: Window, belief: Belief, language: str) -> list[Event]:
         """Make final what is certain now, and follow the keywords."""

@@ -52,7 +52,8 @@ class Inbox:
         self._max_bytes = max_bytes
         self._allowance = allowance
         self._frames: deque[Frame] = deque()
-        self._bytes = 0
+        self._bytes = 0  # of these
+        self._arriving = self._at_work = 0  # bytes of the frame before them, and of the one after them
         #: Whether the reader waits for room: it hears nothing meanwhile, no pong either.
         self.full = False
         #: Frames that came after the end, or waited when it was reached.
@@ -69,18 +70,21 @@ class Inbox:
 
         :returns: whether it had to wait.
         """
-        while self._frames and not self._ended and self._is_full(len(frame.data)):
+        self._arriving = len(frame.data)
+        self._hold()
+        while self._frames and not self._ended and self._is_full():
             self.full = True
             self._room.clear()
             self._room.wait()
         waited, self.full = self.full, False
+        self._arriving = 0
         if self._ended:
             self.dropped += 1
         else:
             self._frames.append(frame)
             self._bytes += len(frame.data)
-            self._hold(0)
             self._news.set()
+        self._hold()
         return waited
 
     def end(self, error: TranscriptionError | None = None) -> None:
@@ -96,7 +100,6 @@ class Inbox:
 
     def __iter__(self) -> Iterator[Frame]:
         while True:
-            self._hold(0)  # the frame before is done with
             while not (self._frames or self._ended):
                 self._news.clear()
                 self._news.wait()
@@ -108,31 +111,31 @@ class Inbox:
                 return
             frame = self._frames.popleft()
             self._bytes -= len(frame.data)
-            self._hold(len(frame.data))
+            self._at_work = len(frame.data)
             self._room.set()
             yield frame
+            del frame  # done with: while the next one is waited for, nothing is held of it
+            self._at_work = 0
+            self._hold()
 
     def clear(self) -> None:
         """Drop what waits; nobody reads it any more."""
         self.dropped += len(self._frames)
         self._frames.clear()
-        self._bytes = 0
+        self._bytes = self._at_work = 0
+        self._hold()
 
-    def _hold(self, at_work: int) -> None:
-        # It is bounded by what was taken in; the budget says when to take in no more.
-        self._allowance.hold("inbox", self._bytes + at_work)
+    def _hold(self) -> None:
+        self._allowance.note("inbox", self._arriving + self._bytes + self._at_work)
 
     def _end(self) -> None:
         self._ended = True
         self._news.set()
         self._room.set()
 
-    def _is_full(self, more: int) -> bool:
-        return (
-            len(self._frames) >= _INBOX_FRAMES
-            or self._bytes + more > self._max_bytes
-            or not self._allowance.hold("inbox", self._bytes + more)
-        )
+    def _is_full(self) -> bool:
+        too_many = len(self._frames) >= _INBOX_FRAMES or self._bytes + self._arriving > self._max_bytes
+        return too_many or self._allowance.is_tight
 
 
 class Outbox:
@@ -200,6 +203,7 @@ class Conversation:
         self._pings_missed = 0
         self._pinged_at = time.monotonic()
         self._was_full = False  # the inbox, since the last ping
+        self._listens = True
         self.explain = explain
         #: Called when the stream has to end by a time of the monotonic clock.
         self.on_deadline: Callable[[float], None] = lambda deadline: None
@@ -228,6 +232,7 @@ class Conversation:
         try:
             self._read()
         except (TooBig, Full) as problem:
+            self._listens = False
             self.inbox.end(problem)
             worker.join()
         finally:
@@ -249,12 +254,14 @@ class Conversation:
                 held = False
             if self.inbox.put(Frame(data, now, held)):
                 held = self._was_full = True
+            del data  # while the next one is waited for, nothing is held of this one
 
     def _run_worker(self) -> None:
         writer = gevent.spawn(self._write)
-        code, reason = 1000, ""
+        code, reason = 1001, ""  # of a worker that is killed
         try:
             self._work(self)
+            code = 1000
         except TranscriptionError as problem:
             code, reason = self._say(problem)
         except Exception:
@@ -299,7 +306,7 @@ class Conversation:
         Pings are counted, and not seconds: after a time in which the whole process stood still, nobody has
         listened, and the answer is still to be read.
         """
-        deaf = self.inbox.full or self._was_full
+        deaf = self.inbox.full or self._was_full or not self._listens
         self._was_full = False
         silent = self._transport.last_heard < self._pinged_at
         self._pings_missed = self._pings_missed + 1 if silent and not deaf else 0

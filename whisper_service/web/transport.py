@@ -157,6 +157,7 @@ class WsgiTransport:
         self._read_turn = BoundedSemaphore(1)
         self._outbox: list[bytes] = []
         self._messages: deque[str | bytes] = deque()
+        self._message_bytes = 0  # of these
         self._partial = bytearray()
         self._partial_is_text = False
         self._closing = False
@@ -190,6 +191,7 @@ class WsgiTransport:
             while not self._closing:
                 if self._messages:
                     message = self._messages.popleft()
+                    self._message_bytes -= len(message)
                     self._count_held()
                     return message
                 if self._protocol.refusal is not None:
@@ -284,7 +286,7 @@ class WsgiTransport:
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
                 self._take(event)
-        if not self._count_held() and self._protocol.refusal is None and not self._closing:
+        if not self._count_held() and self._is_open():
             self._drop_received()
             self._protocol.refuse(
                 Full("The server holds too many long messages now. Send shorter ones, or try again later.")
@@ -306,28 +308,41 @@ class WsgiTransport:
             return
         if self._closing:
             return
-        # One buffer, no list of fragments: any number of empty ones costs nothing.
-        self._partial += frame.data
-        if not frame.fin:
-            return
-        message, self._partial = self._partial, bytearray()
+        message: bytes | bytearray
+        if frame.fin and not self._partial:
+            message = bytes(frame.data)  # one that is bytes already is not copied
+        else:
+            # One buffer, no list of fragments: any number of empty ones costs nothing.
+            self._partial += frame.data
+            if not frame.fin:
+                return
+            message, self._partial = self._partial, bytearray()
         if not self._partial_is_text:
-            self._messages.append(bytes(message))
+            self._add(bytes(message))
             return
         try:
-            self._messages.append(message.decode())
+            self._add(message.decode())
         except UnicodeDecodeError:
             if not self._protocol.eof_sent:
                 self._protocol.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
 
+    def _add(self, message: str | bytes) -> None:
+        self._messages.append(message)
+        self._message_bytes += len(message)
+
     def _count_held(self) -> bool:
         """Tell the budget what is held here; return whether there is room for it."""
-        messages = sum(map(len, self._messages))
-        return self.allowance.hold("socket", self._protocol.held_bytes + len(self._partial) + messages)
+        held = self._protocol.held_bytes + len(self._partial) + self._message_bytes
+        return self.allowance.hold("socket", held)
+
+    def _is_open(self) -> bool:
+        state = self._protocol.state is State.OPEN and not self._protocol.eof_sent
+        return state and not self._closing and self._protocol.refusal is None
 
     def _drop_received(self) -> None:
         self._partial = bytearray()
         self._messages.clear()
+        self._message_bytes = 0
         self._protocol.reader.buffer.clear()
 
     def _read_to_the_end(self) -> None:
