@@ -140,6 +140,8 @@ def test_an_address_of_a_page_is_no_missing_server(recording: Path) -> None:
 
 def test_a_wrong_path_is_no_missing_server(recording: Path) -> None:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             self.send_error(404)
 
