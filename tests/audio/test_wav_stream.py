@@ -70,6 +70,14 @@ def test_titles_in_a_message_of_their_own_are_no_sound() -> None:
     assert _samples(reader, [bytes(range(200)) * 16]) == 1_600  # and what follows is none of it
 
 
+@pytest.mark.parametrize("cut", [1_000, 32_044, 32_045, 32_048, 32_052, 32_100, 33_000])
+@pytest.mark.parametrize("undeclared", [None, S16])
+def test_titles_may_be_cut_anywhere(cut: int, undeclared: RawFormat | None) -> None:
+    titles = [chunk(b"LIST", bytes(range(200))), chunk(b"id3 ", bytes(2_999)), chunk(b"junk", bytes(77))]
+    data = riff(fmt(), chunk(b"data", bytes(32_000)), *titles)
+    assert _samples(_reader(undeclared), [data[:cut], data[cut:]]) == 16_000
+
+
 def test_a_wav_is_no_more_open_once_it_is_whole() -> None:
     reader = _reader()
     assert _samples(reader, [riff(fmt(), chunk(b"data", bytes(32_000)))], finish=False) == 16_000

@@ -13,7 +13,8 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.error import InvalidDataError
 
-from whisper_service.audio.ffmpeg import GAP, LONGEST_GAP_S, Readable, frame_block
+from whisper_service.audio.ffmpeg import GAP, LONGEST_GAP_S, frame_block
+from whisper_service.audio.framing import Readable
 from whisper_service.audio.pcm import Block, Gap
 from whisper_service.errors import BadAudio
 
@@ -24,6 +25,8 @@ _XING_BYTES = 48
 #: An MP3 that goes on for this long without a frame is none; the longest frame has 1,441 bytes.
 _LONGEST_LOSS_BYTES = 1 << 16
 _STREAMINFO_BYTES = 34
+#: Metadata before the first frame, pictures included.
+_LONGEST_METADATA_BYTES = 32 << 20
 #: A FLAC frame is never longer than its samples uncompressed; this is far above any.
 _LONGEST_FRAME_BYTES = 1 << 20
 
@@ -113,19 +116,33 @@ def flac_blocks(source: Readable) -> Iterator[Block | Gap]:
 def _flac_header(source: Readable) -> tuple[bytes, bytes]:
     """Return the stream info, and what was read behind the metadata."""
     data = bytearray()
-    at, stream_info, last = 4, b"", False
+    stream_info, last, passed = b"", False, 0
+    _need(source, data, 4)
+    del data[:4]
     while not last:
-        while len(data) < at + 4:
+        _need(source, data, 4)
+        kind, last = data[0] & 0x7F, bool(data[0] & 0x80)
+        size = int.from_bytes(data[1:4], "big")
+        del data[:4]
+        passed += size
+        if passed > _LONGEST_METADATA_BYTES:
+            raise BadAudio("The FLAC stream has more than 32 megabytes of metadata.")
+        if kind == 0:
+            _need(source, data, size)
+            stream_info = bytes(data[:size])
+        while size > len(data):  # pictures and the like are passed over as they come
+            size -= len(data)
+            data.clear()
             _more(source, data)
-        last, size = bool(data[at] & 0x80), int.from_bytes(data[at + 1 : at + 4], "big")
-        while len(data) < at + 4 + size:
-            _more(source, data)
-        if not data[at] & 0x7F:
-            stream_info = bytes(data[at + 4 : at + 4 + size])
-        at += 4 + size
+        del data[:size]
     if len(stream_info) != _STREAMINFO_BYTES:
         raise BadAudio("The FLAC stream has no stream info behind its signature.")
-    return stream_info, bytes(data[at:])
+    return stream_info, bytes(data)
+
+
+def _need(source: Readable, data: bytearray, count: int) -> None:
+    while len(data) < count:
+        _more(source, data)
 
 
 def _more(source: Readable, data: bytearray) -> None:

@@ -8,54 +8,52 @@ writes to Python's handlers from whatever native thread decodes, and both freeze
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.error import DecoderNotFoundError, DemuxerNotFoundError, FFmpegError, InvalidDataError
+from av.error import DecoderNotFoundError, DemuxerNotFoundError, FFmpegError
 
-from whisper_service.audio.mp4 import check_tables
+from whisper_service.audio.framing import Framer, Readable
+from whisper_service.audio.mp4 import BoxFramer, checked_file
+from whisper_service.audio.ogg import PageFramer
 from whisper_service.audio.pcm import Block, Float32, Gap, bounded, check_rate_and_channels
-from whisper_service.errors import BadAudio, UnsupportedAudio
+from whisper_service.audio.webm import WebmFramer
+from whisper_service.errors import AudioError, BadAudio, UnsupportedAudio
 
 #: What we take, in the words of an error message.
 ACCEPTED = "WAV, FLAC, MP3, Ogg, WebM, MP4/M4A, AAC, AIFF, CAF, AU or AMR"
 
-#: Timestamps are rounded, and those of recorders jitter: a gap is longer than this. A jump over more than a
-#: minute is another clock, and no gap.
-_LEAST_GAP_S, LONGEST_GAP_S = 0.05, 60.0
+#: Timestamps are rounded, and those of recorders jitter: a gap is longer than this, where nothing else speaks
+#: for one, and longer than that where something does. A jump over more than a minute is another clock, and no
+#: gap.
+_LEAST_GAP_S, _LEAST_CERTAIN_GAP_S, LONGEST_GAP_S = 0.1, 0.02, 60.0
+#: So much audio in a row that cannot be decoded is told before the next sound comes.
+_LONGEST_DAMAGE_S = 1.0
 GAP = "a piece of the stream is damaged or missing"
-
-
-class Readable(Protocol):
-    """What FFmpeg reads from; with ``seek`` and ``tell`` it seeks too."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to ``size`` bytes, b"" at the end. May block."""
 
 
 class Clock:
     """Follows the timestamps of one container stream, so that audio that is missing is noticed.
 
-    What is missing takes its place as a ``Gap``; what was heard before is left out. The clock outlives the
-    demuxer: one that is started again in the middle of the stream goes on with it.
+    What is missing takes its place as a ``Gap``. Every block that comes is kept: times that step back are
+    another clock, as where one stream follows another.
     """
 
     def __init__(self) -> None:
         self._expected_s: float | None = None
-        self._damaged_s = 0.0  # of packets since the last sound
-        #: Where the last packet ends that could be decoded, in bytes of the demuxer; None if it does not say.
-        self.read_to: int | None = None
+        self._shift_s = 0.0
+        self._damaged_s = 0.0  # of packets that could not be decoded, since the last sound
 
-    def place(self, block: Block, at_s: float | None) -> Iterator[Block | Gap]:
-        """Yield ``block``, after the gap before it, or what of it is new.
+    def place(self, block: Block, at_s: float | None, *, damaged: bool = False) -> Iterator[Block | Gap]:
+        """Yield ``block``, after the gap before it.
 
         :param at_s: its time in the container, in seconds; None if it has none.
+        :param damaged: whether something was left out before it.
         """
-        length_s = block.samples.shape[0] / block.rate
         damaged_s, self._damaged_s = self._damaged_s, 0.0
         if self._expected_s is None:
             self._expected_s = at_s or 0.0
@@ -63,23 +61,33 @@ class Clock:
             self._expected_s += damaged_s
             yield from _gap(damaged_s)
         else:
-            late_s = at_s - self._expected_s
-            if -LONGEST_GAP_S <= late_s <= -_LEAST_GAP_S:
-                known = round(-late_s * block.rate)
-                if known < block.samples.shape[0]:
-                    self._expected_s = at_s + length_s
-                    yield Block(block.samples[known:], block.rate)
-                return
-            # A packet that is damaged explains a gap that would else be too small to tell.
-            if min(_LEAST_GAP_S, damaged_s / 2 or _LEAST_GAP_S) <= late_s <= LONGEST_GAP_S:
+            # Where the head of a cluster is lost, its blocks have times of the one before it.
+            late_s = min(at_s - self._expected_s, at_s + self._shift_s - self._expected_s, key=abs)
+            if late_s == at_s - self._expected_s:
+                self._shift_s = 0.0
+            certain = damaged or damaged_s
+            if (_LEAST_CERTAIN_GAP_S if certain else _LEAST_GAP_S) <= late_s <= LONGEST_GAP_S:
                 yield from _gap(late_s)
-            self._expected_s = at_s
-        self._expected_s += length_s
+                self._expected_s += late_s
+            elif damaged and late_s < 0:
+                self._shift_s = self._expected_s - at_s
+            else:
+                self._expected_s += late_s
+        self._expected_s += block.samples.shape[0] / block.rate
         yield block
 
-    def damage(self, seconds: float) -> None:
-        """Note that a packet cannot be decoded. If others follow it, it leaves a gap."""
+    @property
+    def has_heard_nothing(self) -> bool:
+        """Whether there were packets, and none of them could be decoded."""
+        return self._expected_s is None and self._damaged_s > 0
+
+    def damage(self, seconds: float) -> Iterator[Gap]:
+        """Note that a packet cannot be decoded. It leaves a gap once others follow it, or many cannot."""
         self._damaged_s += seconds
+        if self._damaged_s >= _LONGEST_DAMAGE_S and self._expected_s is not None:
+            self._expected_s += self._damaged_s
+            yield from _gap(self._damaged_s)
+            self._damaged_s = 0.0
 
 
 def _gap(seconds: float) -> Iterator[Gap]:
@@ -89,12 +97,31 @@ def _gap(seconds: float) -> Iterator[Gap]:
 
 def file_blocks(data: bytes, name: str) -> Iterator[Block | Gap]:
     """Yield the first audio stream of a whole file; see ``container_blocks``."""
-    if name == "mov":
-        check_tables(data)
-    return container_blocks(io.BytesIO(data), name, Clock())
+    return container_blocks(io.BytesIO(checked_file(data) if name == "mov" else data), name)
 
 
-def container_blocks(file: Readable, name: str, clock: Clock) -> Iterator[Block | Gap]:
+def stream_blocks(source: Readable, name: str) -> Iterator[Block | Gap]:
+    """Yield the first audio stream of a container whose bytes come one after the other.
+
+    Runs in a thread of its own, which waits in ``source.read``.
+
+    :param name: FFmpeg's name of the demuxer.
+    :raises DeafStream: if nothing can be made of 5 s of the stream.
+    :raises BadAudio, UnsupportedAudio: see ``container_blocks``.
+    """
+    framer = _FRAMERS[name](source) if name in _FRAMERS else None
+    try:
+        yield from container_blocks(framer or source, name)
+    except AudioError as problem:
+        raise (framer.problem if framer and framer.problem else problem) from None
+    if framer is not None:
+        if framer.problem is not None:
+            raise framer.problem
+        if framer.lost_s > _LEAST_GAP_S:
+            yield Gap(min(framer.lost_s, LONGEST_GAP_S), GAP)
+
+
+def container_blocks(file: Readable, name: str) -> Iterator[Block | Gap]:
     """Yield the first audio stream of a container, packet by packet, at its own rate.
 
     :param name: FFmpeg's name of the demuxer. Left to guess, FFmpeg would also take playlists, which make it
@@ -102,6 +129,8 @@ def container_blocks(file: Readable, name: str, clock: Clock) -> Iterator[Block 
     :raises BadAudio: if the contents are broken.
     :raises UnsupportedAudio: if there is no audio, or in a codec that we do not decode.
     """
+    clock = Clock()
+    framer = file if isinstance(file, Framer) else None
     try:
         with av.open(file, "r", format=name, metadata_errors="ignore") as container:
             if not container.streams.audio:
@@ -109,20 +138,32 @@ def container_blocks(file: Readable, name: str, clock: Clock) -> Iterator[Block 
             for packet in container.demux(container.streams.audio[0]):
                 try:
                     frames = packet.decode()
-                except InvalidDataError:
+                except FFmpegError:
                     # It costs its own 20 ms, as in the ffmpeg program, and not the whole file.
-                    clock.damage(_seconds(packet.duration, packet.time_base) or 0.0)
+                    yield from clock.damage(_seconds(packet.duration, packet.time_base) or 0.0)
                     continue
-                if frames:
-                    clock.read_to = packet.pos + packet.size if packet.pos is not None else None
                 for frame in frames:
-                    yield from clock.place(frame_block(frame), _seconds(frame.pts, frame.time_base))
+                    block = frame_block(frame)
+                    damaged = framer is not None and framer.damaged
+                    if framer is not None:
+                        framer.heard(block.samples.shape[0] / block.rate)
+                    yield from clock.place(block, _seconds(frame.pts, frame.time_base), damaged=damaged)
+            if clock.has_heard_nothing:
+                raise BadAudio("None of the audio can be decoded: it is damaged.")
     except (DecoderNotFoundError, DemuxerNotFoundError) as error:
         raise UnsupportedAudio(f"The audio's codec is none that we decode. Send {ACCEPTED}.") from error
     except (FFmpegError, ValueError) as error:
         raise BadAudio(
             "The audio is broken or cut off. A file or stream must come whole, from its header on."
         ) from error
+
+
+#: For containers of which a piece may be missing.
+_FRAMERS: dict[str, Callable[[Readable], Framer]] = {
+    "matroska": WebmFramer,
+    "mov": BoxFramer,
+    "ogg": PageFramer,
+}
 
 
 def frame_block(frame: av.AudioFrame) -> Block:

@@ -1,7 +1,9 @@
-"""The boxes of an MP4: whether its tables can be true.
+"""MP4, box by box.
 
 FFmpeg reserves memory for as many samples as a table names. A file of 1,529 bytes that names a hundred
-million took 2.8 GB. So every count is held against the bytes that could hold so many, before FFmpeg sees it.
+million took 2.8 GB. So every count is held against the bytes that could hold so many, before FFmpeg sees it,
+and boxes that nobody needs to hear the sound (titles, pictures, compressed tables) are handed on as free
+space.
 
 Source: ISO/IEC 14496-12, sections 4.2 and 8.
 """
@@ -10,206 +12,294 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Protocol
 
-from whisper_service.audio.places import Place
+from whisper_service.audio.framing import Framer, Readable
 from whisper_service.errors import BadAudio
 
+_Data = bytes | bytearray | memoryview
 
-class _Readable(Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
-#: Boxes that hold boxes, on the way to the tables.
-_HOLDERS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"mvex", b"edts"))
-#: Tables: where their count stands in the box, and how many bytes an entry has at least.
-_TABLES = {
-    b"stts": (4, 8),
-    b"ctts": (4, 8),
-    b"stsc": (4, 12),
-    b"stco": (4, 4),
-    b"co64": (4, 8),
-    b"stss": (4, 4),
-    b"stps": (4, 4),
-    b"elst": (4, 12),
-    b"keys": (4, 8),
+#: Boxes that hold boxes.
+_HOLDERS = frozenset(b"moov trak mdia minf dinf stbl edts mvex moof traf".split())
+#: Boxes with something to be heard by. All others are free space for us.
+_NEEDED = _HOLDERS | frozenset(
+    b"mvhd tkhd mdhd hdlr smhd vmhd nmhd dref stsd elst trex mehd mfhd tfhd tfdt "
+    b"stts ctts stsc stsz stz2 stco co64 stss trun".split()
+)
+#: Boxes at the top level; anything else there is damage.
+_TOP = frozenset(
+    b"ftyp styp moov moof mdat free skip wide sidx ssix emsg prft uuid pdin meta udta mfra imda pnot "
+    b"junk".split()
+)
+#: Those of them that FFmpeg gets as they are.
+_GIVEN = frozenset(b"ftyp styp moov moof mdat".split())
+#: Bytes of an entry, in tables that begin with version, flags and a count.
+_ENTRY_BYTES = {
+    b"stts": 8,
+    b"ctts": 8,
+    b"stsc": 12,
+    b"stco": 4,
+    b"co64": 8,
+    b"stss": 4,
+    b"elst": 12,
 }
-#: Samples that a stream may name whose bytes have not come yet: 24 hours of AAC.
-_MOST_AHEAD = 1 << 22
+#: What FFmpeg would read in a description of samples too, and does not belong there.
+_MISPLACED = (
+    b"trak",
+    b"stbl",
+    b"stsz",
+    b"stz2",
+    b"stts",
+    b"ctts",
+    b"stsc",
+    b"trun",
+    b"cmov",
+    b"iinf",
+    b"saiz",
+)
+#: Samples of a stream whose bytes have not come yet: 6 hours of AAC; of a fragment: 38 minutes.
+_MOST_AHEAD, _MOST_OF_FRAGMENT = 1 << 20, 100_000
+#: FFmpeg makes one entry for 1,024 samples of constant length and duration.
+_PCM_SHARE = 1024
 _MOST_BOXES = 10_000
 _DEEPEST = 8
 _LONGEST_INDEX_BYTES = 16 << 20
+_LONGEST_DESCRIPTION_BYTES = 1 << 16
 
 
-def boxes(data: bytes | bytearray | memoryview, *, start: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name of each box, and where its contents begin and end. The last may end after ``data``."""
-    at = start
-    while at + 8 <= len(data):
+def boxes(data: _Data, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int, int]]:
+    """Yield the name of each box, and where it, its contents and what follows it begin.
+
+    The last one may end after ``end``.
+    """
+    at, end = start, len(data) if end is None else end
+    while at + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, at)
         begin = at + 8
-        if size == 1 and at + 16 <= len(data):
+        if size == 1 and at + 16 <= end:
             size, begin = struct.unpack_from(">Q", data, at + 8)[0], at + 16
         if size < begin - at:  # 0: to the end of the file
-            yield name, begin, len(data)
+            yield name, at, begin, end
             return
+        yield name, at, begin, at + size
         at += size
-        yield name, begin, at
 
 
-def check_tables(data: bytes | bytearray, *, whole_file: bool = True) -> None:
-    """Check the tables of an MP4, or of one of its boxes.
+def checked_file(data: bytes) -> bytes:
+    """Return a whole MP4 for FFmpeg: what nobody needs is free space.
 
-    :param whole_file: ``data`` holds the samples as well.
     :raises BadAudio: if a table names more than there can be.
     """
-    most = len(data) if whole_file else _MOST_AHEAD
-    steps = 0
-
-    def walk(part: memoryview, depth: int) -> None:
-        nonlocal steps
-        for name, begin, end in boxes(part):
-            steps += 1
-            if steps > _MOST_BOXES or depth > _DEEPEST:
-                raise BadAudio("The MP4 has more boxes than any recorder writes.")
-            contents = part[begin:end]
-            if name in _HOLDERS:
-                walk(contents, depth + 1)
-            elif not _is_credible(name, contents, most):
-                raise BadAudio(
-                    f"The MP4 is broken: its table {name.decode('latin-1')} names more than there is."
-                )
-
-    walk(memoryview(data), 0)
+    copy = bytearray(data)
+    for name, at, _, end in boxes(copy):
+        if name in (b"moov", b"moof"):
+            _check(copy, at, min(end, len(copy)), most=len(copy))
+        elif name not in _GIVEN:
+            copy[at + 4 : at + 8] = b"free"
+    return bytes(copy)
 
 
-def _is_credible(name: bytes, contents: memoryview, most: int) -> bool:
-    """Return whether a table has room for what it names, and ``most`` samples suffice for it."""
-    size = len(contents)
+class BoxFramer(Framer):
+    """Gives out the boxes of an MP4 stream whose index comes first."""
 
-    def number(at: int) -> int:
-        return int.from_bytes(contents[at : at + 4], "big")
+    def __init__(self, source: Readable) -> None:
+        super().__init__(source)
+        self._pass = 0  # bytes of a box that go on as they come
+        self._lost = False  # whether the next fragment is being searched
+        self._described = self._fragmented = False
 
-    if name in _TABLES and size >= 8:
-        at, entry_bytes = _TABLES[name]
-        count = number(at)
-        if count * entry_bytes > size - at - 4:
-            return False
-        # Here each entry says for how many samples in a row it is.
-        return name not in (b"stts", b"ctts") or sum(number(8 + 8 * index) for index in range(count)) <= most
-    if name == b"stsz" and size >= 12:
-        sample_bytes, count = number(4), number(8)
-        return count <= most and (count * sample_bytes <= most if sample_bytes else 4 * count <= size - 12)
-    if name == b"stz2" and size >= 12:
-        return contents[7] * number(8) <= 8 * (size - 12)
-    if name == b"trun" and size >= 8:
-        entry_bytes = 4 * (number(0) >> 8 & 0xF).bit_count()
-        return number(4) * entry_bytes <= size - 8 and number(4) <= most
-    return True
-
-
-class BoxChecker:
-    """Reads an MP4, and gives out the boxes that hold tables only after they were checked.
-
-    A fragment may say at which byte of the file it begins, and that its samples lie behind that. In a stream
-    of which a piece is lost it does not, so the place is put right.
-    """
-
-    def __init__(self, source: _Readable) -> None:
-        self._source = source
-        self._held = bytearray()
-        self._pass = 0  # bytes of a box without tables
-        self._ready = bytearray()
-        self._given = 0  # bytes up to the end of ``_ready``
-        #: Whether a table named more than there can be.
-        self.refused = False
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, b"" at the end. May block.
-
-        :raises BadAudio: if a table names more than there can be.
-        """
-        while not self._ready:
-            data = self._source.read(-1)
-            if not data:
-                rest, self._held = bytes(self._held), bytearray()  # a box that was cut off
-                return rest
-            self._held += data
-            try:
-                self._sort()
-            except BadAudio:
-                self.refused = True
-                raise
-        count = len(self._ready) if size < 0 else size
-        data = bytes(self._ready[:count])
-        del self._ready[:count]
-        return data
-
-    def _sort(self) -> None:
-        held, at = self._held, 0
-        while at < len(held):
+    def sort(self) -> None:
+        while self.held:
             if self._pass:
-                count = min(self._pass, len(held) - at)
-                self._give(held[at : at + count])
+                count = min(self._pass, len(self.held))
                 self._pass -= count
-                at += count
-                continue
-            if len(held) - at < 16:
-                break
-            size, name = int.from_bytes(held[at : at + 4], "big"), bytes(held[at + 4 : at + 8])
-            if size == 1:
-                size = int.from_bytes(held[at + 8 : at + 16], "big")
-            if size < 8 or name not in (b"moov", b"moof"):
-                self._pass = size if size >= 8 else 1 << 62  # 0: to the end of the file
-                continue
-            if size > _LONGEST_INDEX_BYTES:
-                raise BadAudio("The MP4 has an index of more than 16 megabytes.")
-            if len(held) - at < size:
-                break
-            box = held[at : at + size]
-            check_tables(box, whole_file=False)
-            if name == b"moof":
-                _put_place(box, self._given)
-            self._give(box)
-            at += size
-        del held[:at]
+                self.give(count)
+            elif self._lost:
+                if not self._search():
+                    return
+            elif not self._take():
+                return
 
-    def _give(self, data: bytearray) -> None:
-        self._ready += data
-        self._given += len(data)
+    def _take(self) -> bool:
+        """Take one box, or its beginning; return whether there was one, or damage."""
+        held = self.held
+        if len(held) < 16:
+            return False
+        name, _, begin, size = next(boxes(held))
+        endless = held[:4] == b"\0\0\0\0"
+        if name not in _TOP or (not endless and size < 8):
+            return self._lose()
+        if name in (b"moov", b"moof"):
+            if size > _LONGEST_INDEX_BYTES:
+                if name == b"moov":
+                    raise BadAudio("The MP4 has an index of more than 16 megabytes.")
+                return self._lose()
+            if name == b"moof":
+                # Where a piece of it is lost, no box follows its end. Its samples do in any case.
+                if len(held) < size + 8:
+                    return False
+                if bytes(held[size + 4 : size + 8]) not in _TOP:
+                    return self._lose()
+            return len(held) >= size and self._take_index(name, size)
+        self._pass = 1 << 62 if endless else size
+        if name not in _GIVEN:
+            self.give_instead(8, held[:4] + b"free")
+            self._pass -= 8
+        return True
+
+    def _take_index(self, name: bytes, size: int) -> bool:
+        box = self.held[:size]
+        if name == b"moov":
+            _check(box, 0, size, most=_MOST_AHEAD)
+            self._described = True
+            self._fragmented |= b"mvex" in box
+        elif not self._described:
+            raise BadAudio("The MP4 has no index (moov) before its first fragment: its beginning is missing.")
+        else:
+            self._fragmented = True
+            try:
+                _check(box, 0, size, most=_MOST_OF_FRAGMENT)
+            except BadAudio:
+                return self._lose()
+            _put_place(box, self.given)
+        self.give_instead(size, box)
+        return True
+
+    def _lose(self) -> bool:
+        if not self._fragmented:
+            if not self._described:
+                raise BadAudio("The MP4 is damaged before its index (moov), which says how it is coded.")
+            self._pass = 1 << 62  # all of it may be samples, and there is no place to begin anew
+            return True
+        self._lost = True
+        self.drop(8)
+        return True
+
+    def _search(self) -> bool:
+        """Drop what is before the next fragment; return whether there is one: its first box is its header."""
+        held = self.held
+        at = held.find(b"moof", 4)
+        while at >= 0 and len(held) >= at + 12 and held[at + 8 : at + 12] != b"mfhd":
+            at = held.find(b"moof", at + 1)
+        if at < 0:
+            self.drop(max(0, len(held) - 8))
+            return False
+        self.drop(at - 4)
+        self._lost = len(self.held) < 16
+        return not self._lost
 
 
 def _put_place(fragment: bytearray, place: int) -> None:
-    """Write into a moof at which byte it begins, in each tfhd that says so (``base_data_offset``)."""
-    for name, begin, end in boxes(fragment, start=8):
+    """Write into a moof at which byte it begins, in each tfhd that says so (``base_data_offset``).
+
+    FFmpeg's own muxer writes it. Where a piece of the stream is lost it is another one.
+    """
+    for name, _, begin, end in boxes(fragment, 8):
         if name == b"traf":
-            for inner, at, _ in boxes(fragment[:end], start=begin):
-                if inner == b"tfhd" and fragment[at + 3] & 1 and at + 16 <= end:
+            for inner, _, at, stop in boxes(fragment, begin, end):
+                if inner == b"tfhd" and stop - at >= 16 and fragment[at + 3] & 1:
                     fragment[at + 8 : at + 16] = place.to_bytes(8, "big")
 
 
-class FragmentPlaces:
-    """Where a demuxer can begin in a fragmented MP4; see ``places.Places``."""
+def _check(data: bytearray, start: int, end: int, *, most: int) -> None:
+    """Check a moov or moof, and make free space in it of what nobody needs.
 
-    def first(self, data: bytearray, start: int) -> int:
-        """Return where the first fragment begins."""
-        return _find_fragment(data, start)
-
-    def find(self, data: bytearray, start: int) -> Place | None:
-        """Return the next fragment."""
-        at = _find_fragment(data, start)
-        return Place(at) if at >= 0 else None
-
-    def forget(self, data: bytearray) -> None:
-        """Nothing is needed of what is over."""
-
-    def is_index(self, data: bytearray, start: int) -> bool:
-        """Return whether the index of all fragments follows."""
-        return data.find(b"mfra", start) >= 0
+    :param most: samples that there may be.
+    :raises BadAudio: if a table names more than there can be, or the boxes do not fit into each other.
+    """
+    index = _Index(data)
+    _, _, begin, _ = next(boxes(data, start, end))
+    index.walk(begin, end)
+    if index.samples > most:
+        raise _too_many(b"stsz" if data[start + 4 : start + 8] == b"moov" else b"trun")
 
 
-def _find_fragment(data: bytearray, start: int) -> int:
-    """Return where a moof begins whose first box is its header, -1 if there is none."""
-    at = data.find(b"moof", start + 4)
-    while at >= 0 and data[at + 8 : at + 12] != b"mfhd":
-        at = data.find(b"moof", at + 1)
-    return at - 4 if at >= 0 else -1
+class _Index:
+    """The boxes of one moov or moof."""
+
+    def __init__(self, data: bytearray) -> None:
+        self._data = data
+        self._steps = 0
+        self.samples = 0
+
+    def walk(self, start: int, end: int, depth: int = 1) -> None:
+        """Check the boxes in ``[start, end)``."""
+        tables: dict[bytes, tuple[int, int]] = {}
+        last = start
+        for name, at, begin, last in boxes(self._data, start, end):
+            self._steps += 1
+            if self._steps > _MOST_BOXES or depth > _DEEPEST:
+                raise BadAudio("The MP4 has more boxes in its index than any recorder writes.")
+            if last > end:
+                raise BadAudio("The MP4 is broken: a box is longer than the one that it lies in.")
+            if name in _HOLDERS:
+                self.walk(begin, last, depth + 1)
+            elif name in _NEEDED:
+                self._take(name, begin, last)
+                tables[name] = begin, last
+            else:
+                self._data[at + 4 : at + 8] = b"free"
+        if end - last >= 8:
+            raise BadAudio("The MP4 is broken: its boxes do not fit into each other.")
+        if b"stsz" in tables or b"stz2" in tables:
+            self.samples += _samples(self._data, tables)
+
+    def _take(self, name: bytes, begin: int, end: int) -> None:
+        if not _has_room(self._data, name, begin, end):
+            raise _too_many(name)
+        if name == b"trun":
+            self.samples += _number(self._data, begin + 4)
+
+
+def _has_room(data: bytearray, name: bytes, begin: int, end: int) -> bool:
+    """Return whether a table has room for what it names."""
+    size = end - begin
+    if name == b"stsd":
+        inside = data[begin:end]
+        return size <= _LONGEST_DESCRIPTION_BYTES and not any(other in inside for other in _MISPLACED)
+    if name in _ENTRY_BYTES:
+        return size >= 8 and _number(data, begin + 4) * _ENTRY_BYTES[name] <= size - 8
+    if name == b"stsz":
+        return size >= 12 and bool(_number(data, begin + 4) or 4 * _number(data, begin + 8) <= size - 12)
+    if name == b"stz2":
+        return size >= 12 and data[begin + 7] * _number(data, begin + 8) <= 8 * (size - 12)
+    if name == b"trun":
+        entry_bytes = 4 * (_number(data, begin) >> 8 & 0xF).bit_count() if size >= 8 else 0
+        return size >= 8 and _number(data, begin + 4) * entry_bytes <= size - 8
+    return True
+
+
+def _samples(data: bytearray, tables: dict[bytes, tuple[int, int]]) -> int:
+    """Return for how many samples of a track FFmpeg will make an entry.
+
+    :raises BadAudio: if its tables do not agree how many there are.
+    """
+    count = _number(data, tables.get(b"stsz", tables.get(b"stz2", (0, 0)))[0] + 8)
+    for name in (b"stts", b"ctts"):
+        entries = list(_entries(data, tables, name))
+        if sum(entry[0] for entry in entries) > count + 1:
+            raise _too_many(name)
+    chunks = max(_number(data, tables[name][0] + 4) if name in tables else 0 for name in (b"stco", b"co64"))
+    runs = list(_entries(data, tables, b"stsc"))
+    ends = [*(run[0] for run in runs[1:]), chunks + 1]  # the chunk after the last of each run
+    in_chunks = sum(max(0, end - run[0]) * run[1] for run, end in zip(runs, ends, strict=False))
+    if in_chunks > 2 * count + 4096:
+        raise _too_many(b"stsc")
+    times = list(_entries(data, tables, b"stts"))
+    constant = b"stsz" in tables and _number(data, tables[b"stsz"][0] + 4) > 0
+    return count // _PCM_SHARE if constant and len(times) == 1 and times[0][1] == 1 else count
+
+
+def _entries(data: bytearray, tables: dict[bytes, tuple[int, int]], name: bytes) -> Iterator[tuple[int, ...]]:
+    if name in tables:
+        begin, _ = tables[name]
+        form = ">" + "I" * (_ENTRY_BYTES[name] // 4)
+        for index in range(_number(data, begin + 4)):
+            yield struct.unpack_from(form, data, begin + 8 + index * _ENTRY_BYTES[name])
+
+
+def _number(data: bytearray, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big")
+
+
+def _too_many(name: bytes) -> BadAudio:
+    return BadAudio(f"The MP4 is broken: its table {name.decode('latin-1')} names more than there is.")

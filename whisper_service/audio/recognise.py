@@ -110,7 +110,7 @@ def _recognise_mp4(data: bytes | bytearray) -> Recognised:
     Source: ISO/IEC 14496-12, section 4.2.
     """
     samples_came = index_came = False
-    for number, (name, _, end) in enumerate(boxes(data)):
+    for number, (name, _, _, end) in enumerate(boxes(data)):
         if number == _MOST_BOXES:
             return Recognised(Kind.UNKNOWN)
         if name == b"moov" and not samples_came:

@@ -8,11 +8,11 @@ import numpy as np
 
 from whisper_service.audio.decode import RawReader
 from whisper_service.audio.ffmpeg import ACCEPTED
+from whisper_service.audio.framing import DeafStream
 from whisper_service.audio.mixing import Downmix
 from whisper_service.audio.pcm import SAMPLE_RATE, Block, Float32, Gap
 from whisper_service.audio.recognise import Kind, Recognised, begins_anew, recognise
 from whisper_service.audio.resample import Resampler
-from whisper_service.audio.resync import DeafStream
 from whisper_service.audio.stream import ContainerStream, ContainerThreads
 from whisper_service.audio.wav import WavReader
 from whisper_service.config import RawFormat
@@ -110,7 +110,8 @@ class SliceReader:
         elif self._container is not None and not begins_anew(data):
             yield from self._continue(self._container, data)
         elif self._wav is not None and not begins_anew(data) and self._wav.belongs(data):
-            yield from self._read_wav(self._wav, data)
+            if self._wav.promised:  # else it is a chunk after the samples
+                yield from self._read_wav(self._wav, data)
         elif self._deaf is not None and not begins_anew(data):
             yield from self._deaf.lose(data)
         else:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from whisper_service.audio.elementary import flac_blocks, mp3_blocks
-from whisper_service.audio.ffmpeg import file_blocks
+from whisper_service.audio.ffmpeg import file_blocks, stream_blocks
 from whisper_service.audio.pcm import Block, Gap
-from whisper_service.audio.resync import stream_blocks
 from whisper_service.errors import Full
 from whisper_service.native import ByteSource, Pipe
 
@@ -90,7 +89,7 @@ class ContainerStream:
                 yield from items
                 if self._pipe.hungry:
                     return
-        except Exception:
+        except BaseException:  # also of a generator that nobody reads to its end
             self.abort()
             raise
 

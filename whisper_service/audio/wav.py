@@ -33,6 +33,7 @@ _UNKNOWN_SIZE = 0xFFFFFFFF
 #: Metadata before the samples may be longer only where all of it comes in one message.
 _LONGEST_HEADER_BYTES = 1 << 20
 _MOST_CHUNKS = 1_000
+_CHUNK_HEAD_BYTES = 8
 #: Chunks that are no samples, as programs write them before or after the data.
 _OTHER_CHUNKS = (
     b"LIST",
@@ -93,7 +94,7 @@ class WavReader:
     """
 
     def __init__(self) -> None:
-        self._head = bytearray()  # from "RIFF" on, until the samples begin
+        self._head = b""  # from "RIFF" on, until the samples begin; one message is not copied
         self._messages = 0
         self._at = 12  # of the next chunk in the header
         self._chunks = 0
@@ -106,12 +107,15 @@ class WavReader:
         self._item: Callable[[memoryview], Float32] | None = None
         self._left: int | None = 0  # bytes of samples to come; None: unknown
         self._partial = b""
+        self._odd = False  # whether the samples end with a byte that pads them
         self._skip = 0  # bytes of a chunk after the samples
+        self._tail = b""  # the beginning of the head of such a chunk
+        self._foreign = False  # whether what comes after it is no chunk any more
 
     @property
     def head(self) -> bytes:
         """The bytes so far, while the header is being read and after it was refused."""
-        return bytes(self._head)
+        return self._head
 
     @property
     def promised(self) -> bool:
@@ -132,7 +136,7 @@ class WavReader:
         """
         view = memoryview(data)
         if self._form is None:
-            self._head += data
+            self._head = self._head + data if self._head else bytes(data)
             self._messages += 1
             if not self._parse_header():
                 if len(self._head) > _LONGEST_HEADER_BYTES and self._messages > 1:
@@ -140,7 +144,8 @@ class WavReader:
                 return
             assert self._data is not None
             begin, self._left = self._data
-            view, self._head = memoryview(bytes(self._head))[begin:], bytearray()
+            view, self._head = memoryview(self._head)[begin:], b""
+            self._odd = bool(self._left and self._left % 2)
             if not view or not self._left and self._left is not None:
                 yield self._block(view[:0])  # no samples, but their rate
         taken = view if self._left is None else view[: self._left]
@@ -148,26 +153,41 @@ class WavReader:
             taken = taken[: _sound_bytes(taken)]
         else:
             self._left -= len(taken)
+            if not self._left:
+                self._pass_chunks(bytes(view[len(taken) :][:_LONGEST_HEADER_BYTES]))
         for start in range(0, len(taken), _PIECE_BYTES):
             yield self._block(taken[start : start + _PIECE_BYTES])
 
     def belongs(self, data: bytes) -> bool:
         """Return whether a message without a header of its own goes on with this WAV.
 
-        After the samples that is a chunk of another kind; of such a message nothing is heard.
+        After the samples that is a chunk of another kind; ``read`` must not be called with it.
         """
         if self._form is None or self._left != 0:
             return True
-        if self._skip:
-            self._skip -= min(self._skip, len(data))
-            return True
-        chunk = data[1:] if data[:1] == b"\0" else data  # a chunk of odd length is padded
-        if len(chunk) < 8 or chunk[:4] not in _OTHER_CHUNKS:
-            return False
-        size = struct.unpack_from("<I", chunk, 4)[0]
-        if size > _LONGEST_HEADER_BYTES:
-            return False
-        self._skip = max(0, size + 8 - len(chunk))
+        return not self._foreign and self._pass_chunks(data)
+
+    def _pass_chunks(self, data: bytes) -> bool:
+        """Walk over chunks after the samples, cut anywhere; return whether ``data`` is such."""
+        if self._odd and data:
+            self._odd, data = False, data[1:] if data[:1] == b"\0" else data
+        chunks = 0
+        while data:
+            passed = min(self._skip, len(data))
+            self._skip -= passed
+            data = self._tail + data[passed:]
+            self._tail = b""
+            if len(data) < _CHUNK_HEAD_BYTES:
+                self._tail = data
+                break
+            name, size = struct.unpack_from("<4sI", data)
+            chunks += 1
+            printable = all(32 <= letter < 127 for letter in name)
+            if not printable or size > _LONGEST_HEADER_BYTES or chunks > _MOST_CHUNKS:
+                self._foreign = True
+                return False
+            self._skip = size + size % 2
+            data = data[_CHUNK_HEAD_BYTES:]
         return True
 
     def end(self) -> None:
@@ -180,7 +200,7 @@ class WavReader:
                 raise BadAudio(
                     "The WAV has no 'fmt ' chunk: send each slice as a whole WAV, header included."
                 )
-            if self._format is None and self._chunks == 0 and not is_wav(bytes(self._head[:12])):
+            if self._format is None and self._chunks == 0 and not is_wav(self._head[:12]):
                 raise UnsupportedAudio("This is no WAV: it does not begin with 'RIFF', a length and 'WAVE'.")
             raise BadAudio("The WAV has no data chunk: it was cut off within its header.")
 
@@ -216,7 +236,7 @@ class WavReader:
         """Return the length of the data chunk whose contents begin at ``begin``; None if it is unknown."""
         if size == _UNKNOWN_SIZE:
             size = self._long_size
-        if size == 0 and bytes(self._head[begin : begin + 4]) in _OTHER_CHUNKS:
+        if size == 0 and self._head[begin : begin + 4] in _OTHER_CHUNKS:
             return 0
         return size or None
 

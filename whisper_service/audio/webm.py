@@ -1,108 +1,168 @@
-"""Where a demuxer can begin in a WebM: at a cluster, or at a block within one.
+"""WebM streams, element by element.
 
-Source: RFC 8794 (EBML) and RFC 9559 (Matroska), sections 5.1.3 and 10.
+Source: RFC 8794 (EBML), section 6, and RFC 9559 (Matroska), sections 5.1 and 10.
 """
 
 from __future__ import annotations
 
-from whisper_service.audio.places import Place
+import re
 
+from whisper_service.audio.framing import Framer, Readable
+from whisper_service.errors import BadAudio
+
+_HEADER = b"\x1a\x45\xdf\xa3"
+_SEGMENT = b"\x18\x53\x80\x67"
+_INFO, _TRACKS = b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b"
 _CLUSTER = b"\x1f\x43\xb6\x75"
-_TIMESTAMP = 0xE7
-_SIMPLE_BLOCK = 0xA3
-#: What may follow a block: the next one, a group with one, the next cluster.
-_AFTER_BLOCK = (0xA3, 0xA0, 0x1F)
-#: Cues, tags and attachments: what a recording that is over ends with.
-_INDEX = (b"\x1c\x53\xbb\x6b", b"\x12\x54\xc3\x67", b"\x19\x41\xa4\x69")
-_LONGEST_BLOCK_BYTES = 1 << 16
+_TIMESTAMP, _SIMPLE_BLOCK, _BLOCK_GROUP = b"\xe7", b"\xa3", b"\xa0"
+#: Elements that say how the stream is coded; they are given out whole.
+_DESCRIPTIONS = (_HEADER, _INFO, _TRACKS)
+#: Elements that nobody needs: seek head, cues, tags, chapters, attachments, silent tracks, void, checksums,
+#: and sizes and positions of clusters.
+_NEEDLESS = (
+    b"\x11\x4d\x9b\x74",
+    b"\x1c\x53\xbb\x6b",
+    b"\x12\x54\xc3\x67",
+    b"\x10\x43\xa7\x70",
+    b"\x19\x41\xa4\x69",
+    b"\x58\x54",
+    b"\xec",
+    b"\xbf",
+    b"\xab",
+    b"\xa7",
+    b"\xaf",
+)
+#: Damage may look like an element with a name of one byte, and a length of terabytes.
+_LONGEST_SHORT_BYTES = 1 << 16
+_LONGEST_DESCRIPTION_BYTES = 1 << 20
+#: A picture of a video may be as long.
+_LONGEST_BLOCK_BYTES = 16 << 20
+#: After damage a block is believed if another one follows it; so long may the first one be.
+_LONGEST_AUDIO_BLOCK_BYTES = 8192
+_LONGEST_HEAD_BYTES = 12
+#: Where a demuxer may go on after damage.
+_PLACES = re.compile(re.escape(_CLUSTER) + b"|" + re.escape(_SIMPLE_BLOCK))
 _UNKNOWN_LENGTH = b"\x01\xff\xff\xff\xff\xff\xff\xff"
 
 
-class WebmPlaces:
-    """See ``places.Places``."""
+class WebmFramer(Framer):
+    """Gives out the descriptions, the clusters and their blocks.
 
-    def __init__(self) -> None:
-        self._timestamp = b""  # of the last cluster that is not kept any longer, as an element
+    Lengths of segment and clusters are written as unknown, since bytes may be missing of them.
+    """
 
-    def first(self, data: bytearray, start: int) -> int:
-        """Return where the first cluster begins."""
-        return _find_cluster(data, start)
+    def __init__(self, source: Readable) -> None:
+        super().__init__(source)
+        self._skipping = 0
+        self._lost = False  # whether the next place is being searched
+        self._described = False
 
-    def find(self, data: bytearray, start: int) -> Place | None:
-        """Return the next cluster, or the next block, which gets the head of its cluster put before it."""
-        cluster, block = _find_cluster(data, start), _find_block(data, start)
-        if block >= 0 and (cluster < 0 or block < cluster):
-            timestamp = _last_timestamp(data, block) or self._timestamp
-            if timestamp:
-                return Place(block, _CLUSTER + _UNKNOWN_LENGTH + timestamp)
-        return Place(cluster) if cluster >= 0 else None
+    def sort(self) -> None:
+        while self.held:
+            if self._skipping:
+                count = min(self._skipping, len(self.held))
+                self._skipping -= count
+                self.skip(count)
+            elif self._lost:
+                if not self._search():
+                    return
+            elif not self._take():
+                return
 
-    def forget(self, data: bytearray) -> None:
-        """Keep the time of the last cluster."""
-        self._timestamp = _last_timestamp(data, len(data)) or self._timestamp
+    def _take(self) -> bool:
+        """Take one element; return whether there was a whole one, or damage."""
+        held = self.held
+        width = 9 - held[0].bit_length() if held[0] >= 0x10 else 0
+        if not width:
+            return self._lose()
+        name = bytes(held[:width])
+        length, begin = _length(held, width)
+        if begin < 0:  # its head is not whole
+            return len(held) >= _LONGEST_HEAD_BYTES and self._lose()
+        if name in (_SEGMENT, _CLUSTER):
+            if name == _CLUSTER and not self._described:
+                raise BadAudio("The WebM has no tracks before its first cluster: its beginning is missing.")
+            self.give_instead(begin, name + _UNKNOWN_LENGTH)
+            return True
+        longest = {
+            _SIMPLE_BLOCK: _LONGEST_BLOCK_BYTES,
+            _BLOCK_GROUP: _LONGEST_BLOCK_BYTES,
+            _TIMESTAMP: 8,
+            **dict.fromkeys(_DESCRIPTIONS, _LONGEST_DESCRIPTION_BYTES),
+        }.get(name)
+        if longest is None:
+            if name not in _NEEDLESS or length is None or (len(name) < 4 and length > _LONGEST_SHORT_BYTES):
+                return self._lose()
+            self.skip(begin)
+            self._skipping = length
+            return True
+        if length is None or length > longest:
+            return self._lose()
+        if len(held) < begin + length:
+            return False
+        self._described |= name == _TRACKS
+        self.give(begin + length)
+        return True
 
-    def is_index(self, data: bytearray, start: int) -> bool:
-        """Return whether cues or tags follow."""
-        return any(data.find(name, start) >= 0 for name in _INDEX)
+    def _lose(self) -> bool:
+        if not self._described:
+            raise BadAudio("The WebM is damaged in its beginning, which says how it is coded.")
+        self._lost = True
+        self.drop(1)
+        return True
+
+    def _search(self) -> bool:
+        """Drop what is before the next cluster or block; return whether there is one."""
+        count, found = _next_place(self.held)
+        self.drop(count)
+        self._lost = not found
+        return found
 
 
-def _length(data: bytearray, at: int) -> tuple[int, int]:
-    """Return the length that an element names at ``at``, -1 if none is here, and where its contents begin."""
+def _next_place(data: bytearray) -> tuple[int, bool]:
+    """Return how many bytes are before the next place to go on at, and whether it is certainly one."""
+    for match in _PLACES.finditer(data):
+        at = match.start()
+        found = _is_cluster(data, at) if match[0] == _CLUSTER else _are_two_blocks(data, at)
+        if found is not False:
+            return at, bool(found)  # None: more bytes will tell
+    return max(0, len(data) - len(_CLUSTER) + 1), False
+
+
+def _length(data: bytearray, at: int) -> tuple[int | None, int]:
+    """Return the length that an element names at ``at``, None for unknown, and where its contents begin.
+
+    The latter is -1 if the length is not whole, or is none.
+    """
     width = 9 - data[at].bit_length() if at < len(data) else 9
     if width > 8 or at + width > len(data):
-        return -1, at
-    value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
-    return value, at + width
+        return 0, -1
+    most = (1 << 7 * width) - 1
+    value = int.from_bytes(data[at : at + width], "big") & most
+    return None if value == most else value, at + width
 
 
-def _timestamp_of(data: bytearray, cluster: int) -> bytes:
-    """Return the time of a cluster as an element, b"" if there is none."""
-    length, begin = _length(data, cluster + 4)
-    if length < 0 or begin >= len(data) or data[begin] != _TIMESTAMP:
-        return b""
-    size, contents = _length(data, begin + 1)
-    if not 0 <= size <= 8 or contents + size > len(data):
-        return b""
-    return bytes(data[begin : contents + size])
+def _is_cluster(data: bytearray, at: int) -> bool | None:
+    """Return whether a cluster begins at ``at``: its first element is its time. None: it is not here yet."""
+    _, begin = _length(data, at + len(_CLUSTER))
+    if begin < 0 or begin >= len(data):
+        return None if len(data) - at < _LONGEST_HEAD_BYTES + 1 else False
+    return data[begin : begin + 1] == _TIMESTAMP
 
 
-def _find_cluster(data: bytearray, start: int) -> int:
-    at = data.find(_CLUSTER, start)
-    while at >= 0 and not _timestamp_of(data, at):
-        at = data.find(_CLUSTER, at + 1)
-    return at
-
-
-def _last_timestamp(data: bytearray, end: int) -> bytes:
-    at = data.rfind(_CLUSTER, 0, end)
-    while at >= 0:
-        timestamp = _timestamp_of(data, at)
-        if timestamp:
-            return timestamp
-        at = data.rfind(_CLUSTER, 0, at)
-    return b""
-
-
-def _find_block(data: bytearray, start: int) -> int:
-    """Return where two blocks of one track follow each other: one alone might be chance."""
-    at = data.find(_SIMPLE_BLOCK, start)
-    while at >= 0:
-        following = _block_end(data, at)
-        if following >= 0 and data[following] == _SIMPLE_BLOCK:
-            end = _block_end(data, following)
-            if end >= 0 and _track(data, at) == _track(data, following):
-                return at
-        at = data.find(_SIMPLE_BLOCK, at + 1)
-    return -1
-
-
-def _block_end(data: bytearray, at: int) -> int:
-    """Return where the block at ``at`` ends if something that may follow it is there, else -1."""
+def _are_two_blocks(data: bytearray, at: int) -> bool | None:
+    """Return whether two blocks of one track follow each other at ``at``: one alone might be chance."""
     length, begin = _length(data, at + 1)
-    if not 4 < length <= _LONGEST_BLOCK_BYTES or begin + length >= len(data) or not data[begin] & 0x80:
-        return -1
-    return begin + length if data[begin + length] in _AFTER_BLOCK else -1
-
-
-def _track(data: bytearray, at: int) -> int:
-    return data[_length(data, at + 1)[1]]
+    if begin < 0:
+        return None if len(data) - at < _LONGEST_HEAD_BYTES else False
+    if length is None or not 4 < length <= _LONGEST_AUDIO_BLOCK_BYTES:
+        return False
+    following = begin + length
+    if following >= len(data):
+        return None
+    if data[following : following + 1] != _SIMPLE_BLOCK:
+        return False
+    _, second = _length(data, following + 1)
+    if second < 0 or second >= len(data):
+        return None if len(data) - following < _LONGEST_HEAD_BYTES else False
+    return data[begin] == data[second] and bool(data[begin] & 0x80)
