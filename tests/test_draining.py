@@ -50,7 +50,7 @@ def test_streams_with_a_backlog_are_told_what_is_lost_and_closed_with_1012(serve
     server.process.send_signal(signal.SIGTERM)
     if "gunicorn" not in str(server.process.args):
         # Who comes now is answered.
-        assert status(server, "/readyz") == (503, "draining")
+        assert wait_until(lambda: status(server, "/readyz") == (503, "draining"), timeout_s=2)
         late = stream_talk(server.ws("/transcribe"), [])
         assert (late.code, late.messages[-1]["code"]) == (1012, "draining")
     for thread in threads:

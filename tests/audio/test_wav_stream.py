@@ -157,3 +157,18 @@ def test_telephones_samples_can_be_declared(encoding: str) -> None:
     heard = np.concatenate([item for item in items if not isinstance(item, Gap)])
     assert heard.shape[0] == pytest.approx(16_000, abs=40)
     assert np.corrcoef(heard[:15_900:2], tone[:7_950])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("message", [b"", b"abc", b"hello", bytes(range(200))])
+def test_what_follows_a_whole_wav_and_is_no_chunk_is_answered(message: bytes) -> None:
+    reader = _reader()
+    list(reader.read(riff(fmt(), chunk(b"data", bytes(3_200)))))
+    with pytest.raises(UnsupportedAudio):
+        list(reader.read(message))
+        list(reader.finish())
+
+
+def test_a_coding_that_nobody_knows_is_refused_with_its_length() -> None:
+    with pytest.raises(UnsupportedAudio, match="coding 0x7777") as caught:
+        list(_reader().read(riff(fmt(0x7777), chunk(b"data", bytes(16_000)))))
+    assert caught.value.lost_samples == 8_000

@@ -25,8 +25,9 @@ MOST_NODES = 100
 MOST_ADDRESSES = 3
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("minutes", [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("minutes", [10])
 def test_a_looped_talk_leaves_heap_and_document_flat(
     server: Server, playwright: Playwright, tmp_path: Path, minutes: int
 ) -> None:

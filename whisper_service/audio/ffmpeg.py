@@ -47,6 +47,7 @@ class Clock:
         self._expected_s: float | None = None
         self._shift_s = 0.0
         self._damaged_s = 0.0  # of packets that could not be decoded, since the last sound
+        self._damaged = False  # whether there were any
 
     def place(self, block: Block, at_s: float | None, *, damaged: bool = False) -> Iterator[Block | Gap]:
         """Yield ``block``, after the gap before it.
@@ -79,10 +80,11 @@ class Clock:
     @property
     def has_heard_nothing(self) -> bool:
         """Whether there were packets, and none of them could be decoded."""
-        return self._expected_s is None and self._damaged_s > 0
+        return self._expected_s is None and self._damaged
 
     def damage(self, seconds: float) -> Iterator[Gap]:
         """Note that a packet cannot be decoded. It leaves a gap once others follow it, or many cannot."""
+        self._damaged = True
         self._damaged_s += seconds
         if self._damaged_s >= _LONGEST_DAMAGE_S and self._expected_s is not None:
             self._expected_s += self._damaged_s
@@ -138,6 +140,8 @@ def container_blocks(file: Readable, name: str) -> Iterator[Block | Gap]:
             for packet in container.demux(container.streams.audio[0]):
                 try:
                     frames = packet.decode()
+                except DecoderNotFoundError:
+                    raise
                 except FFmpegError:
                     # It costs its own 20 ms, as in the ffmpeg program, and not the whole file.
                     yield from clock.damage(_seconds(packet.duration, packet.time_base) or 0.0)

@@ -165,7 +165,11 @@ class WavReader:
         """
         if self._form is None or self._left != 0:
             return True
-        return not self._foreign and self._pass_chunks(data)
+        if not (self._skip or self._tail or self._odd):
+            name = data[: len(b"data")]
+            if not data or (len(data) < _CHUNK_HEAD_BYTES and name not in _OTHER_CHUNKS):
+                return False  # too little to be taken for a chunk
+        return bool(data) and not self._foreign and self._pass_chunks(data)
 
     def _pass_chunks(self, data: bytes) -> bool:
         """Walk over chunks after the samples, cut anywhere; return whether ``data`` is such."""

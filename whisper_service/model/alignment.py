@@ -41,7 +41,7 @@ def token_frames(
     return begins, matrix.argmax(dim=-1).numpy()
 
 
-@numba.njit(nogil=True)
+@numba.njit(nogil=True, cache=True)
 def first_frames(scores: NDArray[np.float32]) -> NDArray[np.int64]:  # pragma: no cover, compiled
     """Return the first frame of each token on the best monotonic path, ``(n_tokens,)``.
 
