@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.bad_input.cases import MAX_AUDIO_S, MAX_MESSAGE_BYTES, SEND_TIMEOUT_S
 from tests.servers import MODEL, Server, free_port, running, wait_until_ready
-from tests.talks import (
-    DEADLINE_S,
-    MAX_ERROR_RATE_SHORT,
-    Client,
-    assert_whole,
-    sentences,
-    stream_talk,
-    word_error_rate,
-)
-
-#: As a microphone would.
-_WITNESS_INTERVAL_S = 0.5
+from tests.talks import sentences, stream_talk
+from tests.witness import witness
 
 
 @pytest.fixture(scope="package")
@@ -41,37 +30,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def witness(server: Server) -> Iterator[None]:
+def beside(server: Server) -> Iterator[None]:
     """Stream a talk over and over; fail if anything of the test shows in it, or a traceback in the log."""
     log_before = len(server.log())
-    spoken = sentences()
-    over = threading.Event()
-    rounds = 0
-
-    def stream(client: Client) -> None:
-        nonlocal rounds
-        while not over.is_set():
-            for wav in spoken.wavs():
-                client.send([wav])
-                over.wait(_WITNESS_INTERVAL_S)
-            rounds += 1
-
-    with Client(server.ws("/transcribe")) as client:
-        client.wait_for("ready")
-        thread = threading.Thread(target=stream, args=(client,))
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join(DEADLINE_S)
-        client.control("stop")
-        heard = client.heard()
-
-    assert not heard.of("error")
-    assert_whole(heard, samples=rounds * spoken.samples.shape[0])
-    assert heard.done["lost_samples"] == 0
-    text = " ".join([spoken.text] * rounds)
-    assert word_error_rate(text, heard.transcript) <= MAX_ERROR_RATE_SHORT, heard.transcript
+    with witness(server):
+        yield
     assert server.process.poll() is None
     assert "Traceback" not in server.log()[log_before:], server.log()[log_before:]

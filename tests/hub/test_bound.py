@@ -23,7 +23,8 @@ import pytest
 
 from tests.audio.test_decode import chunk, fmt, riff
 from tests.servers import MODEL, Server, free_port, resident_bytes, running, wait_until_ready
-from tests.talks import MAX_ERROR_RATE_SHORT, Client, sentences, stream_talk, word_error_rate
+from tests.talks import Client, sentences, stream_talk
+from tests.witness import witness
 
 MAX_ANSWER_S = 0.25
 MAX_GROWTH_BYTES = 200_000_000
@@ -42,33 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def witness(server: Server) -> Iterator[None]:
+def beside(server: Server) -> Iterator[None]:
     """Stream a talk in real time beside all tests; fail if anything of them shows in it."""
-    spoken, over, rounds = sentences(), threading.Event(), 0
-
-    def stream(client: Client) -> None:
-        nonlocal rounds
-        while not over.is_set():
-            for wav in spoken.wavs():
-                client.send([wav])
-                over.wait(0.5)
-            rounds += 1
-
-    with Client(server.ws("/transcribe")) as client:
-        client.wait_for("ready")
-        thread = threading.Thread(target=stream, args=(client,))
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-        client.control("stop")
-        heard = client.heard()
-    assert not heard.of("error") and heard.code == 1000
-    assert heard.done["lost_samples"] == 0
-    text = " ".join([spoken.text] * rounds)
-    assert word_error_rate(text, heard.transcript) <= MAX_ERROR_RATE_SHORT, heard.transcript
+    with witness(server):
+        yield
 
 
 @contextmanager

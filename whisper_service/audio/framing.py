@@ -48,8 +48,8 @@ class DeafStream(BadAudio):
 class Framer:
     """Reads a stream and gives out its parts.
 
-    A subclass takes parts from the beginning of ``held`` in ``sort``, and says what it does with them:
-    ``give``, ``skip`` or ``drop``.
+    A subclass takes parts from the beginning of ``held``, and says what becomes of them: ``give``, ``skip``
+    or ``drop``.
     """
 
     def __init__(self, source: Readable) -> None:
@@ -60,6 +60,8 @@ class Framer:
         self._dropped = 0  # bytes since the last part that was given out
         #: Bytes that are not sorted yet.
         self.held = bytearray()
+        #: Whether the next place to go on at is being searched.
+        self.lost = False
         #: Bytes that were given out.
         self.given = 0
         self._damage_at = -_AHEAD_BYTES  # bytes that were given out before the last damage
@@ -71,6 +73,15 @@ class Framer:
 
         :raises AudioError: if nothing can be made of this stream.
         """
+        while self.held and (self.search() if self.lost else self.take()):
+            pass
+
+    def take(self) -> bool:
+        """Take a part, or notice damage (``lost``); return whether there was either."""
+        raise NotImplementedError
+
+    def search(self) -> bool:
+        """Drop what is before the next place to go on at; return whether there is one, no more ``lost``."""
         raise NotImplementedError
 
     def finish(self) -> None:

@@ -104,24 +104,16 @@ class BoxFramer(Framer):
     def __init__(self, source: Readable) -> None:
         super().__init__(source)
         self._pass = 0  # bytes of a box that go on as they come
-        self._lost = False  # whether the next fragment is being searched
         self._described = self._fragmented = False
 
-    def sort(self) -> None:
-        while self.held:
-            if self._pass:
-                count = min(self._pass, len(self.held))
-                self._pass -= count
-                self.give(count)
-            elif self._lost:
-                if not self._search():
-                    return
-            elif not self._take():
-                return
-
-    def _take(self) -> bool:
+    def take(self) -> bool:
         """Take one box, or its beginning; return whether there was one, or damage."""
         held = self.held
+        if self._pass:
+            count = min(self._pass, len(held))
+            self._pass -= count
+            self.give(count)
+            return True
         if len(held) < 16:
             return False
         name, _, begin, size = next(boxes(held))
@@ -129,17 +121,7 @@ class BoxFramer(Framer):
         if name not in _TOP or (not endless and size < 8):
             return self._lose()
         if name in (b"moov", b"moof"):
-            if size > _LONGEST_INDEX_BYTES:
-                if name == b"moov":
-                    raise BadAudio("The MP4 has an index of more than 16 megabytes.")
-                return self._lose()
-            if name == b"moof":
-                # Where a piece of it is lost, no box follows its end. Its samples do in any case.
-                if len(held) < size + 8:
-                    return False
-                if bytes(held[size + 4 : size + 8]) not in _TOP:
-                    return self._lose()
-            return len(held) >= size and self._take_index(name, size)
+            return self._take_index(name, size)
         self._pass = 1 << 62 if endless else size
         if name not in _GIVEN:
             self.give_instead(8, held[:4] + b"free")
@@ -147,6 +129,16 @@ class BoxFramer(Framer):
         return True
 
     def _take_index(self, name: bytes, size: int) -> bool:
+        held = self.held
+        if size > _LONGEST_INDEX_BYTES:
+            if name == b"moov":
+                raise BadAudio("The MP4 has an index of more than 16 megabytes.")
+            return self._lose()
+        if len(held) < size + 8 * (name == b"moof"):
+            return False
+        # Where a piece of a fragment's index is lost, no box follows its end. Its samples do in any case.
+        if name == b"moof" and bytes(held[size + 4 : size + 8]) not in _TOP:
+            return self._lose()
         box = self.held[:size]
         if name == b"moov":
             _check(box, 0, size, most=_MOST_AHEAD)
@@ -170,11 +162,11 @@ class BoxFramer(Framer):
                 raise BadAudio("The MP4 is damaged before its index (moov), which says how it is coded.")
             self._pass = 1 << 62  # all of it may be samples, and there is no place to begin anew
             return True
-        self._lost = True
+        self.lost = True
         self.drop(8)
         return True
 
-    def _search(self) -> bool:
+    def search(self) -> bool:
         """Drop what is before the next fragment; return whether there is one: its first box is its header."""
         held = self.held
         at = held.find(b"moof", 4)
@@ -184,8 +176,8 @@ class BoxFramer(Framer):
             self.drop(max(0, len(held) - 8))
             return False
         self.drop(at - 4)
-        self._lost = len(self.held) < 16
-        return not self._lost
+        self.lost = len(self.held) < 16
+        return not self.lost
 
 
 def _put_place(fragment: bytearray, place: int) -> None:

@@ -54,24 +54,16 @@ class WebmFramer(Framer):
     def __init__(self, source: Readable) -> None:
         super().__init__(source)
         self._skipping = 0
-        self._lost = False  # whether the next place is being searched
         self._described = False
 
-    def sort(self) -> None:
-        while self.held:
-            if self._skipping:
-                count = min(self._skipping, len(self.held))
-                self._skipping -= count
-                self.skip(count)
-            elif self._lost:
-                if not self._search():
-                    return
-            elif not self._take():
-                return
-
-    def _take(self) -> bool:
+    def take(self) -> bool:
         """Take one element; return whether there was a whole one, or damage."""
         held = self.held
+        if self._skipping:
+            count = min(self._skipping, len(held))
+            self._skipping -= count
+            self.skip(count)
+            return True
         width = 9 - held[0].bit_length() if held[0] >= 0x10 else 0
         if not width:
             return self._lose()
@@ -107,15 +99,15 @@ class WebmFramer(Framer):
     def _lose(self) -> bool:
         if not self._described:
             raise BadAudio("The WebM is damaged in its beginning, which says how it is coded.")
-        self._lost = True
+        self.lost = True
         self.drop(1)
         return True
 
-    def _search(self) -> bool:
+    def search(self) -> bool:
         """Drop what is before the next cluster or block; return whether there is one."""
         count, found = _next_place(self.held)
         self.drop(count)
-        self._lost = not found
+        self.lost = not found
         return found
 
 

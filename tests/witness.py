@@ -1,0 +1,54 @@
+"""A stream beside a test: whatever the test does to the server, nothing of it may show here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.servers import Server
+from tests.talks import (
+    DEADLINE_S,
+    MAX_ERROR_RATE_SHORT,
+    Client,
+    assert_whole,
+    sentences,
+    word_error_rate,
+)
+
+#: As a microphone would.
+_INTERVAL_S = 0.5
+
+
+@contextmanager
+def witness(server: Server) -> Iterator[None]:
+    """Stream a talk over and over while the body runs; fail if anything is missing of it."""
+    spoken = sentences()
+    over = threading.Event()
+    rounds = 0
+
+    def stream(client: Client) -> None:
+        nonlocal rounds
+        while not over.is_set():
+            for wav in spoken.wavs():
+                client.send([wav])
+                over.wait(_INTERVAL_S)
+            rounds += 1
+
+    with Client(server.ws("/transcribe")) as client:
+        client.wait_for("ready")
+        thread = threading.Thread(target=stream, args=(client,))
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(DEADLINE_S)
+        client.control("stop")
+        heard = client.heard()
+
+    assert not heard.of("error")
+    assert_whole(heard, samples=rounds * spoken.samples.shape[0])
+    assert heard.done["lost_samples"] == 0
+    text = " ".join([spoken.text] * rounds)
+    assert word_error_rate(text, heard.transcript) <= MAX_ERROR_RATE_SHORT, heard.transcript
