@@ -120,7 +120,7 @@ def test_without_a_microphone_the_page_says_what_to_do_and_plays_the_sample(
         assert page.page.get_attribute("#state", "data-state") == "idle"
 
         page.press("#sample")
-        page.wait_until(lambda: bool(page.confirmed))
+        page.wait_for_words("There will be two questions")
         page.page.keyboard.press("Escape")
         page.wait_for_state("done")
         assert page.transcript.startswith("There will be two questions")
