@@ -12,7 +12,7 @@ from whisper_service.audio.decode import RawReader, _at_one_rate, decode, decode
 from whisper_service.audio.mixing import Downmix
 from whisper_service.audio.pcm import Pcm
 from whisper_service.audio.recognise import Kind, recognise
-from whisper_service.audio.wav import WavReader, decode_wav, is_wav
+from whisper_service.audio.wav import WavReader, is_wav
 from whisper_service.config import RawFormat
 from whisper_service.errors import BadAudio, BadBase64, UnsupportedAudio
 
@@ -65,7 +65,7 @@ def test_decode_wav_reads_what_the_wave_module_writes() -> None:
         writer.setsampwidth(2)
         writer.setframerate(22050)
         writer.writeframes(INT16)
-    pcm = decode_wav(file.getvalue())
+    pcm = decode(file.getvalue())
     assert (pcm.rate, pcm.samples.dtype, pcm.samples.tolist()) == (22050, np.float32, FLOATS)
 
 
@@ -84,7 +84,7 @@ def test_decode_wav_reads_what_the_wave_module_writes() -> None:
 )
 def test_decode_wav_reads_every_coding(codec: str, tolerance: float) -> None:
     samples = tone(8000)
-    ours = decode_wav(encoded(codec, "wav", samples[None], 8000)).samples
+    ours = decode(encoded(codec, "wav", samples[None], 8000)).samples
     assert np.abs(ours - samples).max() <= tolerance
 
 
@@ -93,53 +93,53 @@ def test_decode_wav_reads_all_g711_codes_as_ffmpeg_does(tag: int, codec: str) ->
     data = riff(fmt(tag, bits=8), chunk(b"data", bytes(range(256))))
     with av.open(io.BytesIO(data)) as container:
         reference = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
-    assert np.array_equal(decode_wav(data).samples, reference / np.float32(32768))
+    assert np.array_equal(decode(data).samples, reference / np.float32(32768))
 
 
 def test_decode_wav_averages_the_channels() -> None:
     data = riff(fmt(channels=2), chunk(b"data", np.array([16384, 8192, -16384, 16384], "<i2").tobytes()))
-    assert decode_wav(data).samples.tolist() == [0.375, 0.0]
+    assert decode(data).samples.tolist() == [0.375, 0.0]
 
 
 def test_decode_wav_reads_wave_format_extensible() -> None:
     guid = bytes.fromhex("0100000000001000800000aa00389b71")
     body = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 48000, 192000, 4, 32, 22, 24, 4) + guid
     data = riff(chunk(b"fmt ", body), chunk(b"data", struct.pack("<i", 1 << 30)))
-    assert decode_wav(data).samples.tolist() == [0.5]
+    assert decode(data).samples.tolist() == [0.5]
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 4096])
 def test_decode_wav_reads_to_the_end_where_the_header_lies(size: int) -> None:
-    assert len(decode_wav(riff(fmt(), chunk(b"data", INT16, size))).samples) == 5
+    assert len(decode(riff(fmt(), chunk(b"data", INT16, size))).samples) == 5
 
 
 def test_decode_wav_stops_at_the_length_in_the_header() -> None:
-    assert len(decode_wav(riff(fmt(), chunk(b"data", INT16), chunk(b"LIST", b"abcdef"))).samples) == 5
+    assert len(decode(riff(fmt(), chunk(b"data", INT16), chunk(b"LIST", b"abcdef"))).samples) == 5
 
 
 def test_decode_wav_reads_chunks_in_any_order() -> None:
     data = riff(chunk(b"junk", b"odd"), chunk(b"data", INT16), chunk(b"fact", b"1234"), fmt())
-    assert decode_wav(data).samples.tolist() == FLOATS
+    assert decode(data).samples.tolist() == FLOATS
 
 
 def test_decode_wav_reads_the_length_of_rf64() -> None:
     sizes = chunk(b"ds64", struct.pack("<QQQI", 0, len(INT16), 5, 0))
     data = riff(sizes, fmt(), chunk(b"data", INT16, 0xFFFFFFFF), chunk(b"LIST", b"abcdef"))
-    assert len(decode_wav(b"RF64\xff\xff\xff\xff" + data[8:]).samples) == 5
+    assert len(decode(b"RF64\xff\xff\xff\xff" + data[8:]).samples) == 5
 
 
 def test_decode_wav_drops_a_partial_last_frame() -> None:
-    assert len(decode_wav(riff(fmt(), chunk(b"data", INT16 + b"\1"))).samples) == 5
+    assert len(decode(riff(fmt(), chunk(b"data", INT16 + b"\1"))).samples) == 5
 
 
 @pytest.mark.parametrize("after", [b"", chunk(b"LIST", b"abcdef")])
 def test_decode_wav_takes_an_empty_data_chunk(after: bytes) -> None:
-    assert len(decode_wav(riff(fmt(), chunk(b"data", b""), after)).samples) == 0
+    assert len(decode(riff(fmt(), chunk(b"data", b""), after)).samples) == 0
 
 
 def test_decode_wav_silences_nan_and_clips() -> None:
     body = np.array([np.nan, np.inf, 3.0, -3.0, 0.5], "<f4").tobytes()
-    assert decode_wav(riff(fmt(3, bits=32), chunk(b"data", body))).samples.tolist() == [0, 0, 1, -1, 0.5]
+    assert decode(riff(fmt(3, bits=32), chunk(b"data", body))).samples.tolist() == [0, 0, 1, -1, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_decode_wav_silences_nan_and_clips() -> None:
 )
 def test_decode_wav_says_what_is_broken(data: bytes, message: str) -> None:
     with pytest.raises(BadAudio, match=message):
-        decode_wav(data)
+        decode(data)
 
 
 def test_decode_wav_tells_the_length_of_an_unknown_coding() -> None:
     data = riff(fmt(0x1234, bits=8), chunk(b"data", bytes(8000)))
     with pytest.raises(UnsupportedAudio, match="coding 0x1234") as caught:
-        decode_wav(data)
+        decode(data)
     assert caught.value.lost_samples == 8000
 
 
@@ -169,7 +169,7 @@ def test_decode_wav_survives_every_cut() -> None:
     data = riff(fmt(), chunk(b"data", INT16))
     for end in range(44):
         with pytest.raises((BadAudio, UnsupportedAudio)):
-            decode_wav(data[:end])
+            decode(data[:end])
 
 
 def test_decode_leaves_compressed_wav_to_ffmpeg() -> None:

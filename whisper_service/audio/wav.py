@@ -13,12 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from whisper_service.audio.g711 import a_law, mu_law
-from whisper_service.audio.mixing import Downmix
 from whisper_service.audio.pcm import (
-    SAMPLE_RATE,
     Block,
     Float32,
-    Pcm,
     at_16k,
     bounded,
     check_rate_and_channels,
@@ -70,16 +67,6 @@ class _WavFormat:
 def is_wav(data: bytes | bytearray) -> bool:
     """Return whether ``data`` begins as a RIFF (or RF64, BW64) WAVE file."""
     return data[:4] in (b"RIFF", b"RF64", b"BW64") and data[8:12] == b"WAVE"
-
-
-def decode_wav(data: bytes) -> Pcm:
-    """Return the audio of a whole WAV file, at its own rate; see ``WavReader``."""
-    reader, mixer = WavReader(), Downmix()
-    blocks = list(reader.read(data))
-    reader.end()
-    samples = [mixer.mix(block) for block in blocks]
-    rate = blocks[0].rate if blocks else SAMPLE_RATE
-    return Pcm(np.concatenate(samples) if samples else np.zeros(0, np.float32), rate)
 
 
 class WavReader:
