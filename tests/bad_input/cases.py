@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,6 +16,7 @@ from tests.talks import (
     stream_talk,
     word_error_rate,
 )
+from tests.watch import watched
 
 #: Small, so that a message over the limit is quick to send, and a bomb quick to decode.
 MAX_MESSAGE_BYTES = 1_000_000
@@ -82,18 +82,11 @@ def assert_right(spoken: Talk, heard: Heard) -> None:
 def bounded_memory(server: Server) -> Iterator[None]:
     """Fail if the server grows by more than ``MAX_GROWTH_BYTES`` at any moment of the body."""
     before = peak = resident_bytes(server.process.pid)
-    over = threading.Event()
 
-    def watch() -> None:
+    def look() -> None:
         nonlocal peak
-        while not over.wait(0.02):
-            peak = max(peak, resident_bytes(server.process.pid))
+        peak = max(peak, resident_bytes(server.process.pid))
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with watched(look):
         yield
-    finally:
-        over.set()
-        thread.join()
     assert peak - before < MAX_GROWTH_BYTES

@@ -12,7 +12,6 @@ import io
 import json
 import random
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import pytest
 from tests.audio.test_decode import chunk, fmt, riff
 from tests.servers import MODEL, Server, free_port, resident_bytes, running, wait_until_ready
 from tests.talks import Client, sentences, stream_talk
+from tests.watch import watched
 from tests.witness import witness
 
 MAX_ANSWER_S = 0.25
@@ -54,23 +54,16 @@ def bounded(server: Server) -> Iterator[None]:
     """Fail if ``/healthz`` takes long, or memory grows much, at any moment of the body."""
     before = peak = resident_bytes(server.process.pid)
     slowest = 0.0
-    over = threading.Event()
 
-    def watch() -> None:
+    def look() -> None:
         nonlocal peak, slowest
-        while not over.wait(0.02):
-            began = time.monotonic()
-            server.get("/healthz", timeout_s=60)
-            slowest = max(slowest, time.monotonic() - began)
-            peak = max(peak, resident_bytes(server.process.pid))
+        began = time.monotonic()
+        server.get("/healthz", timeout_s=60)
+        slowest = max(slowest, time.monotonic() - began)
+        peak = max(peak, resident_bytes(server.process.pid))
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with watched(look):
         yield
-    finally:
-        over.set()
-        thread.join()
     assert slowest < MAX_ANSWER_S
     assert peak - before < MAX_GROWTH_BYTES
 
