@@ -22,8 +22,8 @@ from whisper_service.audio.decode import decode
 from whisper_service.config import StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Done, Final
-from whisper_service.model.checkpoint import find_checkpoint
-from whisper_service.model.loading import load_model
+from whisper_service.model.checkpoints.find import find_checkpoint
+from whisper_service.model.checkpoints.load import load_model
 from whisper_service.model.speech import SpeechDetector
 from whisper_service.replay import replay
 

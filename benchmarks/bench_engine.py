@@ -44,10 +44,10 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.files import read
-from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.checkpoints.find import find_checkpoint
+from whisper_service.model.checkpoints.load import load_model
 from whisper_service.model.decoder import Decoder
 from whisper_service.model.decoding import decode
-from whisper_service.model.loading import load_model
 from whisper_service.model.passes import Passes
 from whisper_service.model.precision import resolve_precision
 from whisper_service.model.row import Row, room_of

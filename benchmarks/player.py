@@ -16,7 +16,7 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event
-from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.checkpoints.find import find_checkpoint
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.replay import settle
 from whisper_service.session.session import Session

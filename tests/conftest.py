@@ -43,8 +43,8 @@ def talk() -> Talk:
 @pytest.fixture(scope="session")
 def model() -> Whisper:
     """The demonstration model in float32 on the CPU."""
-    from whisper_service.model.checkpoint import find_checkpoint
-    from whisper_service.model.loading import load_model
+    from whisper_service.model.checkpoints.find import find_checkpoint
+    from whisper_service.model.checkpoints.load import load_model
 
     return load_model(find_checkpoint(str(CHECKPOINT), deadline_s=0))
 

@@ -358,6 +358,7 @@ def silent_proxy() -> Iterator[tuple[str, threading.Event, threading.Event]]:
 def test_without_network_the_demonstration_model_serves(tmp_path: Path) -> None:
     with silent_proxy() as (proxy, called, hang_up):
         nowhere = {"https_proxy": proxy, "HTTPS_PROXY": proxy, "no_proxy": "", "NO_PROXY": ""}
+        nowhere |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
         settings = {"WHISPER_MODEL": "auto", "WHISPER_DOWNLOAD_TIMEOUT_S": "60"}
         with serving("app.py", tmp_path, XDG_CACHE_HOME=str(tmp_path), **nowhere, **settings) as server:
             assert called.wait(DEADLINE_S), server.log()

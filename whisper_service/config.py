@@ -254,8 +254,9 @@ class Config:
 
     model: str = _setting(
         "auto",
-        _text("auto | a name such as base.en | a path", 4096),
-        "The checkpoint. Auto is base.en, or the bundled demonstration model where that cannot be had.",
+        _text("auto | a name such as base.en | a path | hf:owner/name", 4096),
+        "The checkpoint, see deploy.md. Auto is base.en, or tiny.en where that cannot be had, or the "
+        "demonstration model.",
     )
     device: str = _setting("auto", _device(), "Where the model runs; auto takes CUDA if there is one.")
     dtype: str = _setting(

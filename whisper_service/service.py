@@ -21,7 +21,7 @@ from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts
 from whisper_service.model import cores
-from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.checkpoints.find import find_checkpoint
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.native import Pool, patiently
 from whisper_service.web.budget import ByteBudget
@@ -197,6 +197,10 @@ class Service:
         cores.take_all()
         (runner,) = loaded
         log.info("%s computes in %s on %s", checkpoint.name, runner.precision.value, runner.device)
+        if runner.times_roughly:
+            log.info(
+                "%s names no alignment heads: words are timed by all heads of its upper half", checkpoint.name
+            )
         return Parts(
             engine=engine,
             speech=speech,

@@ -15,7 +15,7 @@ from whisper.normalizers import EnglishTextNormalizer
 from tests.conftest import CHECKPOINT, Talk
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.engine.runner import Runner
-from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.checkpoints.find import find_checkpoint
 from whisper_service.model.precision import Precision
 
 pytestmark = pytest.mark.cuda
@@ -85,7 +85,7 @@ from whisper_service.engine.bridge import EngineBridge
 from whisper_service.engine.request import Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.files import read
-from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.checkpoints.find import find_checkpoint
 from pathlib import Path
 
 def load():

@@ -13,7 +13,7 @@ from tests.weights.test_cases import CASES
 from whisper_service.engine.request import Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.files import read
-from whisper_service.model.checkpoint import find_checkpoint
+from whisper_service.model.checkpoints.find import find_checkpoint
 
 pytestmark = [pytest.mark.weights, pytest.mark.timeout(600)]
 

@@ -20,12 +20,13 @@ from whisper.model import Whisper
 from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.model.alignment import token_frames
 from whisper_service.model.cache import DecoderCache
-from whisper_service.model.checkpoint import Checkpoint
+from whisper_service.model.checkpoints.checkpoint import Checkpoint
+from whisper_service.model.checkpoints.load import load_model, times_words_roughly
 from whisper_service.model.decoder import Decoder
 from whisper_service.model.decoding import decode
+from whisper_service.model.device import does_not_fit, resolve_device
 from whisper_service.model.encoder import encode
 from whisper_service.model.features import Audio, LogMel
-from whisper_service.model.loading import does_not_fit, load_model, resolve_device
 from whisper_service.model.passes import Passes
 from whisper_service.model.precision import Precision, resolve_precision
 from whisper_service.model.row import Decoded, Row, room_of
@@ -62,6 +63,8 @@ class Runner:
     ) -> None:
         self.device = device
         self.precision = precision
+        #: Whether words are timed by heads that nobody has chosen; see ``times_words_roughly``.
+        self.times_roughly = times_words_roughly(model)
         self._features = LogMel(n_mels=model.dims.n_mels, device=device)
         self._n_text_ctx: int = model.dims.n_text_ctx
         self._encoder = encoder_weights(model, precision, device)
@@ -77,7 +80,7 @@ class Runner:
 
         :param device: see ``resolve_device``; ``dtype``: see ``resolve_precision``.
         :raises ConfigError: if there is no such device or precision.
-        :raises ModelUnavailable: if the file is no checkpoint, or does not fit onto the device.
+        :raises ModelUnavailable: if the files are no checkpoint, or it does not fit onto the device.
         """
         where = resolve_device(device)
         model = load_model(checkpoint)

@@ -1,18 +1,10 @@
-"""Loading of a checkpoint, and where it is to run.
-
-Made for the native thread of the model in a gevent process: no socket, lock, sleep or subprocess, whose
-patched forms must not be used there.
-"""
+"""Where a model is to run."""
 
 from __future__ import annotations
 
-import pickle
-
 import torch
-import whisper
 
 from whisper_service.errors import ConfigError, ModelUnavailable
-from whisper_service.model.checkpoint import Checkpoint
 
 
 def resolve_device(text: str) -> torch.device:
@@ -39,29 +31,6 @@ def resolve_device(text: str) -> torch.device:
     if number > last:
         raise ConfigError(f"WHISPER_DEVICE is {text!r}; the GPUs are cuda:0 to cuda:{last}.")
     return torch.device("cuda", number)
-
-
-def load_model(checkpoint: Checkpoint) -> whisper.Whisper:
-    """Return the model of ``checkpoint`` in float32 on the CPU, in evaluation mode and without gradients.
-
-    Blocks while it reads the file; uses neither network nor locks (see above).
-
-    :raises ModelUnavailable: if the file cannot be read, is no Whisper checkpoint, or does not fit into
-        memory.
-    """
-    try:
-        model = whisper.load_model(str(checkpoint.path), device="cpu").float()
-        if checkpoint.official:
-            model.set_alignment_heads(whisper._ALIGNMENT_HEADS[checkpoint.name])
-    except MemoryError as error:
-        raise does_not_fit(checkpoint.name, torch.device("cpu")) from error
-    except (RuntimeError, OSError, EOFError, LookupError, TypeError, ValueError, pickle.PickleError) as error:
-        raise ModelUnavailable(
-            f"{checkpoint.path} cannot be loaded: it is damaged, or no checkpoint in Whisper's own format "
-            "('dims' and 'model_state_dict'). Set WHISPER_MODEL to another file, or to the name "
-            "of an official model."
-        ) from error
-    return model.eval().requires_grad_(False)
 
 
 def does_not_fit(name: str, device: torch.device) -> ModelUnavailable:

