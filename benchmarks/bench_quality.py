@@ -7,7 +7,8 @@ for and no computation, and two runs print the same. With ``--server URL`` the t
 to a running server instead, one after the other, and delays are what a client saw.
 
 Word error rates are of the corpus, both sides normalised with Whisper's ``EnglishTextNormalizer``. *Offline*
-is the same engine on whole utterances. ``--noise FILE …`` mixes each sound under the talks, ``--snr``
+is the same engine on whole utterances. *Sentences*, *commas* and *capitals* are F1 against the offline text of
+the same run (``benchmarks/readability.py``). ``--noise FILE …`` mixes each sound under the talks, ``--snr``
 decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every stream. Rows
 are added to the file of ``--json``.
 """
@@ -28,6 +29,7 @@ from whisper.normalizers import EnglishTextNormalizer
 
 from benchmarks.machine import describe
 from benchmarks.player import MODEL, RATE, Player, Talk, load_talk, mixed
+from benchmarks.readability import readability
 from benchmarks.scoring import Message, Score, score
 from whisper_service.audio.pcm import Pcm
 from whisper_service.client import play
@@ -106,8 +108,11 @@ def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:
     return Played(messages, done["full_transcript"], 0, seconds, 0.0)
 
 
-def summary(talks: list[Talk], played: list[Played]) -> dict[str, Any]:
-    """Return one row of the table: figures of the corpus."""
+def summary(talks: list[Talk], played: list[Played], offline: str = "") -> dict[str, Any]:
+    """Return one row of the table: figures of the corpus.
+
+    :param offline: the text whose marks and capitals are right; "" if it is not known.
+    """
     normalise = EnglishTextNormalizer()
     total = Score()
     for talk, one in zip(talks, played, strict=True):
@@ -115,8 +120,12 @@ def summary(talks: list[Talk], played: list[Played]) -> dict[str, Any]:
     seconds = sum(one.seconds for one in played)
     truths = [normalise(talk.text) for talk in talks]
     words = jiwer.process_words(truths, [normalise(one.transcript) for one in played])
+    written = readability(offline, _text(played))
     return {
         "wer": round(100 * words.wer, 2),
+        "sentences_f1": round(written.sentences.f1, 3) if offline else None,
+        "commas_f1": round(written.commas.f1, 3) if offline else None,
+        "capitals_f1": round(written.capitals.f1, 3) if offline else None,
         "deletions": words.deletions,
         "insertions": words.insertions,
         "first_display_s": _percentiles(total.first_display),
@@ -132,14 +141,18 @@ def summary(talks: list[Talk], played: list[Played]) -> dict[str, Any]:
     }
 
 
+def _text(played: list[Played]) -> str:
+    return " ".join(one.transcript for one in played)
+
+
 def _percentiles(values: list[float]) -> list[float]:
     return [round(float(value), 2) for value in np.percentile(values or [0.0], [50, 95, 99])]
 
 
 _HEAD = (
-    "| setting | word error rate | first display | commit | last final | revised | changed finals "
-    "| windows a second |\n"
-    "|---|---|---|---|---|---|---|---|"
+    "| setting | word error rate | first display | commit | last final | revised | sentences | commas "
+    "| capitals | changed finals | windows a second |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -149,6 +162,8 @@ def _line(name: str, row: dict[str, Any]) -> str:
         for key in ("first_display_s", "commit_s", "last_final_s")
     ]
     cells = [name, f"{row['wer']:.2f} %", *delays, f"{row['revised']:.1f} %"]
+    written = [row[key] for key in ("sentences_f1", "commas_f1", "capitals_f1")]
+    cells += ["" if value is None else f"{value:.3f}" for value in written]
     return "| " + " | ".join([*cells, str(row["changed_finals"]), f"{row['windows_per_s']:.2f}"]) + " |"
 
 
@@ -193,6 +208,7 @@ def main() -> None:
     settings = _settings(options)
     sounds = {path.stem: read(path) for path in options.noise}
     rows: dict[str, dict[str, Any]] = {}
+    offline: dict[str, str] = {}  # by noise
     player = None if options.server else Player(options.model, options.dtype)
     print(_HEAD)
     for setting in settings:
@@ -203,7 +219,9 @@ def main() -> None:
             played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
         else:
             played = [play_on_simulated_clock(player, talk.pcm, setting) for talk in heard]
-        rows[setting.name] = summary(talks, played)
+        if setting.grid_ms == _NO_GRID_MS:
+            offline[setting.noise] = _text(played)
+        rows[setting.name] = summary(talks, played, offline.get(setting.noise, ""))
         print(_line(setting.name, rows[setting.name]), flush=True)
         if options.json:
             _save(options.json, {setting.name: asdict(setting)}, {setting.name: rows[setting.name]})

@@ -37,6 +37,20 @@ def test_a_pause_begins_a_new_cue() -> None:
     assert [cue.text for cue in cues(told)] == ["one", "two"]
 
 
+def test_no_cue_ends_with_an_abbreviation() -> None:
+    told = [_final(0, (" Margaret", 0.0, 0.5), (" said", 0.5, 0.8), (" Mr.", 0.8, 1.0), (" Hale.", 1.0, 1.4))]
+    assert [cue.text for cue in cues(told)] == ["Margaret said Mr. Hale."]
+
+
+def test_text_has_paragraphs_where_people_pause() -> None:
+    told = [
+        _final(0, (" One.", 0.0, 0.5), (" Two.", 0.6, 1.0)),
+        _final(1, (" Three.", 2.9, 3.2)),
+        _final(2, (" Four.", 5.3, 6.0)),
+    ]
+    assert FORMATS["txt"](told) == "One. Two. Three.\n\nFour."
+
+
 def test_a_cue_holds_no_more_than_can_be_read() -> None:
     long = [_final(0, *((f" word{index}", index * 0.1, index * 0.1 + 0.1) for index in range(60)))]
     assert all(len(cue.text) <= 84 for cue in cues(long)) and len(cues(long)) > 1
@@ -45,7 +59,7 @@ def test_a_cue_holds_no_more_than_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("style", "begins"),
     [
-        ("txt", "It rains here.\nCats &\ndogs"),
+        ("txt", "It rains here. Cats & dogs"),
         (
             "srt",
             "1\n00:00:00,500 --> 00:00:01,500\nIt rains here.\n\n2\n00:00:01,600 --> 00:00:02,100\nCats &\n",

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.engine.request import Word
 from whisper_service.events import Final
+from whisper_service.sentences import begins_paragraph, ends_sentence
 
 #: A cue ends with a sentence, before a pause of a second, or when it holds two lines of 42 letters or 7 s
 #: (the usual rules of subtitling, e.g. Netflix's Timed Text Style Guide).
 _PAUSE_SAMPLES = SAMPLE_RATE
 _CUE_LETTERS = 84
 _CUE_SAMPLES = 7 * SAMPLE_RATE
-_SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def cues(finals: Iterable[Final]) -> list[Cue]:
 def _is_full(group: Sequence[Word], word: Word) -> bool:
     letters = sum(len(item.text) for item in group) + len(word.text)
     return (
-        group[-1].text.endswith(_SENTENCE_ENDS)
+        ends_sentence(group[-1].text)
         or word.start - group[-1].end > _PAUSE_SAMPLES
         or word.end - group[0].start > _CUE_SAMPLES
         or letters > _CUE_LETTERS
@@ -51,8 +51,15 @@ def _is_full(group: Sequence[Word], word: Word) -> bool:
 
 
 def as_text(finals: Sequence[Final]) -> str:
-    """Return the transcript, a line for each sentence or pause."""
-    return "\n".join(cue.text for cue in cues(finals))
+    """Return the transcript, with an empty line between paragraphs."""
+    paragraphs: list[str] = []
+    end = 0
+    for final in finals:
+        if not paragraphs or begins_paragraph(paragraphs[-1], pause=final.start - end):
+            paragraphs.append("")
+        paragraphs[-1] += final.text
+        end = final.end
+    return "\n\n".join(paragraph.strip() for paragraph in paragraphs)
 
 
 def as_srt(finals: Sequence[Final]) -> str:

@@ -1,10 +1,11 @@
+import { beginsParagraph, endsSentence } from './sentences.js';
+
 // A transcript as text, SubRip, WebVTT or JSON, by the rules of the server's subtitles.py: a cue
 // ends with a sentence, before a pause of a second, or when it holds two lines of 42 letters or 7 s.
 
 const PAUSE_MS = 1000;
 const CUE_LETTERS = 84;
 const CUE_MS = 7000;
-const SENTENCE_END = /[.?!…。？！]$/;
 
 /** Yield {text, start, end} for each piece of `words` that can be read while it is spoken. */
 function* cues(words) {
@@ -22,7 +23,7 @@ function* cues(words) {
 }
 
 function isFull(cue, word, start, end) {
-  return SENTENCE_END.test(cue.text)
+  return endsSentence(cue.text)
     || start - cue.end > PAUSE_MS
     || end - cue.start > CUE_MS
     || letters(cue.text) + letters(word) > CUE_LETTERS;
@@ -33,7 +34,14 @@ function finished({ text, start, end }) {
 }
 
 function asText(record) {
-  return map(cues(record.words()), ({ text }) => text).join('\n');
+  const paragraphs = [];
+  let last = 0;
+  for (const { text, start, end } of record.finals()) {
+    if (!paragraphs.length || beginsParagraph(paragraphs.at(-1), (start - last) / 1000)) paragraphs.push('');
+    paragraphs[paragraphs.length - 1] += text;
+    last = end;
+  }
+  return map(paragraphs, (text) => text.trim()).join('\n\n');
 }
 
 function asSrt(record) {

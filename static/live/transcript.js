@@ -1,12 +1,10 @@
+import { beginsParagraph } from './sentences.js';
+
 // The text on the page. Finals are written once and never touched again: each paragraph is one
 // text node that grows. The one partial lives in a <span> right behind it, so that a word turns
 // dark in the place where it stood grey. Of a long talk only the end stays in the document; all
 // paragraphs are kept as text.
 
-const NEW_PARAGRAPH_AFTER_S = 2;
-const PARAGRAPH_LETTERS = 600; // behind this a sentence ends the paragraph …
-const LONGEST_PARAGRAPH = 1500; // … and behind this any word does
-const SENTENCE_END = /[.?!…。？！]["'”’)\]]*$/;
 const SHOWN_LETTERS = 20_000; // some 3500 words, a dozen screens
 const MOST_LETTERS = 3 * SHOWN_LETTERS; // even if the reader has scrolled up, far behind
 const EARLIER_LETTERS = 10_000; // that one press of "show earlier" brings back
@@ -105,9 +103,8 @@ export class Transcript {
   }
 
   #begins(start) {
-    if (this.#lastEnd === null || start - this.#lastEnd > NEW_PARAGRAPH_AFTER_S) return true;
-    const { length, data } = this.#text ?? { length: 0 };
-    return length > LONGEST_PARAGRAPH || (length > PARAGRAPH_LETTERS && SENTENCE_END.test(data));
+    if (this.#lastEnd === null) return true;
+    return beginsParagraph(this.#text?.data ?? '', start - this.#lastEnd);
   }
 
   // The partial moves to the new paragraph already, or its words would jump when they turn final.

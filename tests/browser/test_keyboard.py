@@ -110,9 +110,10 @@ def test_from_load_to_download_by_keyboard_alone(server: Server, open_page: Open
                     "end": pytest.approx(their_word["end"], abs=0.001),
                 }
 
-        lines = files["txt"].splitlines()
-        assert [cue.content for cue in srt.parse(files["srt"])] == lines
+        assert files["txt"] == page.page.evaluate("window.copied")
+        lines = [cue.content for cue in srt.parse(files["srt"])]
         assert [cue.text for cue in webvtt.from_string(files["vtt"])] == lines
+        assert " ".join(lines).split() == files["txt"].split()
 
         page.tab_to("#clear")
         keyboard.press("Enter")

@@ -56,6 +56,18 @@ def test_what_is_final_stands_before_the_next_utterance() -> None:
     assert list(contexts.values()) == ["", " w1. w2. w3."]
 
 
+def test_a_window_that_is_still_too_short_to_be_understood_costs_no_context() -> None:
+    def shy(request: Request, answer: Hypothesis) -> Hypothesis:
+        """Answer as a model that takes the first second of an utterance for silence."""
+        short = request.pcm.shape[0] < RATE
+        return replace(answer, no_speech_probability=0.8, average_logprob=-1.5) if short else answer
+
+    engine = Recording(shy)
+    play(make_session(prompt="Weiß."), engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
+    assert {request.prompt for request in engine.requests} == {"Weiß."}
+    assert engine.requests[-1].context == " w1. w2. w3."
+
+
 def test_context_can_be_switched_off() -> None:
     engine = Recording()
     play(make_session(context=False), engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))

@@ -36,10 +36,12 @@ class Belief:
     """The words that can be believed, and why the others cannot.
 
     :param reason: for the log; "" if all can be.
+    :param repeats: whether they cannot because the model repeats itself.
     """
 
     words: tuple[Word, ...]
     reason: str = ""
+    repeats: bool = False
 
 
 def believe(answer: Hypothesis) -> Belief:
@@ -53,16 +55,16 @@ def believe(answer: Hypothesis) -> Belief:
     repeated: set[int] = set()
     for loop in loops(texts):
         if not _advances(words, loop):
-            return Belief(words[: loop.begin], f"a loop behind word {loop.begin}")
+            return Belief(words[: loop.begin], f"a loop behind word {loop.begin}", repeats=True)
         repeated.update(range(loop.begin, loop.end))
     rewind = _rewind(words)
     if rewind is not None:
-        return Belief(words[:rewind], f"attention runs back at word {rewind}")
+        return Belief(words[:rewind], f"attention runs back at word {rewind}", repeats=True)
     # What was really said again and again says nothing about the rest.
     once = "".join(word.text for index, word in enumerate(words) if index not in repeated)
     ratio = compression_ratio(once)
     if ratio > _COMPRESSION_RATIO:
-        return Belief((), f"the text repeats itself (compression ratio {ratio:.1f})")
+        return Belief((), f"the text repeats itself (compression ratio {ratio:.1f})", repeats=True)
     return Belief(words)
 
 

@@ -390,9 +390,13 @@ class Session:
         return [*events, *spotted]
 
     def _misled(self, job: Job, window: Window, belief: Belief) -> bool:
-        """Whether the prompt may be why the model repeats itself, or says nothing at all."""
-        silent = job.kind is Kind.FINAL and not belief.words and not window.committed
-        return silent or bool(belief.reason)
+        """Whether the prompt may be why the model repeats itself, or at the end has nothing to say.
+
+        Before the end the model often takes a window for silence that is only too short to be understood.
+        """
+        if job.kind is not Kind.FINAL:
+            return belief.repeats
+        return bool(belief.reason) or not (belief.words or window.committed)
 
     def _ask_again(self, job: Job, window: Window) -> list[Event]:
         window.hypothesis = ()

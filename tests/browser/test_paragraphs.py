@@ -1,0 +1,23 @@
+"""Where sentences and paragraphs end, by the page's rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.conftest import OpenPage
+from tests.sentences import ENDINGS, PARAGRAPHS
+from tests.servers import Server
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_page_has_the_rules_of_the_server(server: Server, open_page: OpenPage) -> None:
+    ask = """async (cases) => {
+      const page = document.querySelector('script[src$="page.js"]').src;
+      const { beginsParagraph, endsSentence } = await import(new URL('sentences.js', page));
+      return [cases.endings.map(([text]) => endsSentence(text)),
+              cases.paragraphs.map(([before, pause]) => beginsParagraph(before, pause))];
+    }"""
+    with open_page(server) as page:
+        said = page.page.evaluate(ask, {"endings": ENDINGS, "paragraphs": PARAGRAPHS})
+    assert said == [[ends for _, ends in ENDINGS], [begins for _, _, begins in PARAGRAPHS]]

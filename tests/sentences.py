@@ -1,0 +1,37 @@
+"""Texts, and where their sentences and paragraphs end: for the server's rules and the page's."""
+
+from __future__ import annotations
+
+#: A text, and whether a sentence ends with it.
+ENDINGS = [
+    (" It rains.", True),
+    (" Does it?", True),
+    (' He said, "It rains."', True),
+    (" 雨が降る。", True),
+    (" Wait…", True),
+    (" It rains", False),
+    (" It rains,", False),
+    ("", False),
+    (" Margaret said Mr.", False),
+    (" the house of Mrs.", False),
+    (" Mr.", False),
+    (" by J.", False),
+    (" by J.R.R.", False),
+    (" apples, pears, e.g.", False),
+    (" Äpfel, z.B.", False),
+    (" said Mr. Hale.", True),
+    (" He said no.", True),
+    (" at the helm.", True),
+]
+#: A text, the pause after it in seconds, and whether a paragraph begins there.
+PARAGRAPHS = [
+    (" It rains.", 1.9, False),
+    (" It rains.", 2.1, True),
+    (" It rains", 2.1, True),
+    (" Margaret said Mr.", 2.1, False),
+    (" word" * 100, 0.1, False),
+    (" word" * 130, 0.1, False),
+    (" word" * 130 + ".", 0.1, True),
+    (" word" * 130 + " Mr.", 0.1, False),
+    (" word" * 310, 0.1, True),
+]

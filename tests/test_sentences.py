@@ -1,0 +1,20 @@
+"""Where sentences and paragraphs end, by the rules of the server; the page's are held to the same cases in
+tests/browser/test_paragraphs.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sentences import ENDINGS, PARAGRAPHS
+from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.sentences import begins_paragraph, ends_sentence
+
+
+@pytest.mark.parametrize(("text", "ends"), ENDINGS)
+def test_ends_sentence(text: str, ends: bool) -> None:
+    assert ends_sentence(text) is ends
+
+
+@pytest.mark.parametrize(("before", "pause_s", "begins"), PARAGRAPHS)
+def test_begins_paragraph(before: str, pause_s: float, begins: bool) -> None:
+    assert begins_paragraph(before, pause=round(pause_s * SAMPLE_RATE)) is begins
