@@ -7,8 +7,8 @@ for and no computation, and two runs print the same. With ``--server URL`` the t
 to a running server instead, one after the other, and delays are what a client saw.
 
 Word error rates are of the corpus, both sides normalised with Whisper's ``EnglishTextNormalizer``. *Offline*
-is the same engine on whole utterances. *Sentences*, *commas* and *capitals* are F1 against the offline text of
-the same run (``benchmarks/readability.py``). ``--noise FILE …`` mixes each sound under the talks, ``--snr``
+is the same engine on whole utterances. *Sentences*, *commas* and *capitals* are F1 against the offline text
+of the same run (``benchmarks/readability.py``). ``--noise FILE …`` mixes each sound under the talks, ``--snr``
 decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every stream. Rows
 are added to the file of ``--json``.
 """
