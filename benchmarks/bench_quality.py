@@ -8,9 +8,9 @@ to a running server instead, one after the other, and delays are what a client s
 
 Word error rates are of the corpus, both sides normalised with Whisper's ``EnglishTextNormalizer``. *Offline*
 is the same engine on whole utterances. *Sentences*, *commas* and *capitals* are F1 against the offline text
-of the same run (``benchmarks/readability.py``). ``--noise FILE …`` mixes each sound under the talks, ``--snr``
-decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every stream. Rows
-are added to the file of ``--json``.
+of the same run (``benchmarks/readability.py``). ``--noise FILE …`` mixes each sound under the talks,
+``--snr`` decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every
+stream. Rows are added to the file of ``--json``.
 """
 
 from __future__ import annotations
