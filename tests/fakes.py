@@ -92,7 +92,13 @@ class FakeEngine:
 
 
 def make_session(**settings: object) -> Session:
-    return Session("test", StreamSettings().merged(settings), grid_samples=8_000, languages=frozenset({"en"}))
+    """Return a session whose words agree as soon as two answers do, unless another policy is asked for."""
+    return Session(
+        "test",
+        StreamSettings(policy="local_agreement").merged(settings),
+        grid_samples=8_000,
+        languages=frozenset({"en"}),
+    )
 
 
 def cut_evenly(pcm: Pcm, samples: int) -> list[Pcm]:

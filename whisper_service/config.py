@@ -149,7 +149,7 @@ class RawFormat:
 
 
 #: The commit policies of ``session/commit.py``, the default first.
-POLICIES = ("local_agreement", "align_att", "agreement_or_age")
+POLICIES = ("confident_agreement", "local_agreement", "align_att")
 #: Raw samples: their encodings, each with the rate that it has where none is named. Telephones send 8 kHz.
 RAW_RATES = {"s16le": 16_000, "f32le": 16_000, "mulaw": 8_000, "alaw": 8_000}
 
@@ -177,7 +177,8 @@ class StreamSettings:
     policy: str = _setting(
         POLICIES[0],
         _choice(*POLICIES),
-        "What makes words final: agreement of two hypotheses, attention to old enough audio, or either.",
+        "What makes words final: agreement of as many hypotheses as a word is doubtful, of two, or attention "
+        "to old enough audio.",
     )
     vad_threshold: float = _setting(0.5, _number(float, 0.05, 0.95), "Speech begins at this probability.")
     min_silence_ms: int = _setting(

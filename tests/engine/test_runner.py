@@ -12,8 +12,8 @@ from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from tests.conftest import Talk
-from whisper_service.engine.request import Hypothesis, Kind, Request
-from whisper_service.engine.runner import Runner
+from whisper_service.engine.request import Hypothesis, Kind, Request, Word
+from whisper_service.engine.runner import Runner, _merge_punctuation
 
 RATE = 16_000
 #: First timestamp token of an English-only checkpoint. Where Whisper is told to write no timestamps it still
@@ -205,3 +205,33 @@ def test_a_multilingual_checkpoint_detects_its_language() -> None:
     assert asked.language_probability == pytest.approx(probabilities[likeliest], abs=1e-4)
     chosen = Runner(seeded).run(_request(pcm, language="de"))
     assert (chosen.detected, chosen.language_probability) == ("de", 1.0)
+
+
+def _pieces(*texts: str) -> list[Word]:
+    return [Word(text, at, at + 1, at, 0.5, (at,)) for at, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "merged"),
+    [
+        ((" the", " house", ",", " and"), [(" the", ""), (" house,", ","), (" and", "")]),
+        ((" rains", ".", '"', " Then"), [(' rains."', '."'), (" Then", "")]),
+        ((" said", ' "', "It", " rains"), [(" said", ""), (' "It', ""), (" rains", "")]),
+        ((",", " and", " he"), [(", and", ""), (" he", "")]),
+        ((".", '"', " And", ","), [('." And,', ","),]),
+        ((",",), [(",", "")]),
+    ],
+)  # fmt: skip
+def test_marks_join_their_words(texts: tuple[str, ...], merged: list[tuple[str, str]]) -> None:
+    words = _merge_punctuation(_pieces(*texts))
+    assert [(word.text, word.mark) for word in words] == merged
+    assert [token for word in words for token in word.tokens] == list(range(len(texts)))
+    for word in words:
+        assert word.bare.text + word.mark == word.text
+        assert len(word.bare.tokens) == len(word.tokens) - word.mark_tokens
+
+
+def test_a_mark_moves_to_the_next_word() -> None:
+    house, conjunction = _merge_punctuation(_pieces(" house", ",", " and"))
+    assert conjunction.after(house).text == ", and"
+    assert house.bare.tokens + conjunction.after(house).tokens == house.tokens + conjunction.tokens

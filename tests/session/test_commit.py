@@ -6,7 +6,14 @@ import pytest
 
 from whisper_service import config
 from whisper_service.engine.request import Word
-from whisper_service.session.commit import POLICIES, AgreementOrAge, AlignAtt, LocalAgreement, normalise
+from whisper_service.session.commit import (
+    POLICIES,
+    Agreed,
+    AlignAtt,
+    ConfidentAgreement,
+    LocalAgreement,
+    normalise,
+)
 
 #: LocalAgreement does not look at it.
 END = 0
@@ -20,7 +27,7 @@ def _words(text: str) -> list[Word]:
 
 def _agreed(*hypotheses: str) -> list[int]:
     policy = LocalAgreement()
-    return [policy.agreed(_words(text), END) for text in hypotheses]
+    return [policy.agreed(_words(text), END).words for text in hypotheses]
 
 
 def test_one_hypothesis_makes_nothing_final() -> None:
@@ -52,7 +59,7 @@ def test_reset_forgets() -> None:
     policy = LocalAgreement()
     policy.agreed(_words("a b"), END)
     policy.reset()
-    assert policy.agreed(_words("a b"), END) == 0
+    assert policy.agreed(_words("a b"), END).words == 0
 
 
 def _attended(*samples: int) -> list[Word]:
@@ -61,49 +68,90 @@ def _attended(*samples: int) -> list[Word]:
 
 def test_alignatt_makes_final_what_lies_before_the_newest_audio() -> None:
     policy = AlignAtt(margin=8_000)
-    assert policy.agreed(_attended(1_000, 9_000, 17_000), end=24_000) == 2
-    assert policy.agreed(_attended(16_000), end=24_000) == 1
-    assert policy.agreed([], end=24_000) == 0
+    assert policy.agreed(_attended(1_000, 9_000, 17_000), end=24_000).words == 2
+    assert policy.agreed(_attended(16_000), end=24_000).words == 1
+    assert policy.agreed([], end=24_000).words == 0
 
 
 def test_alignatt_stops_at_the_first_word_that_is_too_new() -> None:
-    assert AlignAtt(margin=8_000).agreed(_attended(1_000, 23_000, 2_000), end=24_000) == 1
+    assert AlignAtt(margin=8_000).agreed(_attended(1_000, 23_000, 2_000), end=24_000).words == 1
 
 
-def _word(text: str, attended: int, probability: float = 0.9) -> Word:
-    return Word(text, 0, 0, attended, probability, ())
+SECOND = 16_000
 
 
-def test_what_is_old_and_probable_needs_no_agreement() -> None:
-    words = [_word("old", 1_000), _word("older", 900), _word("new", 20_000)]
-    assert AgreementOrAge(age=9_600).agreed(words, end=24_000) == 2
+def _said(text: str, probability: float, age_s: float = 0.6, mark: str = "") -> Word:
+    """Return a word that was read off audio ``age_s`` before the end of a second."""
+    attended = SECOND - round(age_s * SECOND)
+    return Word(f" {text}{mark}", 0, 0, attended, probability, (1, *[2] * len(mark)), mark, len(mark))
 
 
-def test_what_is_old_and_improbable_needs_agreement() -> None:
-    policy = AgreementOrAge(age=9_600, probability=0.5)
-    words = [_word("old", 1_000, 0.3), _word("sure", 1_000)]
-    assert policy.agreed(words, end=24_000) == 0
-    assert policy.agreed(words, end=32_000) == 2
+def _certain(*hypotheses: list[Word]) -> list[int]:
+    policy = ConfidentAgreement()
+    last = _said("last", 1.0, 0.0)
+    return [policy.agreed([*words, last], SECOND).words for words in hypotheses]
 
 
-def test_what_is_new_needs_agreement() -> None:
-    policy = AgreementOrAge(fresh=1_600)
-    assert policy.agreed([_word("a", 20_000), _word("b", 21_000)], end=24_000) == 0
-    assert policy.agreed([_word("A,", 30_000), _word("x", 30_000)], end=32_000) == 1
+@pytest.mark.parametrize(
+    ("probability", "age_s", "times"),
+    [(1.0, 0.6, 2), (0.7, 0.3, 2), (0.9, 0.2, 4), (0.6, 0.6, 3), (0.1, 0.6, 3), (0.3, 1.5, 2), (0.1, 2.0, 2)],
+)
+def test_a_doubtful_word_waits_for_a_third_hypothesis_unless_it_is_old(
+    probability: float, age_s: float, times: int
+) -> None:
+    words = [_said("one", probability, age_s)]
+    older = [_said("one", probability, 0.6)]
+    counts = _certain(words, words, words, older)
+    assert counts.index(1) + 1 == times
 
 
-def test_the_freshest_word_is_not_final_even_if_it_agrees() -> None:
-    policy = AgreementOrAge(fresh=1_600)
-    assert policy.agreed([_word("a", 23_000)], end=24_000) == 0
-    assert policy.agreed([_word("a", 31_000)], end=32_000) == 0
-    assert policy.agreed([_word("a", 31_000)], end=40_000) == 1
+def test_a_doubtful_word_holds_up_those_after_it() -> None:
+    words = [_said("one", 0.5), _said("two", 1.0)]
+    assert _certain(words, words, words) == [0, 0, 2]
 
 
-def test_a_policy_that_is_reset_has_heard_nothing() -> None:
-    policy = AgreementOrAge()
-    policy.agreed([_word("a", 20_000)], end=24_000)
+def test_another_word_begins_the_count_anew() -> None:
+    one, other = [_said("one", 0.5)], [_said("other", 0.5)]
+    assert _certain(one, one, other, one, one, one) == [0, 0, 0, 0, 0, 1]
+
+
+def test_a_word_is_final_before_the_mark_after_it() -> None:
+    policy = ConfidentAgreement()
+    first = [_said("house", 0.9), _said("and", 0.9), _said("last", 1.0, 0.0)]
+    second = [_said("house", 0.9, mark=","), _said("and", 0.9, 0.1), _said("last", 1.0, 0.0)]
+    assert policy.agreed(first, SECOND) == Agreed(0)
+    assert policy.agreed(second, SECOND) == Agreed(1, mark=False)
+
+
+def test_a_mark_that_is_written_twice_is_final_with_its_word() -> None:
+    policy = ConfidentAgreement()
+    words = [_said("house", 0.9, mark=","), _said("and", 0.9, 0.1), _said("last", 1.0, 0.0)]
+    assert [policy.agreed(words, SECOND) for _ in range(2)] == [Agreed(0), Agreed(1, mark=True)]
+
+
+def test_the_word_after_a_mark_that_comes_and_goes_waits() -> None:
+    plain, marked = [_said("one", 0.9), _said("two", 0.9)], [_said("one", 0.9, mark="."), _said("two", 0.9)]
+    assert _certain(plain, marked) == [0, 1]
+    # What is said four times is final, however it is written.
+    capital = [_said("One", 0.9)]
+    assert _certain([_said("one", 0.9)], capital, [_said("one", 0.9)], capital) == [0, 0, 0, 1]
+
+
+def test_a_mark_that_opens_the_next_word_counts_as_the_mark_before_it() -> None:
+    policy = ConfidentAgreement()
+    words = [_said("house", 0.9, mark=","), _said("and", 0.9, 0.1), _said("last", 1.0, 0.0)]
+    policy.agreed([_said("house", 0.9), *words[1:]], SECOND)
+    assert policy.agreed(words, SECOND) == Agreed(1, mark=False)
+    opened = Word(", and", 0, 0, 0, 0.9, (2, 1))
+    assert policy.agreed([opened, _said("last", 1.0, 0.0)], SECOND) == Agreed(1)
+
+
+def test_confident_agreement_forgets_when_it_is_reset() -> None:
+    policy = ConfidentAgreement()
+    words = [_said("one", 0.9), _said("last", 1.0, 0.0)]
+    policy.agreed(words, SECOND)
     policy.reset()
-    assert policy.agreed([_word("a", 20_000)], end=24_000) == 0
+    assert policy.agreed(words, SECOND).words == 0
 
 
 def test_every_policy_of_the_settings_exists() -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.fakes import RATE, FakeEngine, cut_evenly, finals, make_session, play, speak, words
 from whisper_service.config import POLICIES
 from whisper_service.engine.request import Hypothesis, Kind, Request, Word
-from whisper_service.session.commit import normalise
+from whisper_service.session.commit import Agreed, normalise
 
 PLAIN = [0.06, 0.11, 0.04, 0.2, 0.08] * 8
 
@@ -40,7 +40,7 @@ def _flicker(request: Request, heard: tuple[Word, ...]) -> tuple[Word, ...]:
     return tuple(replace(word, text=style[request.number % 4](word.text)) for word in heard)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", ["local_agreement", "align_att"])
 def test_flicker_of_case_and_punctuation_delays_nothing(policy: str) -> None:
     pcm, said = speak(PLAIN)
     slices = cut_evenly(pcm, 8_000)
@@ -48,6 +48,16 @@ def test_flicker_of_case_and_punctuation_delays_nothing(policy: str) -> None:
     flickering = finals(play(make_session(policy=policy), Faulty(_flicker), slices))
     assert [len(final.words) for final in flickering] == [len(final.words) for final in steady]
     assert [normalise(final.text) for final in flickering] == [normalise(final.text) for final in steady]
+
+
+def test_flicker_of_case_and_punctuation_delays_confident_agreement_by_two_hypotheses() -> None:
+    pcm, said = speak(PLAIN)
+    session = make_session(policy="confident_agreement")
+    told = finals(play(session, Faulty(_flicker), cut_evenly(pcm, 8_000)))
+    assert [normalise(word.text) for final in told for word in final.words] == [
+        normalise(word) for word in said
+    ]
+    assert len(told) > 2
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -81,7 +91,7 @@ def test_attention_that_runs_back_adds_no_words(policy: str) -> None:
     pcm, said = speak(PLAIN)
     # Nothing becomes final before the end, so that there is much to run back to.
     session = make_session(policy=policy)
-    session._policy.agreed = lambda words, end: 0  # type: ignore[method-assign]
+    session._policy.agreed = lambda words, end: Agreed(0)  # type: ignore[method-assign]
     assert words(play(session, Faulty(_rewind), cut_evenly(pcm, 8_000))) == said
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class Word:
     :param attended: the sample that the model attended to most while it wrote the word (its last token).
     :param probability: mean probability of its tokens, 0…1.
     :param tokens: the ids that spell it; a later request passes them as forced prefix or as draft.
+    :param mark: the end of ``text`` that is punctuation alone, such as "." or ',"'; "" for none.
+    :param mark_tokens: how many of the last tokens spell that.
     """
 
     text: str
@@ -43,6 +45,23 @@ class Word:
     attended: int
     probability: float
     tokens: tuple[int, ...]
+    mark: str = ""
+    mark_tokens: int = 0
+
+    @property
+    def bare(self) -> Word:
+        """The word without the mark after it."""
+        if not self.mark:
+            return self
+        text, tokens = self.text.removesuffix(self.mark), self.tokens[: -self.mark_tokens]
+        return replace(self, text=text, tokens=tokens, mark="", mark_tokens=0)
+
+    def after(self, before: Word) -> Word:
+        """Return this word with the mark of the word before it at its beginning."""
+        if not before.mark:
+            return self
+        tokens = before.tokens[-before.mark_tokens :] + self.tokens
+        return replace(self, text=before.mark + self.text, tokens=tokens)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

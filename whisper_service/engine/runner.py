@@ -8,7 +8,7 @@ the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -251,22 +251,33 @@ _CLOSING = "\"'.。,，!！?？:：”)]}、"
 
 
 def _merge_punctuation(words: list[Word]) -> tuple[Word, ...]:
-    """Join marks with the word that they belong to (whisper/timing.py, ``merge_punctuations``)."""
+    """Join marks with the word that they belong to (whisper/timing.py, ``merge_punctuations``).
+
+    A mark that ends a word of the prefix opens the next word: the prefix cannot change.
+    """
     merged: list[Word] = []
     for word in words:
-        mark = word.text.strip()
         last = merged[-1] if merged else None
-        closes = bool(mark) and mark in _CLOSING and not word.text.startswith(" ")
-        opens = last is not None and last.text.startswith(" ") and last.text.strip() in _OPENING
-        if last is not None and (closes or opens):
-            merged[-1] = Word(
-                text=last.text + word.text,
-                start=last.start if closes else word.start,
-                end=last.end if closes else word.end,
-                attended=last.attended if closes else word.attended,
-                probability=last.probability if closes else word.probability,
-                tokens=last.tokens + word.tokens,
-            )
-        else:
+        if last is None or not (_opens(last) or _closes(word)):
             merged.append(word)
+        elif _opens(last):
+            merged[-1] = replace(word, text=last.text + word.text, tokens=last.tokens + word.tokens)
+        else:
+            merged[-1] = replace(
+                last,
+                text=last.text + word.text,
+                tokens=last.tokens + word.tokens,
+                mark=last.mark + word.text,
+                mark_tokens=last.mark_tokens + len(word.tokens),
+            )
     return tuple(merged)
+
+
+def _closes(word: Word) -> bool:
+    """Return whether ``word`` is a mark after a word."""
+    return not word.text.startswith(" ") and set(word.text) <= set(_CLOSING)
+
+
+def _opens(word: Word) -> bool:
+    """Return whether ``word`` is a mark before a word, or one that ends the prefix."""
+    return _closes(word) or (word.text.startswith(" ") and word.text.strip() in _OPENING)

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from whisper_service.engine.request import Word
+
+
+class Agreed(NamedTuple):
+    """What becomes final of a hypothesis.
+
+    :param words: its first so many words.
+    :param mark: with the mark after the last of them.
+    """
+
+    words: int
+    mark: bool = True
 
 
 class CommitPolicy(Protocol):
     """Looks at one answer of the grid after the other."""
 
-    def agreed(self, words: Sequence[Word], end: int) -> int:
+    def agreed(self, words: Sequence[Word], end: int) -> Agreed:
         """Return how many of the first ``words`` become final.
 
         :param words: the newest hypothesis, behind what is final already. What this call returns is final
@@ -37,7 +48,7 @@ class LocalAgreement:
     def __init__(self) -> None:
         self._previous: list[str] = []
 
-    def agreed(self, words: Sequence[Word], end: int) -> int:
+    def agreed(self, words: Sequence[Word], end: int) -> Agreed:
         current = [normalise(word.text) for word in words]
         count = 0
         for old, new in zip(self._previous, current[:-1], strict=False):
@@ -45,7 +56,7 @@ class LocalAgreement:
                 break
             count += 1
         self._previous = current[count:]
-        return count
+        return Agreed(count)
 
     def reset(self) -> None:
         self._previous = []
@@ -65,55 +76,116 @@ class AlignAtt:
     def __init__(self, margin: int = 8_000) -> None:
         self._margin = margin
 
-    def agreed(self, words: Sequence[Word], end: int) -> int:
+    def agreed(self, words: Sequence[Word], end: int) -> Agreed:
         for count, word in enumerate(words):
             if word.attended > end - self._margin:
-                return count
-        return len(words)
+                return Agreed(count)
+        return Agreed(len(words))
 
     def reset(self) -> None:
         """Nothing is remembered."""
 
 
-class AgreementOrAge:
-    """Final is what two hypotheses agree on, or what is probable and was read off audio that is old enough.
+class Rule(NamedTuple):
+    """A word is certain when so many hypotheses in a row say it, and the newest is sure enough of it.
 
-    Agreement needs no trust in the model but waits for the next hypothesis; age needs none. The last word may
-    agree too, if the model does not read it off the very end, where more audio may lengthen it.
-
-    :param fresh: audio before the end of which even agreement says nothing, in samples.
-    :param age: how far behind the end a word lies that needs no agreement, in samples.
-    :param probability: what such a word needs at least.
+    :param times: how many hypotheses.
+    :param probability: of the word in the newest one, at least.
+    :param age: how long before the end of the audio it was read off, at least, in samples.
     """
 
-    def __init__(self, *, fresh: int = 1_600, age: int = 9_600, probability: float = 0.5) -> None:
-        self._fresh = fresh
-        self._age = age
-        self._probability = probability
-        self._previous: list[str] = []
+    times: int
+    probability: float
+    age: int
 
-    def agreed(self, words: Sequence[Word], end: int) -> int:
-        current = [normalise(word.text) for word in words]
-        agreeing, count = True, 0
-        for index, word in enumerate(words):
-            agreeing = agreeing and current[index : index + 1] == self._previous[index : index + 1]
-            agrees = agreeing and word.attended <= end - self._fresh
-            is_old = word.attended <= end - self._age and word.probability >= self._probability
-            if not (agrees or is_old):
+
+class ConfidentAgreement:
+    """Final is what hypotheses in a row agree on: two where the model is sure of a word, else three.
+
+    How probable a word is says best whether the model will still change it: see docs/quality.md. No word
+    waits for a third hypothesis for long, or improbable ones would hold up all that follow. The last word of
+    a hypothesis is never final.
+
+    Marks and capitals are read off what comes after them, so they come late: two hypotheses must write a word
+    and the mark before it in the same way. The mark after the last word may stay open; it is final with the
+    next word.
+    """
+
+    RULES = (
+        Rule(2, 0.7, 4_800),
+        Rule(3, 0.0, 9_600),
+        Rule(2, 0.3, 24_000),
+        Rule(2, 0.0, 32_000),
+    )
+    #: Hypotheses in a row that write a mark in the same way, or that say the same word however they write it.
+    _WRITTEN_TIMES = 2
+    _SAID_TIMES = 4
+
+    def __init__(self) -> None:
+        self._history: list[
+            list[_Said]
+        ] = []  # the newest hypotheses, without what is final; the newest first
+
+    def agreed(self, words: Sequence[Word], end: int) -> Agreed:
+        self._history = [_as_said(words), *self._history[: self._SAID_TIMES - 1]]
+        count = 0
+        for index, word in enumerate(words[:-1]):
+            if not self._is_certain(index, word, end - word.attended):
                 break
             count += 1
-        self._previous = current[count:]
-        return count
+        mark = count == 0 or self._times(count, written=True) >= self._WRITTEN_TIMES
+        self._history = [said[count:] for said in self._history]
+        return Agreed(count, mark)
 
     def reset(self) -> None:
-        self._previous = []
+        self._history = []
+
+    def _is_certain(self, index: int, word: Word, age: int) -> bool:
+        times = self._times(index)
+        if not any(
+            times >= rule.times and word.probability >= rule.probability and age >= rule.age
+            for rule in self.RULES
+        ):
+            return False
+        return times >= self._SAID_TIMES or self._times(index, written=True) >= self._WRITTEN_TIMES
+
+    def _times(self, index: int, *, written: bool = False) -> int:
+        """Return how many hypotheses in a row have the newest one's word at ``index``."""
+        wanted = self._history[0][index]
+        times = 0
+        for said in self._history:
+            if index >= len(said) or said[index].word != wanted.word:
+                break
+            if written and said[index].written != wanted.written:
+                break
+            times += 1
+        return times
+
+
+class _Said(NamedTuple):
+    """A word of a hypothesis.
+
+    :param word: as it is compared.
+    :param written: with its capitals and with the mark before it.
+    """
+
+    word: str
+    written: str
+
+
+def _as_said(words: Sequence[Word]) -> list[_Said]:
+    marks = ["", *(word.mark for word in words)]
+    return [
+        _Said(normalise(word.text), (mark + word.bare.text).replace(" ", ""))
+        for word, mark in zip(words, marks, strict=False)
+    ]
 
 
 #: By the name of the setting ``policy``.
 POLICIES: dict[str, Callable[[], CommitPolicy]] = {
+    "confident_agreement": ConfidentAgreement,
     "local_agreement": LocalAgreement,
     "align_att": AlignAtt,
-    "agreement_or_age": AgreementOrAge,
 }
 
 

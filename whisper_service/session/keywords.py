@@ -219,6 +219,10 @@ def stems(text: str, language: str) -> tuple[str, ...]:
     return tuple(_stem(word, language) for word in words)
 
 
+#: Marks that a piece of a word may begin with.
+_WITHIN_WORDS = "'’-"
+
+
 @lru_cache(maxsize=4096)
 def _simplified(letter: str) -> str:
     """Return a Chinese character in its simplified form, whatever script a model writes."""
@@ -238,11 +242,13 @@ def _stem(word: str, language: str) -> str:
 
 
 def _units(words: Sequence[Word], language: str) -> list[_Unit]:
-    """Return what is compared; a piece without a space before it goes on with the word before."""
+    """Return what is compared; a piece without a space or a mark before it goes on with the word before."""
     edges = [
         index
         for index, word in enumerate(words)
-        if index == 0 or language in _SPACELESS or word.text[:1].isspace()
+        if index == 0
+        or language in _SPACELESS
+        or not (word.text[:1].isalnum() or word.text[:1] in _WITHIN_WORDS)
     ]
     return [
         _Unit(stem, begin, end)

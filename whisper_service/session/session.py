@@ -24,9 +24,10 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request, Word
 from whisper_service.events import Done, Event, Final, Partial
 from whisper_service.session.buffer import RollingBuffer
-from whisper_service.session.commit import POLICIES
+from whisper_service.session.commit import POLICIES, Agreed
 from whisper_service.session.context import Context
 from whisper_service.session.cut import HEAD_SAMPLES, cut_point
+from whisper_service.session.display import Display
 from whisper_service.session.guard import Belief, believe
 from whisper_service.session.keywords import Spotter, within
 from whisper_service.session.language import LanguageLock
@@ -80,8 +81,9 @@ class Session:
         self._held: list[Job] = []  # last words on utterances whose language is not certain yet
         self._doubt: Hypothesis | None = None  # an answer whose keywords are being checked
         self._window: Window | None = None
-        self._display: Request | None = None
+        self._asked_display: Request | None = None
         self._display_end = 0
+        self._display = Display()
         self._lock = LanguageLock(
             settings.language or (next(iter(languages)) if len(languages) == 1 else None),
             fallback="en" if "en" in languages else None,
@@ -148,8 +150,8 @@ class Session:
             self._asked = None
             events = self._take(job, request, answer)
             return self._step(events, check=self._asked[1] if self._asked else None)
-        if self._display is not None and answer.number == self._display.number:
-            request, self._display = self._display, None
+        if self._asked_display is not None and answer.number == self._asked_display.number:
+            request, self._asked_display = self._asked_display, None
             words = self._believe(answer).words
             spotted = self._spotter.update(
                 (), words, answer.language, doubtful=self._doubtful(answer.language)
@@ -173,7 +175,7 @@ class Session:
         events += self._spotter.update(final, (), self._language, ended=True)
         self._held.clear()
         self._jobs.clear()
-        self._asked = self._display = self._window = None
+        self._asked = self._asked_display = self._window = None
         self._finished = True
         return Step(tuple(events)), heard
 
@@ -240,7 +242,7 @@ class Session:
             self._policy.reset()
             self._lock.begin()
         request = self._request(job.kind, self._window, job.position)
-        self._asked, self._display = (job, request), None
+        self._asked, self._asked_display = (job, request), None
         self._display_end = max(self._display_end, job.position)
         return request
 
@@ -258,8 +260,8 @@ class Session:
         if window is None or window.utterance != self._timeline.utterance:
             window = Window(self._timeline.utterance)
         self._display_end = self.received
-        self._display = self._request(Kind.DISPLAY, window, self.received)
-        return [self._display]
+        self._asked_display = self._request(Kind.DISPLAY, window, self.received)
+        return [self._asked_display]
 
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
         return Request(
@@ -408,13 +410,14 @@ class Session:
         if job.kind is Kind.FINAL:
             events = self._finalise(window, words, language, job.position)
             window.hypothesis = ()
+            self._display.clear()
             self._context.add(_text(window.committed), language)
             self._window = None
         else:
             # Before the language is certain no word is, and no policy need hear of it.
-            count = self._policy.agreed(words, job.position) if self._lock.settled else 0
-            events = self._finalise(window, words[:count], language, job.position)
-            window.hypothesis = words[count:]
+            certain = self._policy.agreed(words, job.position) if self._lock.settled else Agreed(0)
+            final, window.hypothesis = _parted(words, certain)
+            events = self._finalise(window, final, language, job.position)
             if job.position - window.start >= self._cut_samples:
                 events += self._cut(window, job.position, language)
         return [*events, *self._show(window.hypothesis, job.position)]
@@ -428,6 +431,7 @@ class Session:
         final = Final(len(self._texts), text, words[0].start, words[-1].end, words, language)
         self._texts.append(text)
         self._final_end = final.end
+        self._display.commit(words)
         self._shown = ""
         return [final]
 
@@ -452,7 +456,8 @@ class Session:
         return events
 
     def _show(self, words: Sequence[Word], end: int) -> list[Event]:
-        """Return the partial that shows ``words``, if it differs from what is shown."""
+        """Return the partial that shows what of ``words`` is worth it, if it differs from what is shown."""
+        words = self._display.update(words)
         text = _text(words)
         if not self._settings.interim or text == self._shown:
             return []
@@ -460,6 +465,15 @@ class Session:
         words = in_order(words, earliest=self._final_end, latest=end)
         start = words[0].start if words else end
         return [Partial(text, 0, start, words[-1].end if words else end, words)]
+
+
+def _parted(words: tuple[Word, ...], certain: Agreed) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+    """Return what is final of ``words``, and what is not: the mark between too, unless it is certain."""
+    final, rest = words[: certain.words], words[certain.words :]
+    if not (final and rest) or certain.mark:
+        return final, rest
+    last = final[-1]
+    return (*final[:-1], last.bare), (rest[0].after(last), *rest[1:])
 
 
 def _text(words: Sequence[Word]) -> str:
