@@ -5,7 +5,7 @@ PORT ?= 5003
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 
-.PHONY: setup serve test test-weights soak lint chromium bench clean
+.PHONY: setup serve test test-weights test-voices soak lint chromium bench clean
 
 setup: .venv/.installed
 
@@ -37,8 +37,12 @@ $(WEIGHTS)/base.pt: .venv/.installed
 	@echo "Fetching OpenAI's tiny.en and base into $(WEIGHTS)"
 	@$(BIN)/python -m benchmarks.get_weights $(WEIGHTS)
 
-test-weights: .venv/.installed-dev $(WEIGHTS)/base.pt
+test-weights: .venv/.installed-dev chromium $(WEIGHTS)/base.pt
 	@WEIGHTS=$(abspath $(WEIGHTS)) $(BIN)/python -m pytest -m weights
+
+# Five minutes of these, for every day.
+test-voices: .venv/.installed-dev chromium $(WEIGHTS)/base.pt
+	@WEIGHTS=$(abspath $(WEIGHTS)) $(BIN)/python -m pytest -m "weights and brief"
 
 # What takes too long for every day: ten minutes of a talk at the page.
 soak: .venv/.installed-dev chromium

@@ -10,7 +10,7 @@ Word error rates are of the corpus, both sides normalised with Whisper's ``Engli
 is the same engine on whole utterances. *Sentences*, *commas* and *capitals* are F1 against the offline text
 of the same run (``benchmarks/readability.py``). ``--noise FILE …`` mixes each sound under the talks,
 ``--snr`` decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every
-stream. Rows are added to the file of ``--json``.
+stream; ``--shown`` the probabilities of ``session/display.py``. Rows are added to the file of ``--json``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from whisper.normalizers import EnglishTextNormalizer
 
 from benchmarks.machine import describe
 from benchmarks.player import MODEL, RATE, Player, Talk, load_talk, mixed
+from benchmarks.policies import TRIED
 from benchmarks.readability import readability
 from benchmarks.scoring import Message, Score, score
 from whisper_service.audio.pcm import Pcm
@@ -36,6 +37,7 @@ from whisper_service.client import play
 from whisper_service.config import POLICIES, StreamSettings
 from whisper_service.events import Done, Final, Partial
 from whisper_service.files import read
+from whisper_service.session import commit, display
 
 #: No position of the grid falls into an utterance: each is decoded once, as a whole.
 _NO_GRID_MS = 24_000
@@ -178,6 +180,8 @@ def _settings(options: argparse.Namespace) -> list[Setting]:
         for policy in options.policy
     ]
     suffix = "".join(f", {item}" for item in options.set)
+    if options.shown:
+        suffix += f", shown {' '.join(f'{value:g}' for value in options.shown)}"
     return [
         replace(setting, name=f"{setting.name}{suffix}{noise and f', {noise}'}", noise=noise)
         for noise in (path.stem for path in options.noise or [Path()])
@@ -195,7 +199,8 @@ def main() -> None:
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--dtype", default="float32", help="see WHISPER_DTYPE")
     parser.add_argument("--slices", type=int, nargs="*", default=[500, 250])
-    parser.add_argument("--policy", nargs="*", default=list(POLICIES), choices=POLICIES)
+    parser.add_argument("--policy", nargs="*", default=list(POLICIES), choices=[*POLICIES, *TRIED])
+    parser.add_argument("--shown", type=float, nargs=3, metavar=("FIRST", "LAST", "AGAIN"))
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--no-offline", dest="offline", action="store_false")
     parser.add_argument("--server", help="address of a socket, such as ws://127.0.0.1:5003/transcribe")
@@ -203,6 +208,9 @@ def main() -> None:
     parser.add_argument("--snr", type=float, default=10.0, help="decibels of the speech over --noise")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    commit.POLICIES.update(TRIED)
+    if options.shown:
+        display.FIRST, display.LAST, display.AGAIN = options.shown
     paths = sorted(options.talks.glob("*.flac"))
     talks = [load_talk(path) for path in paths if options.only is None or path.stem in options.only]
     settings = _settings(options)

@@ -1,46 +1,82 @@
-"""Latency against accuracy, a point a setting: ``python -m benchmarks.plot_quality RESULTS.json OUT.svg``."""
+"""The frontiers: ``python -m benchmarks.plot_quality OUT.svg RESULTS.json …``, a row of two for each file.
+
+Left: how long words wait to be final against how many are wrong, a point for each policy. Right: how late a
+word is shown against how many of the shown ones are revised.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
 
-_COLOURS = {"local_agreement": "#0f6b5f", "align_att": "#b3382c", "agreement_or_age": "#3556a8"}
+_COLOURS = {
+    "confident_agreement": "#0f6b5f",
+    "local_agreement": "#b3382c",
+    "align_att": "#3556a8",
+    "three_in_a_row": "#8a5a00",
+    "confident_without_age": "#7d3c98",
+}
 _MARKERS = {"500 ms slices": "o", "250 ms slices": "s"}
 
 
 def main() -> None:
-    """Read the rows that ``bench_quality`` has saved and draw those of whole talks without noise."""
-    rows = json.loads(Path(sys.argv[1]).read_text())["rows"]
+    """Read the rows that ``bench_quality`` has saved and draw those without noise."""
+    out, *paths = sys.argv[1:]
     pyplot.rcParams |= {
         "font.size": 9,
         "svg.hashsalt": "quality",
         "axes.spines.top": False,
         "axes.spines.right": False,
     }
-    figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
+    size = (10, 3.0 * len(paths))
+    figure, grid = pyplot.subplots(len(paths), 2, figsize=size, layout="constrained", squeeze=False)
+    for path, (left, right) in zip(paths, grid, strict=True):
+        rows = json.loads(Path(path).read_text())["rows"]
+        _draw(rows, left, right)
+        left.set_title(Path(path).stem.removeprefix("quality_"), loc="left")
+    for axes, label in zip(grid[-1], ("final", "shown in its place"), strict=True):
+        axes.set_xlabel(f"seconds from the end of the word until it is {label}, p50 to p95")
+    handles = {
+        handle.get_label(): handle for axes in grid.flat for handle in axes.get_legend_handles_labels()[0]
+    }
+    figure.legend(handles.values(), handles, frameon=False, fontsize=8, loc="outside lower center", ncols=3)
+    figure.savefig(out, metadata={"Date": None})
+
+
+def _draw(rows: dict[str, Any], left: Axes, right: Axes) -> None:
     for name, row in rows.items():
-        policy, *rest = name.split(", ")
-        if policy not in _COLOURS or len(rest) != 1:
+        policy, slices, *rest = [*name.split(", "), ""]
+        if policy not in _COLOURS or slices not in _MARKERS:
             continue
-        shown, final = row["first_display_s"][0], row["commit_s"]
-        colour, marker = _COLOURS[policy], _MARKERS[rest[0]]
-        axes.plot([final[0], final[1]], [row["wer"]] * 2, color=colour, alpha=0.3, linewidth=2)
-        axes.plot(final[0], row["wer"], marker, color=colour, label=f"{policy}, {rest[0]}")
-        axes.plot(shown, row["wer"], marker, color=colour, markerfacecolor="white")
-    axes.axhline(rows["offline"]["wer"], color="#888888", linestyle=":", label="offline")
-    axes.set_xlabel("seconds behind the end of the word: first display (hollow), final p50 (filled) to p95")
-    axes.set_ylabel("word error rate, %")
-    axes.set_xlim(left=0)
-    axes.margins(y=0.25)
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    figure.savefig(sys.argv[2], metadata={"Date": None})
+        colour, marker = _COLOURS[policy], _MARKERS[slices]
+        label = f"{policy}, {slices}"
+        if not rest[0]:
+            _point(left, row["commit_s"], row["wer"], colour, marker, label)
+        _point(right, row["first_display_s"], row["revised"], colour, marker, "" if rest[0] else label)
+        if rest[0]:
+            right.annotate(
+                rest[0].removeprefix("shown "), (row["first_display_s"][1], row["revised"]), fontsize=7
+            )
+    left.axhline(rows["offline"]["wer"], color="#888888", linestyle=":", label="offline")
+    left.set_ylabel("word error rate, %")
+    right.set_ylabel("words revised, %")
+    right.set_ylim(bottom=0)
+    for axes in (left, right):
+        axes.set_xlim(left=0)
+        axes.margins(y=0.2)
+
+
+def _point(axes: Axes, delay: list[float], value: float, colour: str, marker: str, label: str) -> None:
+    axes.plot(delay[:2], [value] * 2, color=colour, alpha=0.3, linewidth=2)
+    axes.plot(delay[0], value, marker, color=colour, label=label or None)
 
 
 if __name__ == "__main__":

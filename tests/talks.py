@@ -86,6 +86,12 @@ def word_error_rate(reference: str, hypothesis: str) -> float:
     return rate
 
 
+def letter_error_rate(reference: str, hypothesis: str) -> float:
+    """Return the error rate of the letters, for languages without spaces too."""
+    rate: float = jiwer.cer(reference, hypothesis)
+    return rate
+
+
 @cache
 def _normaliser() -> Callable[[str], str]:
     with warnings.catch_warnings():

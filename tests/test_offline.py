@@ -233,4 +233,4 @@ def test_the_demonstration_model_is_not_taken_for_files_unless_it_is_named(
     monkeypatch.setenv("WHISPER_DOWNLOAD_TIMEOUT_S", "0")
     monkeypatch.setenv("WHISPER_CACHE_DIR", str(tmp_path))
     result = CliRunner().invoke(main, ["transcribe", str(talk.path)])
-    assert result.exit_code == 1 and "base.en" in result.stderr and not result.stdout
+    assert result.exit_code == 1 and "tiny.en is not available" in result.stderr and not result.stdout

@@ -70,6 +70,8 @@ def write_transcripts(
         deadline_s=config.download_timeout_s,
         cache_dir=Path(config.cache_dir) if config.cache_dir else None,
     )
+    for warning in checkpoint.warnings:
+        click.echo(warning, err=True)
     runner = Runner.load(checkpoint, device=config.device, dtype=config.dtype)
     chosen = config.stream_defaults().merged(settings).known_to(runner.languages)
     seconds = sum(pcm.shape[0] for pcm in files) / SAMPLE_RATE

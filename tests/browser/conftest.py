@@ -6,6 +6,7 @@ import shutil
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,40 +66,52 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A Chromium whose microphone hears the talk, from its beginning each time that it is opened."""
-    chromium = shutil.which("chromium")
-    assert chromium, "The page's tests need Chromium: apt-get install chromium"
-    talk = tmp_path_factory.mktemp("microphone") / "talk.wav"
-    write_microphone(talk)
-    microphone = f"--use-file-for-fake-audio-capture={talk}%noloop"
-    browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, microphone])
-    yield browser
-    browser.close()
+    with chromium(playwright, TALK, tmp_path_factory.mktemp("microphone")) as browser:
+        yield browser
 
 
 @pytest.fixture
 def open_page(browser: Browser) -> OpenPage:
     """Opens a server's page and, when the body ends, checks that nothing went wrong in it."""
-
-    @contextmanager
-    def open_(server: Server, *, init_script: str = "", policy: str = "") -> Iterator[LivePage]:
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
-        page = LivePage(context.new_page(), f"http://127.0.0.1:{server.port}")
-        if init_script:
-            page.page.add_init_script(init_script)
-        page.load(policy)
-        yield page
-        page.check()
-        context.close()
-
-    return open_
+    return partial(opened, browser)
 
 
-def write_microphone(path: Path) -> None:
+@contextmanager
+def chromium(playwright: Playwright, talk: Path, folder: Path) -> Iterator[Browser]:
+    """Run a Chromium whose microphone hears ``talk``.
+
+    :param folder: where the talk is written as Chromium takes it.
+    """
+    executable = shutil.which("chromium")
+    assert executable, "The page's tests need Chromium: apt-get install chromium"
+    write_microphone(folder / "talk.wav", talk)
+    microphone = f"--use-file-for-fake-audio-capture={folder / 'talk.wav'}%noloop"
+    browser = playwright.chromium.launch(executable_path=executable, args=[*FLAGS, microphone])
+    yield browser
+    browser.close()
+
+
+@contextmanager
+def opened(
+    browser: Browser, server: Server, *, init_script: str = "", policy: str = ""
+) -> Iterator[LivePage]:
+    """Open a server's page and, when the body ends, check that nothing went wrong in it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = LivePage(context.new_page(), f"http://127.0.0.1:{server.port}")
+    if init_script:
+        page.page.add_init_script(init_script)
+    page.load(policy)
+    yield page
+    page.check()
+    context.close()
+
+
+def write_microphone(path: Path, talk: Path = TALK) -> None:
     """Write what the fake microphone hears: the talk, and a second of silence."""
-    talk = decode(TALK.read_bytes())
-    samples = np.append(talk.samples, np.zeros(int(SILENCE_S * talk.rate), np.float32))
+    audio = decode(talk.read_bytes())
+    samples = np.append(audio.samples, np.zeros(int(SILENCE_S * audio.rate), np.float32))
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(talk.rate)
+        file.setframerate(audio.rate)
         file.writeframes((samples * 32767).astype("<i2").tobytes())

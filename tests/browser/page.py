@@ -94,9 +94,9 @@ class LivePage:
         """Wait until ``words`` are in the text, grey or final."""
         self.page.locator("#transcript", has_text=words).wait_for()
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
+    def wait_until(self, condition: Callable[[], bool], *, timeout_s: float = TIMEOUT_MS / 1000) -> None:
         """Wait until ``condition`` holds, while what comes from the page is taken in."""
-        deadline_s = time.monotonic() + TIMEOUT_MS / 1000
+        deadline_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline_s, f"never came true; the page shows: {self.banners}"
             self.page.wait_for_timeout(POLL_MS)

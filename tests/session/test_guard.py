@@ -28,7 +28,10 @@ def test_plain_words_count() -> None:
     assert believe(_hypothesis("There will be two questions.")).reason == ""
 
 
-@pytest.mark.parametrize(("no_speech", "logprob", "count"), [(0.9, -1.5, 0), (0.9, -0.2, 2), (0.1, -1.5, 2)])
+@pytest.mark.parametrize(
+    ("no_speech", "logprob", "count"),
+    [(0.9, -1.1, 0), (0.4, -1.3, 0), (0.9, -0.2, 2), (0.4, -1.1, 2), (0.1, -1.5, 2)],
+)
 def test_silence_is_both_improbable_speech_and_improbable_words(
     no_speech: float, logprob: float, count: int
 ) -> None:

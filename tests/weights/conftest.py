@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,28 +12,47 @@ import pytest
 from tests.servers import Server, free_port, running, wait_until_ready
 
 
-def checkpoint(name: str) -> Path:
-    """Return the checkpoint ``name``."""
+def weights() -> Path:
+    """Return the folder of the weights, which is one that ``WHISPER_CACHE_DIR`` takes."""
     folder = os.environ.get("WEIGHTS", "")
-    path = Path(folder) / f"{name}.pt"
-    assert folder and path.is_file(), "run `make test-weights`, which fetches OpenAI's weights"
-    return path
+    assert folder and Path(folder).is_dir(), "run `make test-weights`, which fetches OpenAI's weights"
+    return Path(folder)
+
+
+def checkpoint(name: str) -> Path:
+    """Return the checkpoint ``name`` in OpenAI's format."""
+    return weights() / f"{name}.pt"
 
 
 @pytest.fixture(scope="package", params=["tiny.en", "base"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from _run(request.param, tmp_path_factory)
+    """A server with either model."""
+    with _server(tmp_path_factory, WHISPER_MODEL=str(checkpoint(request.param))) as running_server:
+        yield running_server
 
 
 @pytest.fixture(scope="package")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the multilingual model."""
-    yield from _run("base", tmp_path_factory)
+    with _server(tmp_path_factory, WHISPER_MODEL=str(checkpoint("base"))) as running_server:
+        yield running_server
 
 
-def _run(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="package")
+def by_default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that nobody told which model to take, on a machine that reaches only a package index.
+
+    The index was asked by `make test-weights`, and what came from there is in the cache.
+    """
+    settings = {"WHISPER_CACHE_DIR": str(weights()), "WHISPER_DOWNLOAD_TIMEOUT_S": "0"}
+    with _server(tmp_path_factory, WHISPER_MODEL="auto", **settings) as running_server:
+        yield running_server
+
+
+@contextmanager
+def _server(tmp_path_factory: pytest.TempPathFactory, **settings: str) -> Iterator[Server]:
     port = free_port()
-    settings = {"PORT": str(port), "WHISPER_MODEL": str(checkpoint(name)), "WHISPER_DTYPE": "float32"}
+    settings = {"PORT": str(port), "WHISPER_DTYPE": "float32", **settings}
     log_path = tmp_path_factory.mktemp("weights") / "log"
     with running(["app.py"], port=port, log_path=log_path, **settings) as running_server:
         wait_until_ready(running_server)

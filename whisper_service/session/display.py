@@ -13,10 +13,10 @@ from whisper_service.engine.request import Word
 from whisper_service.session.commit import normalise
 
 #: A word is shown the first time if it is this probable; the last one, which may be half a word, if it is
-#: more so; and the second time unless the model hardly believes it.
-_PROBABILITY = 0.6
-_LAST_PROBABILITY = 0.9
-_AGAIN_PROBABILITY = 0.2
+#: more so; and the second time unless the model hardly believes it. Probabilities, 0…1.
+FIRST = 0.6
+LAST = 0.9
+AGAIN = 0.2
 
 
 class Display:
@@ -58,9 +58,9 @@ class Display:
 
     def _is_worth_showing(self, words: Sequence[Word], index: int, *, again: bool) -> bool:
         if again:
-            return words[index].probability >= _AGAIN_PROBABILITY
+            return words[index].probability >= AGAIN
         is_last = index == len(words) - 1
-        return words[index].probability >= (_LAST_PROBABILITY if is_last else _PROBABILITY)
+        return words[index].probability >= (LAST if is_last else FIRST)
 
 
 def _compared(words: Sequence[Word]) -> list[str]:

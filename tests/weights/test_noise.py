@@ -1,0 +1,82 @@
+"""What is no speech gives no words, and speech keeps its words on a bad way."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from tests.fakes import cut_evenly
+from tests.talks import word_error_rate
+from tests.test_phantom_words import NOISES
+from tests.weights.conftest import checkpoint
+from tests.weights.sounds import CONDITIONS, SOUNDS
+from tests.weights.talks import RATE, Samples, human_talk
+from whisper_service.config import StreamSettings
+from whisper_service.engine.runner import Runner
+from whisper_service.events import Event, Final, Partial
+from whisper_service.files import read
+from whisper_service.model.checkpoints.find import find_checkpoint
+from whisper_service.model.speech import SpeechDetector
+from whisper_service.replay import replay
+
+pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]
+
+MODELS = [pytest.param("tiny.en", marks=pytest.mark.brief), "base"]
+#: What one talk of 73 words may lose: 5 points are three words and a half. docs/quality.md has all talks.
+_POINTS = 0.05
+
+
+@cache
+def _runner(name: str) -> Runner:
+    return Runner.load(find_checkpoint(str(checkpoint(name)), deadline_s=0), device="cpu", dtype="float32")
+
+
+@cache
+def _detector() -> SpeechDetector:
+    return SpeechDetector()
+
+
+def _events(model: str, samples: Samples) -> list[Event]:
+    runner = _runner(model)
+    return list(
+        replay(
+            iter(cut_evenly(samples, RATE // 2)),
+            runner=runner,
+            detector=_detector(),
+            settings=StreamSettings(),
+            grid_samples=RATE // 2,
+            languages=runner.languages,
+        )
+    )
+
+
+def _shown(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Partial | Final) and event.text]
+
+
+@cache
+def _heard(model: str, condition: str) -> float:
+    """Return the word error rate of the stream; "" is the plain recording."""
+    talk = human_talk("real-04")
+    samples = CONDITIONS[condition](talk.samples) if condition else talk.samples
+    finals = [event.text for event in _events(model, samples) if isinstance(event, Final)]
+    return word_error_rate(talk.text, "".join(finals))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("sound", SOUNDS)
+def test_two_minutes_of_a_sound_give_no_words(model: str, sound: str) -> None:
+    assert _shown(_events(model, SOUNDS[sound]())) == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("path", NOISES, ids=lambda path: path.stem)
+def test_recorded_noise_gives_no_words(model: str, path: object) -> None:
+    assert _shown(_events(model, read(path))) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_speech_keeps_its_words(model: str, condition: str) -> None:
+    assert _heard(model, condition) <= _heard(model, "") + _POINTS
