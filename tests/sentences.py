@@ -35,3 +35,16 @@ PARAGRAPHS = [
     (" word" * 130 + " Mr.", 0.1, False),
     (" word" * 310, 0.1, True),
 ]
+#: The beginning of a final, and the mark that belongs to the word before it.
+LEADING_MARKS = [
+    (", as he", ","),
+    ('." Then', '."'),
+    (".", "."),
+    ('" he said', '"'),
+    ("。そして", "。"),
+    (" as he", ""),
+    (' "It rains', ""),
+    ("'s house", ""),
+    (".5 percent", ""),
+    ("", ""),
+]

@@ -42,6 +42,14 @@ def test_no_cue_ends_with_an_abbreviation() -> None:
     assert [cue.text for cue in cues(told)] == ["Margaret said Mr. Hale."]
 
 
+def test_a_mark_that_opens_a_final_ends_the_cue_of_the_word_before_it() -> None:
+    told = [
+        _final(0, (" It", 0.0, 0.5), (" rains", 0.5, 0.8)),
+        _final(1, (". Then", 0.9, 1.1), (" sun", 1.2, 1.5)),
+    ]
+    assert [cue.text for cue in cues(told)] == ["It rains.", "Then sun"]
+
+
 def test_text_has_paragraphs_where_people_pause() -> None:
     told = [
         _final(0, (" One.", 0.0, 0.5), (" Two.", 0.6, 1.0)),

@@ -24,6 +24,15 @@ _ABBREVIATED = re.compile(
     rf"(?:^|[\s(\"'“])(?:(?:{_ABBREVIATIONS.replace(' ', '|')})\.|(?:[^\W\d_]\.)*[^\W\d_]\.)$", re.IGNORECASE
 )
 
+#: A mark that ends the word before: a final may begin with it.
+_LEADING_MARK = re.compile(r"(?:[.,!?:;…”)\]}]+[\"'”]*|[\"']+)(?=\s|$)|[。，！？：、]+")
+
+
+def leading_mark(text: str) -> str:
+    """Return the mark that ``text`` begins with and that belongs to the word before it; "" for none."""
+    mark = _LEADING_MARK.match(text)
+    return mark[0] if mark else ""
+
 
 def ends_sentence(text: str) -> bool:
     """Return whether ``text`` ends with a sentence, as far as its last mark tells."""

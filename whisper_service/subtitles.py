@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.engine.request import Word
 from whisper_service.events import Final
-from whisper_service.sentences import begins_paragraph, ends_sentence
+from whisper_service.sentences import begins_paragraph, ends_sentence, leading_mark
 
 #: A cue ends with a sentence, before a pause of a second, or when it holds two lines of 42 letters or 7 s
 #: (the usual rules of subtitling, e.g. Netflix's Timed Text Style Guide).
@@ -30,7 +30,7 @@ class Cue:
 def cues(finals: Iterable[Final]) -> list[Cue]:
     """Return the words of ``finals`` in pieces that can be read while they are spoken."""
     groups: list[list[Word]] = []
-    for word in (word for final in finals for word in final.words):
+    for word in _with_their_marks(word for final in finals for word in final.words):
         if not groups or _is_full(groups[-1], word):
             groups.append([])
         groups[-1].append(word)
@@ -38,6 +38,19 @@ def cues(finals: Iterable[Final]) -> list[Cue]:
         Cue(group[0].start, max(group[-1].end, group[0].start), "".join(word.text for word in group).strip())
         for group in groups
     ]
+
+
+def _with_their_marks(words: Iterable[Word]) -> list[Word]:
+    """Return the words, each with the mark after it, though it was final before that."""
+    whole: list[Word] = []
+    for word in words:
+        mark = leading_mark(word.text) if whole else ""
+        if mark:
+            whole[-1] = replace(whole[-1], text=whole[-1].text + mark)
+            word = replace(word, text=word.text.removeprefix(mark))
+        if word.text:
+            whole.append(word)
+    return whole
 
 
 def _is_full(group: Sequence[Word], word: Word) -> bool:

@@ -10,6 +10,13 @@ const ABBREVIATIONS = 'adm al approx bzw ca capt cf cmdr col dr etc fig fr gen g
 const ABBREVIATED = new RegExp(
   `(?:^|[\\s("'“])(?:(?:${ABBREVIATIONS.replaceAll(' ', '|')})\\.|(?:\\p{L}\\.)*\\p{L}\\.)$`, 'iu',
 );
+// A mark that ends the word before: a final may begin with it.
+const LEADING_MARK = /^(?:(?:[.,!?:;…”)\]}]+["'”]*|["']+)(?=\s|$)|[。，！？：、]+)/;
+
+/** The mark at the beginning of `text` that belongs to the word before it; '' if there is none. */
+export function leadingMark(text) {
+  return text.match(LEADING_MARK)?.[0] ?? '';
+}
 
 /** Whether `text` ends with a sentence, as far as its last mark tells. */
 export function endsSentence(text) {

@@ -1,4 +1,4 @@
-import { beginsParagraph, endsSentence } from './sentences.js';
+import { beginsParagraph, endsSentence, leadingMark } from './sentences.js';
 
 // A transcript as text, SubRip, WebVTT or JSON, by the rules of the server's subtitles.py: a cue
 // ends with a sentence, before a pause of a second, or when it holds two lines of 42 letters or 7 s.
@@ -10,7 +10,7 @@ const CUE_MS = 7000;
 /** Yield {text, start, end} for each piece of `words` that can be read while it is spoken. */
 function* cues(words) {
   let cue = null;
-  for (const { word, start, end } of words) {
+  for (const { word, start, end } of withTheirMarks(words)) {
     if (cue && isFull(cue, word, start, end)) {
       yield finished(cue);
       cue = null;
@@ -20,6 +20,20 @@ function* cues(words) {
     cue.end = end;
   }
   if (cue) yield finished(cue);
+}
+
+/** Yield the words, each with the mark after it, though it was final before that. */
+function* withTheirMarks(words) {
+  let last = null;
+  for (const word of words) {
+    const mark = last ? leadingMark(word.word) : '';
+    if (mark) last.word += mark;
+    const rest = word.word.slice(mark.length);
+    if (!rest) continue;
+    if (last) yield last;
+    last = { ...word, word: rest };
+  }
+  if (last) yield last;
 }
 
 function isFull(cue, word, start, end) {

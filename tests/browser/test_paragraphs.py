@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.conftest import OpenPage
-from tests.sentences import ENDINGS, PARAGRAPHS
+from tests.sentences import ENDINGS, LEADING_MARKS, PARAGRAPHS
 from tests.servers import Server
 
 pytestmark = pytest.mark.browser
@@ -14,10 +14,16 @@ pytestmark = pytest.mark.browser
 def test_the_page_has_the_rules_of_the_server(server: Server, open_page: OpenPage) -> None:
     ask = """async (cases) => {
       const page = document.querySelector('script[src$="page.js"]').src;
-      const { beginsParagraph, endsSentence } = await import(new URL('sentences.js', page));
+      const { beginsParagraph, endsSentence, leadingMark } = await import(new URL('sentences.js', page));
       return [cases.endings.map(([text]) => endsSentence(text)),
-              cases.paragraphs.map(([before, pause]) => beginsParagraph(before, pause))];
+              cases.paragraphs.map(([before, pause]) => beginsParagraph(before, pause)),
+              cases.marks.map(([text]) => leadingMark(text))];
     }"""
     with open_page(server) as page:
-        said = page.page.evaluate(ask, {"endings": ENDINGS, "paragraphs": PARAGRAPHS})
-    assert said == [[ends for _, ends in ENDINGS], [begins for _, _, begins in PARAGRAPHS]]
+        cases = {"endings": ENDINGS, "paragraphs": PARAGRAPHS, "marks": LEADING_MARKS}
+        said = page.page.evaluate(ask, cases)
+    assert said == [
+        [ends for _, ends in ENDINGS],
+        [begins for _, _, begins in PARAGRAPHS],
+        [mark for _, mark in LEADING_MARKS],
+    ]
