@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import playwright  # noqa: F401 (a fixture)
 from tests.servers import Server, free_port, running, wait_until_ready
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import torch
 from torch import nn
 from whisper.tokenizer import get_tokenizer
 
+from benchmarks.byte_pairs import byte_pairs
 from tests.weights.conftest import checkpoint
 from tests.weights.talks import human_talk
 from whisper_service.engine.request import Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.model.checkpoints.find import find_checkpoint
+from whisper_service.model.checkpoints.load import load_model
 
 pytestmark = [
     pytest.mark.weights,
@@ -103,6 +106,16 @@ def _features() -> Any:
     return WhisperFeatureExtractor()(samples, sampling_rate=16_000, return_tensors="pt").input_features
 
 
+def _write_vocabulary(folder: Path) -> None:
+    """Write the words of an English-only Whisper, which the converter takes from the hub's tokenizer."""
+    tokenizer = get_tokenizer(multilingual=False)
+    vocabulary, _ = byte_pairs(multilingual=False)
+    words = sorted(vocabulary, key=vocabulary.__getitem__)
+    special = tokenizer.encoding._special_tokens
+    words += sorted(special, key=special.__getitem__)
+    (folder / "vocabulary.json").write_text(json.dumps(words))
+
+
 def _ours(path: Path) -> list[int]:
     runner = Runner.load(find_checkpoint(str(path), deadline_s=0), device="cpu", dtype="float32")
     request = Request("s", 1, Kind.FINAL, 0, human_talk("real-00").samples[_SAMPLES], language="en")
@@ -131,9 +144,12 @@ def test_a_folder_of_transformers_gives_its_tokens(
     model = _as_transformers("tiny.en", layers)
     model.save_pretrained(tmp_path, max_shard_size=size)
     assert len(list(tmp_path.glob("*.safetensors"))) == (1 if size == "5GB" else 3)
-    ours = _ours(tmp_path)
-    assert ours == _theirs(model)
-    assert len(ours) > 5
+    ours = load_model(find_checkpoint(str(tmp_path), deadline_s=0))
+    features, tokens = _features(), torch.tensor([[*_ENGLISH_START, 383, 338, 6953]])
+    with torch.inference_mode():
+        theirs = model(input_features=features, decoder_input_ids=tokens).logits
+        torch.testing.assert_close(ours(features, tokens), theirs, atol=1e-3, rtol=1e-4)
+    assert _ours(tmp_path) == _theirs(model)
 
 
 @pytest.mark.parametrize("quantization", [None, "float16", "int8", "int16"])
@@ -146,10 +162,12 @@ def test_a_folder_of_faster_whispers_converter_gives_its_tokens(
     _as_transformers("tiny.en", (0, 1, 2, 3)).save_pretrained(tmp_path / "hf")
     folder = tmp_path / "ct2"
     TransformersConverter(str(tmp_path / "hf")).convert(str(folder), quantization=quantization)
+    _write_vocabulary(folder)
     # Theirs in floats too, made of the same integers.
     model = ctranslate2.models.Whisper(str(folder), device="cpu", compute_type="float32")
     features = ctranslate2.StorageView.from_array(np.ascontiguousarray(_features().numpy()))
     (result,) = model.generate(
-        features, [_ENGLISH_START], beam_size=1, max_length=_TOKENS + 2, suppress_tokens=_never()
+        features, [_ENGLISH_START], beam_size=1, max_length=2 * _TOKENS, suppress_tokens=_never()
     )
-    assert _ours(folder) == result.sequences_ids[0][:_TOKENS]
+    (theirs,) = result.sequences_ids
+    assert _ours(folder) == theirs[:_TOKENS]
