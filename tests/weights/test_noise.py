@@ -13,6 +13,7 @@ from tests.test_phantom_words import NOISES
 from tests.weights.conftest import checkpoint
 from tests.weights.sounds import CONDITIONS, SOUNDS
 from tests.weights.talks import RATE, Samples, human_talk, reference
+from tests.weights.test_cases import CASES
 from whisper_service.config import StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event, Final, Partial
@@ -75,6 +76,13 @@ def test_two_minutes_of_a_sound_give_no_words(model: str, sound: str) -> None:
 @pytest.mark.parametrize("path", NOISES, ids=lambda path: path.stem)
 def test_recorded_noise_gives_no_words(model: str, path: object) -> None:
     assert _shown(_events(model, read(path))) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_eight_people_at_once_give_no_words(model: str) -> None:
+    """Their babble is speech to the detector, and to the model a riddle."""
+    babble = CASES / "keyword-false-rings" / "babble_8talkers.flac"
+    assert _shown(_events(model, read(babble))) == []
 
 
 @pytest.mark.parametrize("model", MODELS)
