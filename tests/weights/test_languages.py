@@ -80,7 +80,7 @@ def test_words_of_a_language_without_spaces_have_times_and_are_shown_early(base:
 def test_translate_gives_english(base: Server) -> None:
     heard = _hear(base, _samples("fleurs_de_005.ogg"), "task=translate&language=de")
     words = set(re.findall(r"[a-z]+", heard.transcript.lower()))
-    assert {"sediment", "the"} <= words, heard.transcript
+    assert {"sediment", "necessary", "wild", "animals"} <= words, heard.transcript
 
 
 def test_a_talk_changes_its_language_at_a_pause(base: Server) -> None:
