@@ -2,6 +2,9 @@
 
 import logging
 
+# The hooks load the model in the worker, drain its streams when it ends, and stop its threads.
+from whisper_service.gunicorn import post_worker_init, worker_exit  # noqa: F401
+
 bind = "127.0.0.1:5003"  # behind a proxy that speaks TLS; --bind moves it
 worker_class = "gevent"
 # One worker for each device: it owns the model, and its streams share the device.
@@ -14,30 +17,4 @@ graceful_timeout = 30  # seconds for the last words of open streams; above WHISP
 keepalive = 5  # seconds for a proxy to use a connection again
 control_socket_disable = True  # gunicorn 27 would open one in the home directory
 
-
-def post_worker_init(worker):
-    """Load the model in the worker, behind the fork; drain the streams when the worker is told to stop."""
-    # Imported here, because the master process is not patched by gevent and must not load torch.
-    import gevent
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    service = _service(worker)
-    service.start()
-
-    def drain_at_the_end():
-        while worker.alive:
-            gevent.sleep(0.1)
-        service.drain()
-
-    gevent.spawn(drain_at_the_end)
-
-
-def worker_exit(server, worker):
-    """End the model's threads before the interpreter ends."""
-    _service(worker).stop()
-
-
-def _service(worker):
-    from whisper_service.extension import Transcriber
-
-    return Transcriber.service(worker.app.callable)
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -55,7 +55,6 @@ def main() -> None:
                 detector=detector,
                 settings=StreamSettings(),
                 grid_samples=_GRID_SAMPLES,
-                languages=runner.languages,
             )
         )
         took_s = time.perf_counter() - begin

@@ -58,7 +58,7 @@ from whisper_service.model.tokens import Vocabulary
 from whisper_service.model.weights import decoder_weights
 from whisper_service.offline import transcribe, utterances
 
-Pcm = NDArray[np.float32]
+Samples = NDArray[np.float32]
 
 _SAMPLE = Path(__file__).resolve().parents[1] / "static" / "samples" / "talk-00.flac"
 #: Text differs from window to window; what a shape recites does not, so fewer of them tell as much.
@@ -84,7 +84,7 @@ def _faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-def _streams(talks: Sequence[Pcm], count: int) -> list[Pcm]:
+def _streams(talks: Sequence[Samples], count: int) -> list[Samples]:
     """Return ``count`` stretches of 8 s that begin where utterances do, as the windows of streams do."""
     settings = StreamSettings()
     stretches = [
@@ -97,7 +97,7 @@ def _streams(talks: Sequence[Pcm], count: int) -> list[Pcm]:
     return [stretches[number * step % len(stretches)] for number in range(count)]
 
 
-def time_rival(start: Callable[[], Update], streams: Sequence[Pcm], windows_s: Sequence[float]) -> Timed:
+def time_rival(start: Callable[[], Update], streams: Sequence[Samples], windows_s: Sequence[float]) -> Timed:
     """Return what an update costs. The engine is started for this, and ends with it."""
     update = start()
     update(streams[0][: 2 * RATE])
@@ -114,7 +114,7 @@ def time_rival(start: Callable[[], Update], streams: Sequence[Pcm], windows_s: S
 
 def time_ours(
     runner: Runner,
-    streams: Sequence[Pcm],
+    streams: Sequence[Samples],
     windows_s: Sequence[float],
     *,
     draft: bool,
@@ -195,7 +195,7 @@ def bench_updates(
     model: whisper.Whisper,
     runner: Runner,
     others: dict[str, Callable[[], Update]],
-    streams: Sequence[Pcm],
+    streams: Sequence[Samples],
     known: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Print the table of one checkpoint and return its rows."""
@@ -273,19 +273,18 @@ def bench_decoder(model: whisper.Whisper, runner: Runner) -> dict[str, float]:
     return speeds
 
 
-def bench_file(model: whisper.Whisper, runner: Runner, pcm: Pcm, folder: Path) -> dict[str, float]:
+def bench_file(model: whisper.Whisper, runner: Runner, pcm: Samples, folder: Path) -> dict[str, float]:
     """Print and return the seconds of audio a second for one file."""
     settings = StreamSettings()
     detector = SpeechDetector()
 
-    def ours(audio: Pcm) -> str:
+    def ours(audio: Samples) -> str:
         transcripts = transcribe(
             [audio],
             runner=runner,
             batch=runner.most_offline,
             detector=detector,
             settings=settings,
-            languages=frozenset({"en"}),
         )
         return "".join(final.text for final in transcripts[0])
 
@@ -309,7 +308,7 @@ def bench_file(model: whisper.Whisper, runner: Runner, pcm: Pcm, folder: Path) -
     return rates
 
 
-def bench_checkpoint(path: str, talks: Sequence[Pcm], options: argparse.Namespace) -> dict[str, Any]:
+def bench_checkpoint(path: str, talks: Sequence[Samples], options: argparse.Namespace) -> dict[str, Any]:
     """Print and return the tables of a checkpoint that hears ``talks``: updates, and one file."""
     checkpoint = find_checkpoint(path, deadline_s=0)
     with tempfile.TemporaryDirectory() as name:
@@ -325,7 +324,7 @@ def bench_checkpoint(path: str, talks: Sequence[Pcm], options: argparse.Namespac
         return {"updates": updates, "file": bench_file(model, runner, file, folder)}
 
 
-def bench_shape(shape: str, talks: Sequence[Pcm], options: argparse.Namespace) -> dict[str, Any]:
+def bench_shape(shape: str, talks: Sequence[Samples], options: argparse.Namespace) -> dict[str, Any]:
     """Print and return the tables of a shape that recites a text: updates, and the decoder alone."""
     device, dims = torch.device(options.device), SHAPES[shape]
     said = recited(dims, _KNOWN + _NEW)

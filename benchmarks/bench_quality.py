@@ -32,7 +32,7 @@ from benchmarks.player import MODEL, RATE, Player, Talk, load_talk, mixed
 from benchmarks.policies import TRIED
 from benchmarks.readability import readability
 from benchmarks.scoring import Message, Score, score
-from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.pcm import Recording
 from whisper_service.client import play
 from whisper_service.config import POLICIES, StreamSettings
 from whisper_service.events import Done, Final, Partial
@@ -105,7 +105,9 @@ def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:
         if not began:
             began.append(time.monotonic() - played_s)
 
-    done = play(Pcm(talk.pcm, RATE), url, speed=1.0, slice_ms=slice_ms, on_message=receive, on_played=played)
+    done = play(
+        Recording(talk.pcm, RATE), url, speed=1.0, slice_ms=slice_ms, on_message=receive, on_played=played
+    )
     seconds = talk.pcm.shape[0] / RATE
     return Played(messages, done["full_transcript"], 0, seconds, 0.0)
 

@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 
 from benchmarks.player import RATE, Talk, load_talk
 from benchmarks.scoring import Spoken
-from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.pcm import Recording
 from whisper_service.client import wav_slices
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ def listen(url: str, talk: Talk, *, count: int, seconds: float) -> list[Heard]:
 
     Blocks until the last of them has its last final.
     """
-    slices = list(wav_slices(Pcm(talk.pcm, RATE), slice_ms=SLICE_MS))
+    slices = list(wav_slices(Recording(talk.pcm, RATE), slice_ms=SLICE_MS))
     phases = np.random.default_rng(0).uniform(0, SLICE_MS / 1000, count)
 
     async def all_of_them() -> list[Heard]:

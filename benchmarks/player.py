@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scoring import Spoken
+from whisper_service.assembly import Assembly
 from whisper_service.audio.decode import decode
-from whisper_service.config import StreamSettings
-from whisper_service.engine.request import Hypothesis, Request
+from whisper_service.config import Config, StreamSettings
+from whisper_service.engine.request import EngineInfo, Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event
-from whisper_service.model.checkpoints.find import find_checkpoint
-from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.model.speech import SpeechState
 from whisper_service.replay import settle
 from whisper_service.session.session import Session
 
@@ -57,9 +57,11 @@ class _Counting:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self.languages = runner.languages
         self.most = runner.most
         self.windows = 0
+
+    def info(self) -> EngineInfo:
+        return self._runner.info()
 
     def forget(self, stream: str) -> None:
         self._runner.forget(stream)
@@ -73,9 +75,9 @@ class Player:
     """Plays audio into sessions on a simulated clock."""
 
     def __init__(self, model: str = MODEL, dtype: str = "float32") -> None:
-        checkpoint = find_checkpoint(model, deadline_s=600)
-        self._runner = _Counting(Runner.load(checkpoint, device="cpu", dtype=dtype))
-        self._detector = SpeechDetector()
+        assembly = Assembly.of(Config(model=model, device="cpu", dtype=dtype))
+        self._runner = _Counting(assembly.runner())
+        self._detector = assembly.detector()
 
     def play(
         self, pcm: NDArray[np.float32], stream: StreamSettings, *, slice_ms: int = 500, grid_ms: int = 500
@@ -86,7 +88,7 @@ class Player:
         """
         runner = self._runner
         grid = grid_ms * RATE // 1000
-        session = Session("talk", stream, grid_samples=grid, languages=runner.languages)
+        session = Session("talk", stream, grid_samples=grid, languages=runner.info().languages)
         size = slice_ms * RATE // 1000
         state = SpeechState()
         for start in range(0, pcm.shape[0], size):

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks import openai_to_ggml
 
-Pcm = NDArray[np.float32]
+Samples = NDArray[np.float32]
 #: Transcribes mono float32 at 16 kHz, ``(n_samples,)``.
-Update = Callable[[Pcm], str]
+Update = Callable[[Samples], str]
 
 
 def rivals(model: whisper.Whisper, folder: Path) -> dict[str, Callable[[], Update]]:
@@ -40,7 +40,7 @@ def rivals(model: whisper.Whisper, folder: Path) -> dict[str, Callable[[], Updat
 def openai_whisper(model: whisper.Whisper) -> Update:
     """As the tutorials transcribe every slice."""
 
-    def update(pcm: Pcm) -> str:
+    def update(pcm: Samples) -> str:
         result = whisper.transcribe(
             model, pcm, language="en", temperature=0.0, condition_on_previous_text=False, fp16=False
         )
@@ -56,7 +56,7 @@ def faster_whisper(model: whisper.Whisper, folder: Path, kind: str, *, beam_size
     converted = _converted(model, folder, kind)
     fast = WhisperModel(str(converted), device="cpu", compute_type=kind, cpu_threads=_threads())
 
-    def update(pcm: Pcm) -> str:
+    def update(pcm: Samples) -> str:
         segments, _ = fast.transcribe(
             pcm, language="en", beam_size=beam_size, temperature=0.0, condition_on_previous_text=False
         )
@@ -73,7 +73,7 @@ def faster_whisper_batched(model: whisper.Whisper, folder: Path, kind: str) -> U
     fast = WhisperModel(str(converted), device="cpu", compute_type=kind, cpu_threads=_threads())
     pipeline = BatchedInferencePipeline(fast)
 
-    def update(pcm: Pcm) -> str:
+    def update(pcm: Samples) -> str:
         segments, _ = pipeline.transcribe(pcm, language="en", beam_size=1, temperature=0.0, batch_size=8)
         return "".join(segment.text for segment in segments)
 
@@ -97,7 +97,7 @@ def whisper_cpp(model: whisper.Whisper, folder: Path) -> Update:
         redirect_whispercpp_logs_to=os.devnull,
     )
 
-    def update(pcm: Pcm) -> str:
+    def update(pcm: Samples) -> str:
         segments = loaded.transcribe(
             pcm,
             language="en",

@@ -13,19 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_service.config import StreamSettings
-from whisper_service.engine.request import Hypothesis, Request, Word
+from whisper_service.engine.request import EngineInfo, Hypothesis, Request, Word
 from whisper_service.events import Done, Event, Final
 from whisper_service.session.endpoint import FRAME_SAMPLES
 from whisper_service.session.session import Session, Step
 
-Pcm = NDArray[np.float32]
+Samples = NDArray[np.float32]
 
 RATE = 16_000
+#: What a fake engine says about itself.
+INFO = EngineInfo("fake", frozenset({"en"}), "cpu", "float32")
 WORD_SAMPLES = 4_800  # 300 ms
 _STEP = 1 / 1024  # amplitude of word 1; exact in float32
 
 
-def speak(gaps_s: Sequence[float], *, lead_s: float = 0.5, tail_s: float = 1.0) -> tuple[Pcm, list[str]]:
+def speak(gaps_s: Sequence[float], *, lead_s: float = 0.5, tail_s: float = 1.0) -> tuple[Samples, list[str]]:
     """Return audio of ``len(gaps_s)`` words, each followed by its gap, and their texts."""
     pieces = [np.zeros(round(lead_s * RATE), dtype=np.float32)]
     for number, gap_s in enumerate(gaps_s, start=1):
@@ -41,9 +43,9 @@ class FakeDetector:
     """Speech is what is not silence."""
 
     def __init__(self) -> None:
-        self._pending: Pcm = np.zeros(0, dtype=np.float32)
+        self._pending: Samples = np.zeros(0, dtype=np.float32)
 
-    def probabilities(self, pcm: Pcm) -> list[float]:
+    def probabilities(self, pcm: Samples) -> list[float]:
         audio = np.concatenate([self._pending, pcm])
         count = audio.shape[0] // FRAME_SAMPLES
         self._pending = audio[count * FRAME_SAMPLES :]
@@ -101,11 +103,11 @@ def make_session(**settings: object) -> Session:
     )
 
 
-def cut_evenly(pcm: Pcm, samples: int) -> list[Pcm]:
+def cut_evenly(pcm: Samples, samples: int) -> list[Samples]:
     return [pcm[start : start + samples] for start in range(0, pcm.shape[0], samples)]
 
 
-def cut_randomly(pcm: Pcm, seed: int, longest: int) -> list[Pcm]:
+def cut_randomly(pcm: Samples, seed: int, longest: int) -> list[Samples]:
     dice = random.Random(seed)
     slices, start = [], 0
     while start < pcm.shape[0]:
@@ -115,7 +117,9 @@ def cut_randomly(pcm: Pcm, seed: int, longest: int) -> list[Pcm]:
     return slices
 
 
-def play(session: Session, engine: FakeEngine, slices: Iterable[Pcm], *, stop: bool = True) -> list[Event]:
+def play(
+    session: Session, engine: FakeEngine, slices: Iterable[Samples], *, stop: bool = True
+) -> list[Event]:
     """Feed the slices, answer every request at once, and return all events."""
     detector = FakeDetector()
     events: list[Event] = []

@@ -22,7 +22,7 @@ from websockets.sync.client import connect
 from whisper.normalizers import EnglishTextNormalizer
 
 from whisper_service.audio.decode import decode
-from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.pcm import Recording
 from whisper_service.client import wav_slices
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -60,7 +60,7 @@ class Talk:
 
     def wavs(self, *, start_s: float = 0.0) -> list[bytes]:
         """Return the talk from ``start_s`` on as whole WAV files of 500 ms."""
-        return list(wav_slices(Pcm(self.samples[round(start_s * RATE) :], RATE), slice_ms=SLICE_MS))
+        return list(wav_slices(Recording(self.samples[round(start_s * RATE) :], RATE), slice_ms=SLICE_MS))
 
     def raw(self, dtype: str = "<i2") -> list[bytes]:
         """Return the talk as raw samples of 500 ms, ``<i2`` or ``<f4``."""

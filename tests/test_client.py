@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from websockets.sync.server import ServerConnection, serve
 
 from tests.servers import free_port
-from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.pcm import Recording
 from whisper_service.cli import main
 from whisper_service.client import wav_slices
 
@@ -106,7 +106,7 @@ def test_without_a_server_it_says_what_to_do(recording: Path) -> None:
 
 
 def test_slices_of_any_length_hold_every_sample() -> None:
-    pcm = Pcm(np.linspace(-1, 1, 10_007, dtype=np.float32), 44_100)
+    pcm = Recording(np.linspace(-1, 1, 10_007, dtype=np.float32), 44_100)
     frames = 0
     for data in wav_slices(pcm, slice_ms=37):
         with wave.open(io.BytesIO(data)) as file:

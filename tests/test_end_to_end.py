@@ -44,12 +44,17 @@ IN_FOREIGN_APPS = pytest.mark.parametrize("server", ["pywsgi", "gevent-websocket
 
 @contextmanager
 def serving(way: str, folder: Path, **environment: str) -> Iterator[Server]:
-    """Run one of the four servers while the body runs; it may still be loading its model."""
+    """Run one of the servers while the body runs; it may still be loading its model."""
     port = free_port()
     command, own = {
         "app.py": (["app.py"], {"PORT": str(port)}),
         "gunicorn": (
             ["-m", "gunicorn", "-c", "gunicorn.conf.py", "--bind", f"127.0.0.1:{port}", "app:app"],
+            {},
+        ),
+        "host under gunicorn": (
+            ["-m", "gunicorn", "-c", "tests/host_gunicorn.conf.py", "--bind", f"127.0.0.1:{port}"]
+            + ["tests.foreign_app:app"],
             {},
         ),
         "pywsgi": (["-m", "tests.foreign_app", str(port)], {}),
@@ -298,16 +303,17 @@ def test_vanished_client_leaves_nothing_behind(server: Server) -> None:
     assert_whole(heard, samples=spoken.samples.shape[0])
 
 
-@pytest.mark.parametrize("way", ["app.py", "gunicorn"])
+@pytest.mark.parametrize("way", ["app.py", "host under gunicorn"])
 def test_stopping_server_gives_the_last_words(way: str, tmp_path: Path) -> None:
     # Both end in mid-sentence.
     cuts = {"talk-00": talk("talk-00").until(5.6), "talk-04": talk("talk-04").until(5.1)}
     with serving(way, tmp_path) as server:
-        wait_until_ready(server)
+        wait_until_ready(server, prefix_of(way))
+        url = server.ws(f"{prefix_of(way)}/transcribe")
         with (
-            Client(server.ws("/transcribe")) as first,
-            Client(server.ws("/transcribe")) as second,
-            Client(server.ws("/transcribe")) as silent,
+            Client(url) as first,
+            Client(url) as second,
+            Client(url) as silent,
         ):
             silent.wait_for("ready")
             for client, spoken in zip((first, second), cuts.values(), strict=True):

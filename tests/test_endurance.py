@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
-from tests.fakes import Pcm, done
+from tests.fakes import INFO, Samples, done
 from tests.servers import MODEL, free_port, resident_bytes, running, wait_until, wait_until_ready
 from tests.talks import RATE, talk
 from whisper_service.config import StreamSettings
-from whisper_service.engine.request import Hypothesis, Request
+from whisper_service.engine.request import EngineInfo, Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.model.speech import SpeechDetector
 from whisper_service.replay import replay
@@ -42,6 +42,9 @@ class Metered:
     def forget(self, stream: str) -> None:
         self._runner.forget(stream)
 
+    def info(self) -> EngineInfo:
+        return INFO
+
     def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
         begin = time.process_time()
         answers = self._runner.run_batch(requests)
@@ -55,7 +58,7 @@ def test_a_stream_of_90_minutes_costs_as_much_at_its_end(runner: Runner) -> None
     blocks: list[tuple[float, float]] = []  # seconds an answer, resident bytes
     samples = 90 * 60 * RATE
 
-    def slices() -> Iterator[Pcm]:
+    def slices() -> Iterator[Samples]:
         sent = told = 0
         while sent < samples:
             place = sent % (said.shape[0] // RATE * RATE)
@@ -74,7 +77,6 @@ def test_a_stream_of_90_minutes_costs_as_much_at_its_end(runner: Runner) -> None
             detector=SpeechDetector(),
             settings=replace(StreamSettings(), interim=False),
             grid_samples=2 * RATE,
-            languages=frozenset({"en"}),
         )
     )
     account = done(events).account

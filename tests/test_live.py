@@ -19,7 +19,7 @@ import pytest
 from tests.fakes import (
     FakeDetector,
     FakeEngine,
-    Pcm,
+    Samples,
     cut_evenly,
     cut_randomly,
     finals,
@@ -31,15 +31,16 @@ from whisper_service.audio.pcm import float32_to_int16
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import RawFormat, StreamSettings
 from whisper_service.engine.bridge import OnAnswer
-from whisper_service.engine.request import Request
+from whisper_service.engine.request import EngineInfo, Request
 from whisper_service.errors import Draining, InternalError, SessionTooLong, TranscriptionError
-from whisper_service.live import Frame, Parts, Stream
-from whisper_service.protocol.connection import Connection
+from whisper_service.live import Arrival, Parts, Stream
+from whisper_service.protocol.dialects import of_transcribe
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
 
 F32 = RawFormat("f32le", 16_000, 1)
 STOP = '{"type": "stop"}'
+INFO = EngineInfo("fake", frozenset({"en"}), "cpu", "float32", warnings=("It is a fake.",))
 CLIPS = Path(__file__).resolve().parent / "data" / "containers"
 
 
@@ -53,6 +54,9 @@ class LateEngine:
         self._fail = fail
         self.cancelled: list[str] = []
 
+    def info(self) -> EngineInfo:
+        return INFO
+
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
         answer = InternalError("broken") if self._fail else self._engine.run(request)
         gevent.spawn_later(self._dice.uniform(0, self._delay_s), on_answer, answer)
@@ -62,7 +66,7 @@ class LateEngine:
 
 
 class _Speech:
-    def probabilities(self, state: FakeDetector, pcm: Pcm) -> list[float]:
+    def probabilities(self, state: FakeDetector, pcm: Samples) -> list[float]:
         gevent.sleep(0)
         return state.probabilities(pcm)
 
@@ -74,9 +78,6 @@ def _parts(engine: LateEngine, clock: Callable[[], float] = time.monotonic) -> P
         speech_state=FakeDetector,
         containers=ContainerThreads(4),
         in_thread=lambda function: function(),
-        model="fake",
-        languages=frozenset({"en"}),
-        warnings=("It is a fake.",),
         max_message_bytes=1_000_000,
         max_audio_samples=3_600 * 16_000,
         grid_samples=8_000,
@@ -88,20 +89,19 @@ def _parts(engine: LateEngine, clock: Callable[[], float] = time.monotonic) -> P
 class Client:
     """Runs a stream on frames and keeps what it sends."""
 
-    def __init__(self, parts: Parts, **settings: object) -> None:
+    def __init__(self, parts: Parts, **settings: Any) -> None:
         self.frames: list[str] = []
         self.failures: list[TranscriptionError] = []
         self._clock = parts.clock
         self.stream = Stream(
             parts,
-            Connection(StreamSettings().merged(settings), languages=parts.languages),
-            send=lambda frame, *, replaces=False: self.frames.append(frame),
+            of_transcribe(settings, StreamSettings(), undeclared=F32),
+            send=lambda frames: self.frames.extend(frame.text for frame in frames),
             fail=self.failures.append,
-            undeclared=F32,
         )
 
     def run(self, frames: Iterable[str | bytes]) -> list[dict[str, Any]]:
-        self.stream.run(Frame(frame, self._clock()) for frame in frames)
+        self.stream.run(Arrival(frame, self._clock()) for frame in frames)
         return self.messages
 
     @property
@@ -112,7 +112,7 @@ class Client:
         return [message for message in self.messages if message["type"] == kind]
 
 
-def _raw(slices: Iterable[Pcm]) -> list[str | bytes]:
+def _raw(slices: Iterable[Samples]) -> list[str | bytes]:
     return [pcm.tobytes() for pcm in slices]
 
 
@@ -186,7 +186,7 @@ def test_reply_text_sends_finals_alone() -> None:
     pcm, said = speak(TALK)
     client = Client(_parts(LateEngine()), reply="text")
     frames = [*_raw(cut_evenly(pcm, 8_000)), "not base64!", STOP]
-    client.stream.run(Frame(frame, 0.0) for frame in frames)
+    client.stream.run(Arrival(frame, 0.0) for frame in frames)
     assert "".join(client.frames) == "".join(said) and client.frames[0] in "".join(said)
 
 
@@ -269,6 +269,9 @@ class _Held:
 
     def __init__(self, waiting: list[tuple[Request, OnAnswer]]) -> None:
         self._waiting = waiting
+
+    def info(self) -> EngineInfo:
+        return INFO
 
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
         self._waiting.append((request, on_answer))

@@ -13,16 +13,19 @@ import time
 import gevent
 import numpy as np
 from gevent._hub_local import get_hub_if_exists
-from tests.fakes import FakeEngine
+from tests.fakes import INFO, FakeEngine
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.engine.bridge import EngineBridge, SpeechBridge
-from whisper_service.engine.request import Kind, Request
+from whisper_service.engine.request import EngineInfo, Kind, Request
 from whisper_service.native import Pipe, Pool
 
 hubs = {}
 
 class Runner:
     most = 1
+    def info(self) -> EngineInfo:
+        return INFO
+
     def run_batch(self, requests):
         # What the thread did after the batch before is seen here.
         hubs.setdefault("engine", []).append(get_hub_if_exists())

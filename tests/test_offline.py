@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +17,12 @@ from click.testing import CliRunner
 from whisper.normalizers import EnglishTextNormalizer
 
 from tests.conftest import CHECKPOINT, Talk
+from tests.fakes import INFO
+from whisper_service.audio.pcm import Recording
 from whisper_service.cli import main
+from whisper_service.client import wav_slices
 from whisper_service.config import StreamSettings
-from whisper_service.engine.engine import Runs
-from whisper_service.engine.request import Hypothesis, OutOfMemory, Request
+from whisper_service.engine.request import EngineInfo, Hypothesis, OutOfMemory, Request, Runs
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Final
 from whisper_service.model.speech import SpeechDetector
@@ -47,7 +51,6 @@ def _transcribe(
         batch=4,
         detector=SpeechDetector(),
         settings=StreamSettings().merged(settings),
-        languages=frozenset({"en"}),
         timestamps=timestamps,
     )
 
@@ -115,6 +118,9 @@ def test_the_language_of_the_first_window_is_that_of_the_file() -> None:
         def __init__(self) -> None:
             self.asked: list[str | None] = []
 
+        def info(self) -> EngineInfo:
+            return replace(INFO, languages=frozenset({"fr", "de"}))
+
         def forget(self, stream: str) -> None:
             pass
 
@@ -138,7 +144,6 @@ def test_the_language_of_the_first_window_is_that_of_the_file() -> None:
         batch=4,
         detector=Speech(),  # type: ignore[arg-type]
         settings=StreamSettings(),
-        languages=frozenset({"fr", "de"}),
     )
     assert runner.asked == [None, None, "fr", "fr"]
 
@@ -151,6 +156,9 @@ def test_windows_that_do_not_fit_together_are_decoded_in_parts(runner: Runner, t
 
         def __init__(self) -> None:
             self.tried: list[int] = []
+
+        def info(self) -> EngineInfo:
+            return runner.info()
 
         def forget(self, stream: str) -> None:
             pass
@@ -234,3 +242,15 @@ def test_the_demonstration_model_is_not_taken_for_files_unless_it_is_named(
     monkeypatch.setenv("WHISPER_CACHE_DIR", str(tmp_path))
     result = CliRunner().invoke(main, ["transcribe", str(talk.path)])
     assert result.exit_code == 1 and "tiny.en is not available" in result.stderr and not result.stdout
+
+
+def test_transcribing_files_loads_neither_gevent_nor_websockets(tmp_path: Path, talk: Talk) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(next(wav_slices(Recording(talk.pcm[: 2 * RATE], RATE), slice_ms=2_000)))
+    program = (
+        "import sys; from whisper_service.cli import main; "
+        f"main(['transcribe', {str(path)!r}, '--model', {str(CHECKPOINT)!r}], standalone_mode=False); "
+        "print({'gevent', 'websockets', 'flask'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"

@@ -37,7 +37,6 @@ def _heard(runner: Runner, detector: SpeechDetector, pcm: np.ndarray) -> list[Ev
             detector=detector,
             settings=settings,
             grid_samples=8_000,
-            languages=frozenset({"en"}),
         )
     )
     assert done(events).account.received == pcm.shape[0]

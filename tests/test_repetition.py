@@ -39,7 +39,6 @@ def test_the_last_repetition_is_as_accurate_as_the_first(runner: Runner) -> None
             detector=SpeechDetector(),
             settings=replace(StreamSettings(), interim=False),
             grid_samples=RATE // 2,
-            languages=frozenset({"en"}),
         )
     )
     rates = []

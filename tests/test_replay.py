@@ -34,7 +34,6 @@ def _play(runner: Runner, detector: SpeechDetector, slices: list[np.ndarray]) ->
             detector=detector,
             settings=settings,
             grid_samples=8_000,
-            languages=frozenset({"en"}),
         )
     )
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import gevent
 import pytest
 
 from whisper_service import server
 from whisper_service.config import Config
 from whisper_service.errors import ModelUnavailable
+from whisper_service.live import Parts
 from whisper_service.service import Service
+from whisper_service.web.sockets import Sockets
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
 
@@ -17,16 +21,19 @@ class _Slow(Service):
     """Its model takes a while, and may then not be there."""
 
     def __init__(self, *, there: bool) -> None:
-        super().__init__(Config())
+        super().__init__(Config(), Sockets(1_000_000))
         self._there = there
 
     def _load(self) -> None:
         gevent.sleep(0.2)
         if self._there:
-            self._parts = type("Parts", (), {"model": "slow"})()
+            self._parts = cast(Parts, object())
         else:
             self._problem = ModelUnavailable("There is none.")
         self._settled.set()
+
+    def about(self) -> dict[str, Any]:
+        return {"model": "slow"}
 
 
 @pytest.mark.parametrize("there", [True, False])

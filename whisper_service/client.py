@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 
 from whisper_service.audio.decode import decode
-from whisper_service.audio.pcm import Pcm, float32_to_int16
+from whisper_service.audio.pcm import Recording, float32_to_int16
 from whisper_service.errors import BadAudio, TranscriptionError
 
 #: How long the server may take for the rest of the transcript after the last slice.
@@ -34,7 +34,7 @@ class StreamFailed(TranscriptionError):
     """The server cannot be reached, or has ended the stream."""
 
 
-def wav_slices(pcm: Pcm, *, slice_ms: int) -> Iterator[bytes]:
+def wav_slices(pcm: Recording, *, slice_ms: int) -> Iterator[bytes]:
     """Yield ``pcm`` as whole WAV files of ``slice_ms``, as RecordRTC cuts a recording."""
     size = max(1, pcm.rate * slice_ms // 1000)
     for start in range(0, pcm.samples.shape[0], size):
@@ -48,7 +48,7 @@ def wav_slices(pcm: Pcm, *, slice_ms: int) -> Iterator[bytes]:
 
 
 def play(
-    pcm: Pcm,
+    pcm: Recording,
     url: str,
     *,
     speed: float,

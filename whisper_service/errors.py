@@ -38,13 +38,10 @@ class TranscriptionError(Exception):
     #: WebSocket close code, or None where the stream goes on after the error.
     close_code: ClassVar[int | None] = 1011
 
-    #: Whether the stream ends with this one, though its kind does not always end a stream.
-    ends_stream = False
-
     @property
     def fatal(self) -> bool:
-        """Whether the stream ends with this error."""
-        return self.ends_stream or self.close_code is not None
+        """Whether a stream always ends with this kind of error."""
+        return self.close_code is not None
 
 
 class ConfigError(TranscriptionError, ValueError):

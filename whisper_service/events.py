@@ -28,13 +28,9 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What was probably said behind the last final; replaces the partial before.
-
-    :param stable: how many code points of ``text`` will not change any more.
-    """
+    """What was probably said after the last final. It replaces the partial before."""
 
     text: str
-    stable: int
     start: int
     end: int
     words: tuple[Word, ...]

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from flask import Flask, current_app
 
 from whisper_service.cli import flask_commands
 from whisper_service.config import Config
 from whisper_service.service import Service
-from whisper_service.web.blueprint import create_blueprint
+from whisper_service.web.blueprint import Mount, Speaks, create_blueprint, socket_view
+from whisper_service.web.sockets import Sockets
 
 #: Key in ``app.extensions``, and name of the blueprint and of the CLI group.
 NAME = "whisper"
+
+
+class _Mounted(NamedTuple):
+    """What an app with a Transcriber keeps in ``app.extensions``."""
+
+    service: Service
+    mount: Mount
 
 
 class Transcriber:
@@ -58,10 +67,12 @@ class Transcriber:
                 "an app of its own."
             )
         config = Config.from_mapping(app.config, os.environ)
-        service = Service(config)
-        app.extensions[NAME] = service
+        sockets = Sockets(config.buffer_bytes)
+        service = Service(config, sockets)
+        mount = Mount(config, service, sockets)
+        app.extensions[NAME] = _Mounted(service, mount)
         app.register_blueprint(
-            create_blueprint(service, name=NAME, url_prefix=self._url_prefix, page=self._page)
+            create_blueprint(mount, name=NAME, url_prefix=self._url_prefix, page=self._page)
         )
         app.cli.add_command(flask_commands)
 
@@ -73,15 +84,27 @@ class Transcriber:
         """Make every open stream final and close it with 1012, for a server that stops. Blocks."""
         self.service(app).drain()
 
+    def add_socket(self, path: str, speaks: Speaks, app: Flask | None = None) -> None:
+        """Serve another protocol: a WebSocket at ``path`` whose clients speak another dialect.
+
+        :param speaks: makes the dialect of a connection, see ``protocol.dialect.Dialect``.
+        """
+        app = app or current_app
+        view = socket_view(_mounted(app).mount, speaks)
+        app.add_url_rule(path, f"{NAME}{path.replace('/', '_')}", view, websocket=True)
+
     @staticmethod
     def service(app: Flask | None = None) -> Service:
         """Return the running part of ``app``, by default of the current app.
 
         :raises RuntimeError: if the app has no Transcriber.
         """
-        app = app or current_app
-        try:
-            service: Service = app.extensions[NAME]
-        except KeyError:
-            raise RuntimeError("This app has no Transcriber: call init_app(app) first.") from None
-        return service
+        return _mounted(app or current_app).service
+
+
+def _mounted(app: Flask) -> _Mounted:
+    try:
+        mounted: _Mounted = app.extensions[NAME]
+    except KeyError:
+        raise RuntimeError("This app has no Transcriber: call init_app(app) first.") from None
+    return mounted

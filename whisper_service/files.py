@@ -9,24 +9,21 @@ from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from whisper_service.assembly import Assembly
 from whisper_service.audio.decode import mono_blocks
-from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.audio.pcm import SAMPLE_RATE, Samples
 from whisper_service.audio.resample import Resampler
 from whisper_service.config import Config, StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import AudioError, BadAudio
 from whisper_service.events import Final
-from whisper_service.model.checkpoints.find import find_checkpoint
 from whisper_service.model.speech import SpeechDetector
 from whisper_service.offline import transcribe
 from whisper_service.replay import replay
 from whisper_service.subtitles import FORMATS
-
-Pcm = NDArray[np.float32]
 
 _SLICE_SAMPLES = SAMPLE_RATE // 2
 
@@ -55,7 +52,7 @@ def write_transcripts(
         is named: of human speech it makes nonsense.
     """
     config = Config.from_mapping(os.environ, overrides)
-    readable: dict[Path, Pcm] = {}
+    readable: dict[Path, Samples] = {}
     for path in dict.fromkeys(paths):
         try:
             readable[path] = read(path)
@@ -65,29 +62,24 @@ def write_transcripts(
     if not readable:
         return failed
     files = list(readable.values())
-    checkpoint = find_checkpoint(
-        config.model,
-        deadline_s=config.download_timeout_s,
-        cache_dir=Path(config.cache_dir) if config.cache_dir else None,
-    )
-    for warning in checkpoint.warnings:
+    assembly = Assembly.of(config)
+    for warning in assembly.checkpoint.warnings:
         click.echo(warning, err=True)
-    runner = Runner.load(checkpoint, device=config.device, dtype=config.dtype)
-    chosen = config.stream_defaults().merged(settings).known_to(runner.languages)
+    runner, detector = assembly.runner(), assembly.detector()
+    chosen = config.stream_defaults().merged(settings).known_to(runner.info().languages)
     seconds = sum(pcm.shape[0] for pcm in files) / SAMPLE_RATE
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(", ".join(path.name for path in readable), total=seconds)
         if as_stream:
             grid = config.grid_ms * SAMPLE_RATE // 1000
-            transcripts = [_as_stream(pcm, runner, chosen, grid) for pcm in files]
+            transcripts = [_as_stream(pcm, runner, detector, chosen, grid) for pcm in files]
         else:
             transcripts = transcribe(
                 files,
                 runner=runner,
                 batch=runner.most_offline,
-                detector=SpeechDetector(),
+                detector=detector,
                 settings=chosen,
-                languages=runner.languages,
                 timestamps=timestamps,
                 heard=lambda seconds: progress.advance(task, seconds),
             )
@@ -114,12 +106,12 @@ def _names(paths: Iterable[Path]) -> dict[Path, str]:
     return names
 
 
-def read(path: Path) -> Pcm:
+def read(path: Path) -> Samples:
     """Return the audio of a file, mono float32 at 16 kHz, ``(n_samples,)``.
 
     :raises AudioError: if it cannot be decoded.
     """
-    pieces: list[Pcm] = []
+    pieces: list[Samples] = []
     resampler: Resampler | None = None
     for block in mono_blocks(path.read_bytes()):
         if resampler is None or resampler.rate != block.rate:
@@ -131,14 +123,9 @@ def read(path: Path) -> Pcm:
     return np.concatenate([*pieces, resampler.flush()])
 
 
-def _as_stream(pcm: Pcm, runner: Runner, settings: StreamSettings, grid: int) -> list[Final]:
+def _as_stream(
+    pcm: Samples, runner: Runner, detector: SpeechDetector, settings: StreamSettings, grid: int
+) -> list[Final]:
     slices = (pcm[start : start + _SLICE_SAMPLES] for start in range(0, pcm.shape[0], _SLICE_SAMPLES))
-    events = replay(
-        slices,
-        runner=runner,
-        detector=SpeechDetector(),
-        settings=settings,
-        grid_samples=grid,
-        languages=runner.languages,
-    )
+    events = replay(slices, runner=runner, detector=detector, settings=settings, grid_samples=grid)
     return [event for event in events if isinstance(event, Final)]

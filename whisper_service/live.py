@@ -1,7 +1,7 @@
-"""One connection's pipeline, from frames to messages: the only place that wires the parts together.
+"""One client's pipeline, from frames to frames: the only place that wires the parts together.
 
-    frame ─► Connection ─► SliceReader ─► speech probabilities ─► Session ─► engine
-    message ◄────────────────────────────────────── events ◄──────────┘
+    frame ─► Dialect ─► Hearing ─► Session ─► engine
+    frame ◄─ Dialect ◄─ events ◄───────┘
 
 ``Stream.run`` blocks its greenlet; answers of the engine come in on the hub. A session never switches
 greenlets in the middle of a call, so the two need no lock.
@@ -12,26 +12,21 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import gevent
-import numpy as np
 from gevent.event import Event as Wakeup
-from numpy.typing import NDArray
 
 from whisper_service.audio.decode import decode_base64
-from whisper_service.audio.ffmpeg import GAP
-from whisper_service.audio.pcm import SAMPLE_RATE, Gap
+from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.slices import SliceReader
 from whisper_service.audio.stream import ContainerThreads
-from whisper_service.config import RawFormat
 from whisper_service.engine.bridge import Transcribes
 from whisper_service.engine.request import Hypothesis
 from whisper_service.errors import (
     AudioError,
-    BadAudio,
     Draining,
     Full,
     InternalError,
@@ -39,26 +34,17 @@ from whisper_service.errors import (
     TooBig,
     TranscriptionError,
 )
-from whisper_service.events import Done, Event, Final, Lag, Partial
+from whisper_service.events import Done, Event, Lag
+from whisper_service.hearing import Hearing, Listens, Piece
 from whisper_service.lag import LagMeter, LagNotice
-from whisper_service.protocol import messages
-from whisper_service.protocol.connection import Audio, Command, Connection, Control
+from whisper_service.protocol.dialect import Answer, Audio, Command, Control, Dialect, Frame, Opening
 from whisper_service.session.session import Session, Step
 
 log = logging.getLogger(__name__)
 
-Pcm = NDArray[np.float32]
 
-
-class Send(Protocol):
-    """Takes a frame for the client; never blocks."""
-
-    def __call__(self, frame: str, *, replaces: bool = False) -> None:
-        """Send ``frame``; where it ``replaces``, one like it that still waits need not be sent."""
-
-
-class Frame(NamedTuple):
-    """What came from a client.
+class Arrival(NamedTuple):
+    """A frame that came from a client.
 
     :param data: binary, or text.
     :param at: the monotonic time at which the server had it.
@@ -70,39 +56,27 @@ class Frame(NamedTuple):
     held: bool = False
 
 
-#: Audio goes to the session in pieces of at most this length: a whole file is held back like a stream.
-_PIECE_SAMPLES = SAMPLE_RATE // 2
 #: A stream with more audio than this before the engine is not read on: TCP holds its client back.
 _AHEAD_SAMPLES = 10 * SAMPLE_RATE
 #: From this lag on, jobs of the grid are left out down to this spacing; (lag in seconds, samples).
 _COARSE = ((5.0, 4 * SAMPLE_RATE), (2.0, 2 * SAMPLE_RATE))
 #: As long as a stream lags it is looked at this often.
 _LAG_LOOKED_AT_S = 1.0
-#: Of a stream that has to end only the last words on its utterances are waited for.
+#: A stream that has to end waits for the finals of its utterances alone.
 _ONLY_FINALS = 1 << 62
-#: Lost audio is told at once, and then this often, in samples of the stream.
-_LOSS_TOLD_SAMPLES = 5 * SAMPLE_RATE
 #: Longer base64 is decoded in a native thread: the hub has no time that a client may choose.
 _QUICK_CHARACTERS = 1 << 16
 #: How long the engine may take for the 10 s of audio before it, before we call it dead.
 _ENGINE_TIMEOUT_S = 120.0
 
 
-class Listens(Protocol):
-    """Gives speech probabilities; blocks the greenlet."""
-
-    def probabilities(self, state: Any, pcm: Pcm) -> list[float]:
-        """Return those of the frames that ``pcm`` completes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What all streams of an app share.
+    """All streams of an app share these.
 
     :param containers: decodes container streams, in threads of their own.
     :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
     :param speech_state: makes the speech detector's memory of one stream.
-    :param languages: codes that the model knows.
     """
 
     engine: Transcribes
@@ -110,9 +84,6 @@ class Parts:
     speech_state: Callable[[], Any]
     containers: ContainerThreads
     in_thread: Callable[[Callable[[], bytes]], bytes]
-    model: str
-    languages: frozenset[str]
-    warnings: tuple[str, ...]
     max_message_bytes: int
     max_audio_samples: int
     grid_samples: int
@@ -126,61 +97,57 @@ class _TimeIsUp(Exception):
 
 class _Opened(NamedTuple):
     session: Session
-    slices: SliceReader
+    hearing: Hearing
 
 
 class Stream:
     """One client's stream.
 
-    :param connection: reads the client's frames, and knows its settings.
-    :param send: takes a frame for the client; never blocks.
+    :param dialect: the protocol of the client's connection.
+    :param send: takes frames for the client; never blocks.
     :param fail: ends ``run`` from outside with an error; never blocks.
-    :param undeclared: format of binary frames that are no known file; None refuses them.
     """
 
     def __init__(
         self,
         parts: Parts,
-        connection: Connection,
+        dialect: Dialect,
         *,
-        send: Send,
+        send: Callable[[Sequence[Frame]], None],
         fail: Callable[[TranscriptionError], None],
-        undeclared: RawFormat | None,
     ) -> None:
         self.name = secrets.token_hex(8)
         self._parts = parts
-        self._connection = connection
+        self._dialect = dialect
         self._send = send
         self._fail = fail
-        self._undeclared = undeclared
         self._opened: _Opened | None = None
-        self._speech_state = parts.speech_state()
         self._lag = LagMeter()
         self._lag_notice = LagNotice()
         self._lag_timer: gevent.Greenlet[[], None] | None = None
         self._came: tuple[float, bool] = (0.0, False)  # when the frame at work came, and whether it was held
-        self._lost_s, self._loss_told_at = 0.0, -_LOSS_TOLD_SAMPLES  # lost and not told yet; position
         self._deadline: float | None = None
         self._progress = Wakeup()
         self._problem: TranscriptionError | None = None
         self._cut_short = False
-        self._texts: list[str] = []
 
     def end_by(self, deadline: float) -> None:
         """Have the stream end by a time of the monotonic clock, whatever waits; never blocks."""
         self._deadline = deadline
         self._progress.set()
 
-    def run(self, frames: Iterable[Frame]) -> None:
-        """Transcribe until the client says stop, or ``frames`` ends because it is gone. Blocks.
+    def run(self, arrivals: Iterable[Arrival]) -> None:
+        """Transcribe until the client says stop, or ``arrivals`` ends because it is gone. Blocks.
 
-        :param frames: may raise ``Draining`` or ``TooBig``: then everything so far becomes final first.
+        :param arrivals: may raise ``Draining`` or ``TooBig``: then everything so far becomes final first.
         :raises TranscriptionError: what ended the stream, to be told to the client.
         """
-        self._write(self._ready())
+        info = self._parts.engine.info()
+        opening = Opening(self.name, info.model, info.languages, self._parts.max_message_bytes, info.warnings)
+        self._send(self._dialect.ready(opening))
         log.info("%s: open", self.name)
         try:
-            self._take_all(frames)
+            self._take_all(arrivals)
         except _TimeIsUp:
             self._cut_short = True
             raise self._give_up() from None
@@ -189,16 +156,16 @@ class Stream:
             if self._lag_timer is not None:
                 self._lag_timer.kill(block=False)
             if self._opened:
-                self._opened.slices.abort()
+                self._opened.hearing.abort()
             received = self._opened.session.received if self._opened else 0
             log.info("%s: closed after %.1f s of audio", self.name, received / SAMPLE_RATE)
 
-    def _take_all(self, frames: Iterable[Frame]) -> None:
+    def _take_all(self, arrivals: Iterable[Arrival]) -> None:
         try:
-            for frame in frames:
+            for arrival in arrivals:
                 self._check_time()
-                goes_on = self._take(frame)
-                del frame  # while the next one is waited for, nothing is held of this one
+                goes_on = self._take(arrival)
+                del arrival  # while the next one is waited for, nothing is held of this one
                 if not goes_on:
                     return
         except (Draining, TooBig, Full) as problem:
@@ -210,50 +177,49 @@ class Stream:
 
     # -- from the client -------------------------------------------------------------------------------
 
-    def _take(self, frame: Frame) -> bool:
-        """Do what ``frame`` asks for; return whether the stream goes on."""
-        self._came = frame.at, frame.held
+    def _take(self, arrival: Arrival) -> bool:
+        """Do what a frame asks for; return whether the stream goes on."""
+        self._came = arrival.at, arrival.held
         try:
-            return self._obey(self._connection.receive(frame.data))
+            return all(self._obey(command) for command in self._dialect.receive(arrival.data))
         except TranscriptionError as problem:
             if problem.fatal:
                 raise
-            self._write(messages.error(problem))
+            self._tell_problem(problem)
             if isinstance(problem, AudioError):
-                self._lose(problem.lost_samples)
+                self._hear_all(self._open().hearing.lose(problem.lost_samples))
             return True
 
     def _obey(self, command: Command) -> bool:
         match command:
             case Audio(data):
-                self._hear_all(self._open().slices.read(self._bytes_of(data)))
+                self._hear_all(self._open().hearing.read(self._bytes_of(data)))
+            case Answer(frames):
+                self._send(frames)
             case Control.FLUSH:
                 if self._opened is not None:
                     self._tell(self._opened.session.flush())
             case Control.STOP:
                 self._finish(_ENGINE_TIMEOUT_S)
                 return False
-            case Control.START | Control.KEEPALIVE:
-                pass
         return True
 
     def _open(self) -> _Opened:
         """Return what the first audio makes, with the settings as they are by then."""
         if self._opened is None:
-            settings = self._connection.settings
-            self._opened = _Opened(
-                Session(
-                    self.name,
-                    settings,
-                    grid_samples=self._parts.grid_samples,
-                    languages=self._parts.languages,
-                ),
-                SliceReader(
-                    declared=settings.raw_format,
-                    undeclared=self._undeclared,
-                    containers=self._parts.containers,
-                ),
+            settings = self._dialect.settings
+            session = Session(
+                self.name,
+                settings,
+                grid_samples=self._parts.grid_samples,
+                languages=self._parts.engine.info().languages,
             )
+            slices = SliceReader(
+                declared=settings.raw_format,
+                undeclared=self._dialect.undeclared,
+                containers=self._parts.containers,
+            )
+            self._opened = _Opened(session, Hearing(slices, self._parts.speech, self._parts.speech_state()))
         return self._opened
 
     def _bytes_of(self, data: bytes | str) -> bytes:
@@ -263,52 +229,27 @@ class Stream:
             return decode_base64(data)
         return self._parts.in_thread(lambda: decode_base64(data))
 
-    def _hear_all(self, items: Iterable[Pcm | Gap]) -> None:
-        for item in items:
-            if isinstance(item, Gap):
-                self._lose(round(item.seconds * SAMPLE_RATE))
-                self._tell_loss(item)
+    def _hear_all(self, pieces: Iterable[Piece | AudioError]) -> None:
+        for piece in pieces:
+            if isinstance(piece, AudioError):
+                self._tell_problem(piece)
             else:
-                self._hear(item)
+                self._hear(piece)
 
-    def _lose(self, count: int) -> None:
-        """Take so many samples of silence in the place of audio that is lost, so that times stay right."""
-        silence = np.zeros(_PIECE_SAMPLES, dtype=np.float32)
-        for start in range(0, count, _PIECE_SAMPLES):
-            self._hear(silence[: count - start], lost=True)
-
-    def _tell_loss(self, gap: Gap | None) -> None:
-        """Tell what is lost, but not at every packet; None: tell what is left to be told."""
-        if gap is not None and gap.reason:
-            self._lost_s += gap.seconds
-        received = self._open().session.received
-        if self._lost_s and (gap is None or received - self._loss_told_at >= _LOSS_TOLD_SAMPLES):
-            lost = f"{self._lost_s:.2f} s of audio were lost: {GAP}. Silence takes their place."
-            self._write(messages.error(BadAudio(lost)))
-            self._lost_s, self._loss_told_at = 0.0, received
-
-    def _hear(self, pcm: Pcm, *, lost: bool = False) -> None:
+    def _hear(self, piece: Piece) -> None:
         session = self._open().session
-        for start in range(0, pcm.shape[0], _PIECE_SAMPLES):
-            piece = pcm[start : start + _PIECE_SAMPLES]
-            speech = self._parts.speech.probabilities(self._speech_state, piece)
-            if session.received + piece.shape[0] > self._parts.max_audio_samples:
-                raise self._too_long(session)
-            received = session.received + piece.shape[0]
-            at, held = self._came
-            self._lag.arrived(received, at, held=held)
-            self._tell(session.feed(piece, speech, lost=lost))
-            self._watch_lag(session)
-            self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
+        received = session.received + piece.samples.shape[0]
+        if received > self._parts.max_audio_samples:
+            raise self._too_long(session)
+        at, held = self._came
+        self._lag.arrived(received, at, held=held)
+        self._tell(session.feed(piece.samples, piece.speech, lost=piece.lost))
+        self._watch_lag(session)
+        self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
 
     def _finish(self, timeout_s: float) -> None:
-        session, slices = self._open()
-        try:
-            self._hear_all(slices.finish())
-        except AudioError as problem:
-            self._write(messages.error(problem))
-            self._lose(problem.lost_samples)
-        self._tell_loss(None)
+        session, hearing = self._open()
+        self._hear_all(hearing.finish())
         self._tell(session.finish())
         self._watch_lag(session)
         self._wait(lambda: session.finished, timeout_s)
@@ -402,33 +343,13 @@ class Stream:
         if self._opened is not None and not self._opened.session.finished:
             self._watch_lag(self._opened.session)
 
-    def _ready(self) -> messages.Message:
-        only = next(iter(self._parts.languages)) if len(self._parts.languages) == 1 else None
-        return messages.ready(
-            session=self.name,
-            model=self._parts.model,
-            language=self._connection.settings.language or only,
-            languages=sorted(self._parts.languages),
-            max_message_bytes=self._parts.max_message_bytes,
-            warnings=self._parts.warnings,
-        )
-
     def _write_event(self, event: Event) -> None:
-        settings = self._connection.settings
-        if settings.reply == "text":
-            if isinstance(event, Final):
-                self._send(event.text)
-            return
-        if isinstance(event, Done) and self._cut_short:
-            return  # the client has not said that this is the end
-        if isinstance(event, Done) and self._lag_notice.end():
-            self._write_event(Lag(0.0))
-        message = messages.of_event(event, words=settings.words)
-        if isinstance(event, Final) and settings.full_transcript:
-            self._texts.append(event.text)
-            message["full_transcript"] = "".join(self._texts)
-        self._send(messages.encode(message), replaces=isinstance(event, Partial))
+        if isinstance(event, Done):
+            if self._cut_short:
+                return  # the client has not said that this is the end
+            if self._lag_notice.end():
+                self._send(self._dialect.tell(Lag(0.0)))
+        self._send(self._dialect.tell(event))
 
-    def _write(self, message: messages.Message) -> None:
-        if self._connection.settings.reply != "text":
-            self._send(messages.encode(message))
+    def _tell_problem(self, problem: TranscriptionError) -> None:
+        self._send(self._dialect.fail(problem, fatal=False).frames)

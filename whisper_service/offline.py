@@ -9,20 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.audio.pcm import SAMPLE_RATE, Samples
 from whisper_service.config import StreamSettings
-from whisper_service.engine.engine import Runs
-from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Word
+from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Runs, Word
 from whisper_service.events import Final
 from whisper_service.model.speech import SpeechDetector
 from whisper_service.session.cut import cut_point
 from whisper_service.session.guard import believe
 from whisper_service.session.timeline import Timeline
-
-Pcm = NDArray[np.float32]
 
 #: Windows are at most this long: the model takes 30 s.
 _LONGEST = 28 * SAMPLE_RATE
@@ -50,13 +44,12 @@ class Window:
 
 
 def transcribe(
-    files: Sequence[Pcm],
+    files: Sequence[Samples],
     *,
     runner: Runs,
     batch: int,
     detector: SpeechDetector,
     settings: StreamSettings,
-    languages: frozenset[str],
     timestamps: bool = False,
     heard: Callable[[float], None] = lambda seconds: None,
 ) -> list[list[Final]]:
@@ -65,7 +58,6 @@ def transcribe(
     :param files: mono float32 at 16 kHz, each ``(n_samples,)``.
     :param batch: windows that are decoded together, if they fit onto the device.
     :param settings: policy and partials mean nothing here.
-    :param languages: codes that the model knows.
     :param timestamps: have Whisper write timestamps, which lead some checkpoints through long windows.
     :param heard: is told how many seconds of speech were decoded, as they are.
     :raises OutOfMemory: if a window alone does not fit onto the device.
@@ -76,6 +68,7 @@ def transcribe(
         for index, (pcm, speech) in enumerate(zip(files, probabilities, strict=True))
         for window in pack(utterances(pcm, speech, settings))
     ]
+    languages = runner.info().languages
     only = settings.language or (next(iter(languages)) if len(languages) == 1 else None)
     spoken = [only] * len(files)
     answers: dict[int, Hypothesis] = {}
@@ -110,7 +103,7 @@ def transcribe(
     return transcripts
 
 
-def utterances(pcm: Pcm, speech: Iterable[float], settings: StreamSettings) -> Iterator[tuple[int, int]]:
+def utterances(pcm: Samples, speech: Iterable[float], settings: StreamSettings) -> Iterator[tuple[int, int]]:
     """Yield where utterances begin and end, in samples; none is longer than a window.
 
     :param speech: probability of each frame of 512 samples.
@@ -139,7 +132,7 @@ def pack(spoken: Iterable[tuple[int, int]]) -> Iterator[Window]:
 
 
 def _request(
-    index: int, window: Window, pcm: Pcm, settings: StreamSettings, language: str | None, timestamps: bool
+    index: int, window: Window, pcm: Samples, settings: StreamSettings, language: str | None, timestamps: bool
 ) -> Request:
     return Request(
         stream=f"file {index}",

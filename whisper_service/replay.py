@@ -5,32 +5,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
+from whisper_service.audio.pcm import Samples
 from whisper_service.config import StreamSettings
-from whisper_service.engine.engine import Runs
+from whisper_service.engine.request import Runs
 from whisper_service.events import Event
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.session.session import Session, Step
 
-Pcm = NDArray[np.float32]
-
 
 def replay(
-    slices: Iterator[Pcm],
+    slices: Iterator[Samples],
     *,
     runner: Runs,
     detector: SpeechDetector,
     settings: StreamSettings,
     grid_samples: int,
-    languages: frozenset[str],
 ) -> Iterator[Event]:
     """Yield what a live stream of these slices would tell its client. Blocks while the model runs.
 
     :param slices: mono float32 at 16 kHz, each ``(n_samples,)``; the cutting does not change the finals.
     """
-    session = Session("file", settings, grid_samples=grid_samples, languages=languages)
+    session = Session("file", settings, grid_samples=grid_samples, languages=runner.info().languages)
     state = SpeechState()
     for pcm in slices:
         speech = detector.probabilities([(state, pcm)])[0]

@@ -110,13 +110,13 @@ def _announce(service: Service, address: str) -> None:
     while not service.wait(_PATIENCE_S):
         print(f"The page is at {address}; the model is still being loaded.", file=sys.stderr, flush=True)
     try:
-        parts = service.parts()
+        service.parts()
     except ModelUnavailable as problem:
         print(f"The page is at {address}, but there is no model: {problem}", file=sys.stderr, flush=True)
         return
     except Draining:
         return
-    print(f"Listening on {address} (model {parts.model})", flush=True)
+    print(f"Listening on {address} (model {service.about()['model']})", flush=True)
 
 
 def _port(text: str) -> int:

@@ -1,18 +1,17 @@
-"""What one app runs: its engine, its speech detector and its open streams."""
+"""What one app runs: its engine and its speech detector."""
 
 from __future__ import annotations
 
 import logging
 import os
-import time
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 import numpy as np
 from gevent.event import Event
 
+from whisper_service.assembly import Assembly
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import Config
@@ -21,11 +20,8 @@ from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts
 from whisper_service.model import cores
-from whisper_service.model.checkpoints.find import find_checkpoint
 from whisper_service.model.speech import SpeechDetector, SpeechState
 from whisper_service.native import Pool, patiently
-from whisper_service.web.budget import ByteBudget
-from whisper_service.web.socket import Conversation
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +29,6 @@ log = logging.getLogger(__name__)
 _DECODING_THREADS = 2
 #: How long a new stream waits for a model that is still loading; then it is told so, in seconds.
 _LOADING_TIMEOUT_S = 60.0
-#: How long the last messages of a drained stream may take to go out, beyond its last words.
-_CLOSING_S = 2.0
 #: How long the model may take for what it is doing when the process ends.
 _STOPPING_S = 10.0
 #: What clients learn; the log names files and reasons.
@@ -42,9 +36,11 @@ _NO_MODEL = "The server has no model; its log says why."
 _FAILING = "The model fails; the server's log says why."
 
 
-def demonstration_checkpoint() -> Path:
-    """Return the path of the demonstration checkpoint of a source checkout; a wheel does not carry it."""
-    return Path(__file__).resolve().parents[1] / "models" / "micro.en.pt"
+class Drains(Protocol):
+    """The open streams, for the service that has to end them."""
+
+    def drain(self, timeout_s: float) -> None:
+        """Make every open stream final and close it. Blocks."""
 
 
 class Service:
@@ -52,13 +48,14 @@ class Service:
 
     Nothing starts before ``start``, which must be called in the process that serves, behind any fork: a
     model's threads and CUDA do not survive one.
+
+    :param streams: the open streams of the app.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, streams: Drains) -> None:
         self.config = config
-        self.conversations: set[Conversation] = set()
-        self.budget = ByteBudget(config.buffer_bytes)
-        self.draining = False
+        self._streams = streams
+        self._draining = False
         self._listening: gevent.Greenlet[[SpeechBridge], None] | None = None
         self._pid: int | None = None
         self._settled = Event()
@@ -76,7 +73,7 @@ class Service:
     def state(self) -> tuple[bool, str]:
         """Return whether streams are taken, and a word for an operator."""
         self.start()
-        if self.draining:
+        if self._draining:
             return False, "draining"
         if self._problem is not None:
             return False, _NO_MODEL
@@ -103,7 +100,8 @@ class Service:
         """Return the name of the model and what its users should know, once it is loaded."""
         if self._parts is None:
             return {}
-        return {"model": self._parts.model, "warnings": list(self._parts.warnings)}
+        info = self._parts.engine.info()
+        return {"model": info.model, "warnings": list(info.warnings)}
 
     def parts(self) -> Parts:
         """Return what streams share. Blocks the greenlet while the model is loading.
@@ -113,7 +111,7 @@ class Service:
         """
         self.start()
         patiently(self._settled.wait, _LOADING_TIMEOUT_S)
-        if self.draining:
+        if self._draining:
             raise Draining("The server is about to stop; connect again.")
         if self._problem is not None:
             raise ModelUnavailable(_NO_MODEL)
@@ -127,26 +125,10 @@ class Service:
         return bool(self._settled.wait(timeout_s))
 
     def drain(self) -> None:
-        """Take no new streams, make every open one final and close it with 1012. Blocks.
-
-        There is one deadline for all of it. A stream that has not come to its end by then is told what is
-        lost.
-        """
-        self.draining = True
-        self._settled.set()  # who waits for the model waits no more
-        open_now = list(self.conversations)
-        if open_now:
-            log.info("draining %d streams", len(open_now))
-        deadline = time.monotonic() + self.config.drain_timeout_s
-        for conversation in open_now:
-            conversation.drain(Draining("The server is about to stop; connect again."), deadline)
-        # Those only: who comes meanwhile is told to connect again.
-        while (
-            left := self.conversations.intersection(open_now)
-        ) and time.monotonic() < deadline + _CLOSING_S:
-            gevent.sleep(0.02)
-        if left:
-            log.warning("%d streams were not finished in time", len(left))
+        """Take no new streams, make every open one final and close it with 1012. Blocks."""
+        self._draining = True
+        self._settled.set()  # streams that wait for the model wait no more
+        self._streams.drain(self.config.drain_timeout_s)
 
     def stop(self) -> None:
         """End the native threads, for a process that ends. Blocks until they have."""
@@ -157,7 +139,7 @@ class Service:
     def _load(self) -> None:
         try:
             self._parts = self._assemble()
-            log.info("ready: %s", self._parts.model)
+            log.info("ready: %s", self._parts.engine.info().model)
         except TranscriptionError as problem:
             log.error("%s", problem)
             self._problem = problem
@@ -168,24 +150,16 @@ class Service:
 
     def _assemble(self) -> Parts:
         config = self.config
-        checkpoint = find_checkpoint(
-            config.model,
-            deadline_s=config.download_timeout_s,
-            cache_dir=Path(config.cache_dir) if config.cache_dir else None,
-            demo=demonstration_checkpoint(),
-        )
-        loaded: list[Runner] = []
+        assembly = Assembly.of(config, demonstration=True)
 
         def load() -> Runner:
-            cores.take_all()
-            runner = Runner.load(checkpoint, device=config.device, dtype=config.dtype)
+            runner = assembly.runner()
             runner.warm_up()
-            loaded.append(runner)
             return runner
 
         def load_detector() -> SpeechDetector:
             cores.take_one()
-            return SpeechDetector()
+            return assembly.detector()
 
         engine, speech = EngineBridge(load), SpeechBridge(load_detector)
         self._threads = (engine, speech)
@@ -195,11 +169,11 @@ class Service:
         speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
         # Both have what they take; this is for threads to come, which may be the app's own.
         cores.take_all()
-        (runner,) = loaded
-        log.info("%s computes in %s on %s", checkpoint.name, runner.precision.value, runner.device)
-        if runner.times_roughly:
+        info = engine.info()
+        log.info("%s computes in %s on %s", info.model, info.precision, info.device)
+        if info.times_roughly:
             log.info(
-                "%s names no alignment heads: words are timed by all heads of its upper half", checkpoint.name
+                "%s names no alignment heads: words are timed by all heads of its upper half", info.model
             )
         return Parts(
             engine=engine,
@@ -207,9 +181,6 @@ class Service:
             speech_state=SpeechState,
             containers=ContainerThreads(config.container_streams),
             in_thread=Pool(_DECODING_THREADS).apply,
-            model=checkpoint.name,
-            languages=runner.languages,
-            warnings=checkpoint.warnings,
             max_message_bytes=config.max_message_bytes,
             max_audio_samples=round(config.max_audio_s * SAMPLE_RATE),
             grid_samples=config.grid_ms * SAMPLE_RATE // 1000,

@@ -10,7 +10,7 @@ import pytest
 
 from whisper_service.audio.decode import RawReader, _at_one_rate, decode, decode_base64
 from whisper_service.audio.mixing import Downmix
-from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.pcm import Recording
 from whisper_service.audio.recognise import Kind, recognise
 from whisper_service.audio.wav import WavReader, is_wav
 from whisper_service.config import RawFormat
@@ -253,7 +253,7 @@ def test_decode_file_averages_the_channels() -> None:
 
 
 def test_decode_file_resamples_to_the_first_rate() -> None:
-    blocks = list(_at_one_rate(iter([Pcm(tone(rate), rate) for rate in (16000, 48000, 48000, 16000)])))
+    blocks = list(_at_one_rate(iter([Recording(tone(rate), rate) for rate in (16000, 48000, 48000, 16000)])))
     assert {block.rate for block in blocks} == {16000}
     assert sum(len(block.samples) for block in blocks) == 32000
 

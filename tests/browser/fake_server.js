@@ -63,7 +63,7 @@ window.sayNext = () => {
   const [start, end] = [words[0].start, words.at(-1).end];
   for (let known = 1; known <= words.length; known += 1) {
     const text = words.slice(0, known).map(({ word }) => word).join('');
-    window.say({ type: 'partial', text, stable: 0, start, end, words: words.slice(0, known) });
+    window.say({ type: 'partial', text, start, end, words: words.slice(0, known) });
   }
   const text = words.map(({ word }) => word).join('');
   window.say({ type: 'final', id: 0, text, language: 'en', start, end, words });

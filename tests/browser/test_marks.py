@@ -36,7 +36,7 @@ def say(page: LivePage, kind: str, text: str, *, at: float = 0.0) -> None:
         for index, word in enumerate(text.split())
     ]
     message = {"type": kind, "text": f" {text}", "start": at, "end": at + len(words) / 2, "words": words}
-    page.page.evaluate("say", {"id": 0, "stable": 0, "language": "en", **message})
+    page.page.evaluate("say", {"id": 0, "language": "en", **message})
 
 
 def hit(page: LivePage, number: int, keyword: str, start: float, end: float, state: str) -> None:

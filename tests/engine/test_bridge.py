@@ -9,9 +9,9 @@ import gevent
 import numpy as np
 import pytest
 
-from tests.fakes import FakeEngine
+from tests.fakes import INFO, FakeEngine
 from whisper_service.engine.bridge import EngineBridge, SpeechBridge
-from whisper_service.engine.request import Hypothesis, Kind, Request
+from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, Request
 from whisper_service.errors import InternalError, ModelUnavailable, TranscriptionError
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
@@ -24,6 +24,9 @@ class Runner:
 
     def __init__(self) -> None:
         self.fault: Callable[[], None] = lambda: None
+
+    def info(self) -> EngineInfo:
+        return INFO
 
     def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
         self.fault()

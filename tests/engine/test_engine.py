@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.fakes import FakeEngine
+from tests.fakes import INFO, FakeEngine
 from whisper_service.engine.engine import Engine
-from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request
+from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request
 
 
 def _request(stream: str) -> Request:
@@ -30,6 +30,9 @@ class Batches:
 
     def forget(self, stream: str) -> None:
         self.forgotten.append(stream)
+
+    def info(self) -> EngineInfo:
+        return INFO
 
     def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
         self.go.wait(10)

@@ -10,7 +10,7 @@ from tests.conftest import Talk
 from tests.fakes import cut_randomly
 from whisper_service.model.speech import BLOCK_FRAMES, FRAME_SAMPLES, SpeechDetector, SpeechState
 
-Pcm = np.ndarray
+Samples = np.ndarray
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def detector() -> SpeechDetector:
     return SpeechDetector()
 
 
-def _listen(detector: SpeechDetector, slices: list[Pcm]) -> list[float]:
+def _listen(detector: SpeechDetector, slices: list[Samples]) -> list[float]:
     state = SpeechState()
     return [value for pcm in slices for value in detector.probabilities([(state, pcm)])[0]]
 

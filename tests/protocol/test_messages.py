@@ -23,12 +23,13 @@ from whisper_service.events import (
     SpeechStarted,
 )
 from whisper_service.protocol import messages
+from whisper_service.protocol.dialect import Opening
 
 WORD = Word(" hello", 16_000, 24_000, 23_000, 0.98765, (1,))
 EVENTS: list[Event] = [
     SpeechStarted(16_000),
     SpeechEnded(24_000),
-    Partial(" hello", 0, 16_000, 24_000, (WORD,)),
+    Partial(" hello", 16_000, 24_000, (WORD,)),
     Final(3, " hello", 16_000, 24_000, (WORD,), "en"),
     Lag(2.34),
     Done(Account(received=100, speech=60, silent=30, lost=10), " hello"),
@@ -66,17 +67,18 @@ def test_done_adds_up() -> None:
 
 
 def test_an_error_carries_its_code_and_whether_it_is_the_end() -> None:
-    assert messages.error(errors.TooSlow("Read!")) == {
+    assert messages.error(errors.TooSlow("Read!"), fatal=True) == {
         "type": "error",
         "code": "too_slow",
         "message": "Read!",
         "fatal": True,
     }
-    assert not messages.error(errors.BadAudio("Noise."))["fatal"]
 
 
 def test_text_stays_readable_on_the_wire() -> None:
-    assert messages.encode({"text": " größer"}) == '{"text":" größer"}'
+    assert messages.encode({"type": "lag", "behind_s": 1.0}) == '{"type":"lag","behind_s":1.0}'
+    final = messages.of_event(Final(0, " größer", 0, 1, (), "de"), words=False)
+    assert '" größer"' in messages.encode(final)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
@@ -87,9 +89,7 @@ def test_every_field_is_documented(event: Event) -> None:
 
 
 def test_ready_is_documented() -> None:
-    message = messages.ready(
-        session="s", model="m", language=None, languages=["en"], max_message_bytes=1, warnings=()
-    )
+    message = messages.ready(Opening("s", "m", frozenset({"de", "en"}), 1), language=None)
     row = next(line for line in DOCUMENT.splitlines() if line.startswith("| `ready`"))
     assert set(message) - {"type"} <= set(re.findall(r"`(\w+)`", row))
     assert json.loads(messages.encode(message))["language"] == "auto"

@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 import gevent
 import pytest
 from gevent.queue import Queue
 
+from whisper_service.config import StreamSettings
 from whisper_service.errors import Draining, InternalError
-from whisper_service.live import Frame
+from whisper_service.live import Arrival
+from whisper_service.protocol.dialect import Frame
+from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.web.budget import ByteBudget
-from whisper_service.web.socket import Conversation, Inbox, Outbox
+from whisper_service.web.queues import Inbox, Outbox
+from whisper_service.web.socket import Socket
 from whisper_service.web.transport import TransportClosed
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
 
 
-def _frame(data: str | bytes) -> Frame:
-    return Frame(data, 0.0)
+def _arrival(data: str | bytes) -> Arrival:
+    return Arrival(data, 0.0)
 
 
 class FakeTransport:
@@ -56,12 +61,18 @@ class FakeTransport:
 
 
 def _run(
-    transport: FakeTransport, work: Callable[[Conversation], None], *, ping_interval_s: float = 25.0
-) -> Conversation:
-    conversation = Conversation(transport, work, ping_interval_s=ping_interval_s)
+    transport: FakeTransport,
+    work: Callable[[Socket], None],
+    *,
+    ping_interval_s: float = 25.0,
+    reply: str = "json",
+) -> Socket:
+    dialect = of_transcribe({"reply": reply}, StreamSettings())
+    fail = partial(dialect.fail, fatal=True)
+    socket = Socket(transport, work, ping_interval_s=ping_interval_s, fail=fail)
     with gevent.Timeout(5):
-        conversation.run()
-    return conversation
+        socket.run()
+    return socket
 
 
 def test_frames_reach_the_stream_in_order_and_answers_the_client() -> None:
@@ -69,9 +80,9 @@ def test_frames_reach_the_stream_in_order_and_answers_the_client() -> None:
     for frame in ("a", b"b", "stop"):
         transport.incoming.put(frame)
 
-    def work(conversation: Conversation) -> None:
-        for frame in conversation.inbox:
-            conversation.send(repr(frame.data))
+    def work(socket: Socket) -> None:
+        for frame in socket.inbox:
+            socket.send([Frame(repr(frame.data))])
             if frame.data == "stop":
                 return
 
@@ -82,7 +93,7 @@ def test_frames_reach_the_stream_in_order_and_answers_the_client() -> None:
 def test_a_client_that_is_gone_ends_the_stream() -> None:
     transport, ended = FakeTransport(), []
 
-    def work(conversation: Conversation) -> None:
+    def work(socket: Socket) -> None:
         try:
             gevent.sleep(60)
         finally:
@@ -97,14 +108,14 @@ def test_a_client_that_goes_on_sending_behind_the_end_is_let_go() -> None:
     transport = FakeTransport()
     for _ in range(200):
         transport.incoming.put("more")
-    _run(transport, lambda conversation: gevent.sleep(0.02))
+    _run(transport, lambda socket: gevent.sleep(0.02))
     assert transport.closed == (1000, "")
 
 
 def test_a_fault_is_told_and_closes_with_1011() -> None:
     transport = FakeTransport()
 
-    def work(conversation: Conversation) -> None:
+    def work(socket: Socket) -> None:
         raise InternalError("The server failed.")
 
     _run(transport, work)
@@ -120,7 +131,7 @@ def test_a_fault_is_told_and_closes_with_1011() -> None:
 def test_an_unexpected_fault_tells_nothing_of_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     transport = FakeTransport()
 
-    def work(conversation: Conversation) -> None:
+    def work(socket: Socket) -> None:
         raise ZeroDivisionError("secret")
 
     _run(transport, work)
@@ -131,9 +142,9 @@ def test_an_unexpected_fault_tells_nothing_of_its_reason(caplog: pytest.LogCaptu
 def test_drain_comes_behind_what_was_received() -> None:
     transport, heard = FakeTransport(), []
 
-    def work(conversation: Conversation) -> None:
-        gevent.spawn_later(0.05, conversation.drain, Draining("Bye."), 0.0)
-        for frame in conversation.inbox:
+    def work(socket: Socket) -> None:
+        gevent.spawn_later(0.05, socket.drain, Draining("Bye."), 0.0)
+        for frame in socket.inbox:
             heard.append(frame.data)
 
     transport.incoming.put("a")
@@ -145,8 +156,8 @@ def test_drain_comes_behind_what_was_received() -> None:
 def test_a_silent_client_is_pinged_and_given_up() -> None:
     transport = FakeTransport()
 
-    def work(conversation: Conversation) -> None:
-        for _ in conversation.inbox:
+    def work(socket: Socket) -> None:
+        for _ in socket.inbox:
             pass
 
     _run(transport, work, ping_interval_s=0.03)
@@ -157,10 +168,10 @@ def test_a_client_that_does_not_read_is_closed_as_too_slow(monkeypatch: pytest.M
     monkeypatch.setattr("whisper_service.web.socket._FLUSH_TIMEOUT_S", 0.05)
     transport = FakeTransport(stalled=True)
 
-    def work(conversation: Conversation) -> None:
+    def work(socket: Socket) -> None:
         for number in range(2_000):
-            conversation.send(f"final {number}")
-        for _ in conversation.inbox:
+            socket.send([Frame(f"final {number}")])
+        for _ in socket.inbox:
             pass
 
     _run(transport, work)
@@ -169,7 +180,7 @@ def test_a_client_that_does_not_read_is_closed_as_too_slow(monkeypatch: pytest.M
 
 def test_a_full_inbox_holds_the_reader() -> None:
     inbox = Inbox(10, ByteBudget(1 << 20).open())
-    reader = gevent.spawn(lambda: [inbox.put(_frame(b"12345")) for _ in range(5)])
+    reader = gevent.spawn(lambda: [inbox.put(_arrival(b"12345")) for _ in range(5)])
     gevent.sleep(0.01)
     assert not reader.dead
     frames = iter(inbox)
@@ -180,11 +191,11 @@ def test_a_full_inbox_holds_the_reader() -> None:
 
 def test_a_reader_and_a_worker_that_wait_for_each_other_both_wake_up() -> None:
     inbox = Inbox(10, ByteBudget(1 << 20).open())
-    taken: list[Frame] = []
+    taken: list[Arrival] = []
     worker = gevent.spawn(lambda: taken.extend(inbox))
     with gevent.Timeout(5):
         for _ in range(100):
-            inbox.put(_frame(b"12345"))
+            inbox.put(_arrival(b"12345"))
         inbox.end()
         worker.join()
     assert len(taken) == 100
@@ -192,14 +203,14 @@ def test_a_reader_and_a_worker_that_wait_for_each_other_both_wake_up() -> None:
 
 def test_one_frame_larger_than_the_inbox_is_taken() -> None:
     inbox = Inbox(10, ByteBudget(1 << 20).open())
-    inbox.put(_frame(b"x" * 100))
+    inbox.put(_arrival(b"x" * 100))
     inbox.end()
     assert [frame.data for frame in inbox] == [b"x" * 100]
 
 
 def test_an_interrupt_overtakes_what_waits() -> None:
     inbox = Inbox(10, ByteBudget(1 << 20).open())
-    inbox.put(_frame(b"x"))
+    inbox.put(_arrival(b"x"))
     inbox.interrupt(InternalError("now"))
     with pytest.raises(InternalError):
         list(inbox)
@@ -208,7 +219,7 @@ def test_an_interrupt_overtakes_what_waits() -> None:
 def test_a_partial_takes_the_place_of_the_partial_before_it_only() -> None:
     outbox = Outbox(overflow=lambda: None)
     for frame, replaces in (("p1", True), ("p2", True), ("final", False), ("p3", True), ("p4", True)):
-        outbox.put(frame, replaces=replaces)
+        outbox.put(Frame(frame, replaces))
     assert [outbox.get(0) for _ in range(4)] == ["p2", "final", "p4", None]
 
 
@@ -218,7 +229,7 @@ def test_a_full_inbox_is_no_silence_of_the_client() -> None:
     for _ in range(100):
         transport.incoming.put("x")
 
-    def work(conversation: Conversation) -> None:
+    def work(socket: Socket) -> None:
         gevent.sleep(0.3)
 
     _run(transport, work, ping_interval_s=0.02)
@@ -228,7 +239,7 @@ def test_a_full_inbox_is_no_silence_of_the_client() -> None:
 def test_a_process_that_stood_still_gives_nobody_up() -> None:
     transport = FakeTransport()
 
-    def work(conversation: Conversation) -> None:
+    def work(socket: Socket) -> None:
         gevent.sleep(0.08)  # one ping is out
         time.sleep(1.0)  # nobody runs
         gevent.spawn_later(0.01, lambda: setattr(transport, "last_heard", time.monotonic()))
@@ -245,9 +256,9 @@ def test_a_writer_that_fails_ends_the_stream_and_says_so_in_the_log(caplog: pyte
 
     transport = Broken()
 
-    def work(conversation: Conversation) -> None:
-        conversation.send("half a pair")
-        for _ in conversation.inbox:
+    def work(socket: Socket) -> None:
+        socket.send([Frame("half a pair")])
+        for _ in socket.inbox:
             pass
 
     _run(transport, work)
@@ -257,11 +268,10 @@ def test_a_writer_that_fails_ends_the_stream_and_says_so_in_the_log(caplog: pyte
 def test_who_wants_text_is_sent_no_error() -> None:
     transport = FakeTransport()
 
-    def work(conversation: Conversation) -> None:
-        conversation.explain = lambda problem: None
+    def work(socket: Socket) -> None:
         raise InternalError("It failed.")
 
-    _run(transport, work)
+    _run(transport, work, reply="text")
     assert transport.sent == [] and transport.closed == (1011, "internal")
 
 
@@ -270,9 +280,9 @@ def test_a_frame_knows_when_it_came_and_whether_its_client_had_to_wait() -> None
     for _ in range(70):
         transport.incoming.put("x")
 
-    def work(conversation: Conversation) -> None:
+    def work(socket: Socket) -> None:
         gevent.sleep(0.1)
-        for frame in conversation.inbox:
+        for frame in socket.inbox:
             frames.append(frame)
             if len(frames) == 70:
                 gevent.spawn_later(0.2, transport.incoming.put, "late")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers import Server
 from tests.talks import RATE, Heard, stream_talk
-from whisper_service.audio.pcm import Pcm
+from whisper_service.audio.pcm import Recording
 from whisper_service.client import wav_slices
 from whisper_service.files import read
 
@@ -25,7 +25,7 @@ KEYWORDS = "exam,deadline,homework,final project"
 def _hear(server: Server, path: str, query: str = "") -> Heard:
     """Stream a file of the cases in slices of 500 ms, and a second of silence after it."""
     samples = np.concatenate([read(CASES / path), np.zeros(RATE, dtype=np.float32)])
-    return stream_talk(server.ws(f"/transcribe?{query}"), wav_slices(Pcm(samples, RATE), slice_ms=500))
+    return stream_talk(server.ws(f"/transcribe?{query}"), wav_slices(Recording(samples, RATE), slice_ms=500))
 
 
 def _cut(path: str, size: int) -> list[bytes]:
@@ -115,6 +115,6 @@ def test_noise_rings_nothing(base: Server) -> None:
     dice = np.random.default_rng(random.Random(0).getrandbits(32))
     noise = (0.05 * dice.standard_normal(10 * RATE)).astype(np.float32)
     heard = stream_talk(
-        base.ws(f"/transcribe?keywords={quote(KEYWORDS)}"), wav_slices(Pcm(noise, RATE), slice_ms=500)
+        base.ws(f"/transcribe?keywords={quote(KEYWORDS)}"), wav_slices(Recording(noise, RATE), slice_ms=500)
     )
     assert heard.of("keyword") == [] and heard.transcript == ""

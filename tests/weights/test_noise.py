@@ -50,7 +50,6 @@ def _events(model: str, samples: Samples) -> list[Event]:
             detector=_detector(),
             settings=StreamSettings(),
             grid_samples=RATE // 2,
-            languages=runner.languages,
         )
     )
 

@@ -13,8 +13,8 @@ from whisper_service.audio.g711 import a_law, mu_law
 from whisper_service.audio.mixing import Downmix
 from whisper_service.audio.pcm import (
     Block,
-    Float32,
-    Pcm,
+    Recording,
+    Samples,
     bounded,
     check_rate_and_channels,
     int16_to_float32,
@@ -35,7 +35,7 @@ _PIECE_BYTES = 1 << 16
 # --- files
 
 
-def decode(data: bytes, *, max_samples: int = MAX_FILE_SAMPLES) -> Pcm:
+def decode(data: bytes, *, max_samples: int = MAX_FILE_SAMPLES) -> Recording:
     """Return the audio of one whole file, in any format that we take, at the file's own rate.
 
     Where the rate changes within the file, the rest is resampled to the first rate. Blocks for as long as
@@ -46,7 +46,7 @@ def decode(data: bytes, *, max_samples: int = MAX_FILE_SAMPLES) -> Pcm:
     :raises UnsupportedAudio: if the format is none that we take.
     """
     rate, count = 0, 0
-    pieces: list[Float32] = []
+    pieces: list[Samples] = []
     for block in _at_one_rate(mono_blocks(data)):
         rate, samples = block.rate, block.samples
         count += samples.shape[0]
@@ -57,14 +57,14 @@ def decode(data: bytes, *, max_samples: int = MAX_FILE_SAMPLES) -> Pcm:
         pieces.append(samples)
     if not rate:
         raise BadAudio("The file holds no audio that can be decoded.")
-    return Pcm(np.concatenate(pieces), rate)
+    return Recording(np.concatenate(pieces), rate)
 
 
-def mono_blocks(data: bytes) -> Iterator[Pcm]:
+def mono_blocks(data: bytes) -> Iterator[Recording]:
     """Yield the audio of one whole file piece by piece, each at its own rate; see ``decode``."""
     mixer = Downmix()
     for block in _blocks(data):
-        yield Pcm(mixer.mix(block), block.rate)
+        yield Recording(mixer.mix(block), block.rate)
 
 
 def _blocks(data: bytes) -> Iterator[Block]:
@@ -96,20 +96,20 @@ def _wav_blocks(data: bytes) -> Iterator[Block]:
             raise error from None
 
 
-def _at_one_rate(blocks: Iterator[Pcm]) -> Iterator[Pcm]:
+def _at_one_rate(blocks: Iterator[Recording]) -> Iterator[Recording]:
     """Yield ``blocks`` at the rate of the first."""
     rate = 0
     resampler: Resampler | None = None
     for block in blocks:
         rate = rate or block.rate
         if resampler is not None and resampler.rate != block.rate:
-            yield Pcm(resampler.flush(), rate)
+            yield Recording(resampler.flush(), rate)
             resampler = None
         if resampler is None:
             resampler = Resampler(block.rate, rate)
-        yield Pcm(resampler.resample(block.samples), rate)
+        yield Recording(resampler.resample(block.samples), rate)
     if resampler is not None:
-        yield Pcm(resampler.flush(), rate)
+        yield Recording(resampler.flush(), rate)
 
 
 # --- raw samples
@@ -144,7 +144,7 @@ class RawReader:
 
 
 #: By encoding: bytes of a sample, and what makes float32 ``(n,)`` of them.
-_RAW_ITEMS: dict[str, tuple[int, Callable[[memoryview], Float32]]] = {
+_RAW_ITEMS: dict[str, tuple[int, Callable[[memoryview], Samples]]] = {
     "s16le": (2, lambda body: int16_to_float32(np.frombuffer(body, "<i2"))),
     "f32le": (4, lambda body: bounded(np.frombuffer(body, "<f4"))),
     "mulaw": (1, lambda body: mu_law()[np.frombuffer(body, np.uint8)]),

@@ -20,7 +20,7 @@ from av.error import DecoderNotFoundError, DemuxerNotFoundError, FFmpegError
 from whisper_service.audio.framing import Framer, Readable
 from whisper_service.audio.mp4 import BoxFramer, checked_file
 from whisper_service.audio.ogg import PageFramer
-from whisper_service.audio.pcm import Block, Float32, Gap, bounded, check_rate_and_channels
+from whisper_service.audio.pcm import Block, Gap, Samples, bounded, check_rate_and_channels
 from whisper_service.audio.webm import WebmFramer
 from whisper_service.errors import AudioError, BadAudio, UnsupportedAudio
 
@@ -186,7 +186,7 @@ def _seconds(count: int | None, unit: Fraction | None) -> float | None:
     return None if count is None or unit is None else float(count * unit)
 
 
-def _floats(samples: npt.NDArray[Any]) -> Float32:
+def _floats(samples: npt.NDArray[Any]) -> Samples:
     if samples.dtype.kind == "f":
         return bounded(samples)
     if samples.dtype == np.uint8:

@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 
-from whisper_service.audio.pcm import Float32
+from whisper_service.audio.pcm import Samples
 
 
 @cache
-def mu_law() -> Float32:
+def mu_law() -> Samples:
     """Return the value of each mu-law octet, shape ``(256,)``. Source: ITU-T G.711, table 2a."""
     code = ~np.arange(256, dtype=np.uint8)
     magnitude = ((((code & 15).astype(np.int32) << 3) + 132) << (code >> 4 & 7)) - 132
@@ -18,7 +18,7 @@ def mu_law() -> Float32:
 
 
 @cache
-def a_law() -> Float32:
+def a_law() -> Samples:
     """Return the value of each A-law octet, shape ``(256,)``. Source: ITU-T G.711, table 1a."""
     code = np.arange(256, dtype=np.uint8) ^ 0x55
     segment = (code >> 4 & 7).astype(np.int32)

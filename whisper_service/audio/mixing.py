@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from whisper_service.audio.pcm import Block, Float32
+from whisper_service.audio.pcm import Block, Samples
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Downmix:
         self._chosen: int | None = None
         self._begin_comparison()
 
-    def mix(self, block: Block) -> Float32:
+    def mix(self, block: Block) -> Samples:
         """Return one channel, float32 ``(n,)``."""
         samples = block.samples
         count, channels = samples.shape
@@ -42,7 +42,7 @@ class Downmix:
             self._begin_comparison()
         if channels == 1:
             return samples[:, 0]
-        average: Float32 = samples.mean(axis=1, dtype=np.float32)
+        average: Samples = samples.mean(axis=1, dtype=np.float32)
         mixed = average.copy()
         start = 0
         while start < count:
@@ -59,7 +59,7 @@ class Downmix:
         self._power = np.zeros(channels)
         self._average_power = 0.0
 
-    def _compare(self, samples: Float32, average: Float32) -> None:
+    def _compare(self, samples: Samples, average: Samples) -> None:
         self._power += np.square(samples, dtype=np.float64).sum(axis=0)
         self._average_power += float(np.square(average, dtype=np.float64).sum())
         self._left -= samples.shape[0]

@@ -20,19 +20,20 @@ MAX_CHANNELS = 32
 #: One past the largest int16. A power of two: every int16 is exact in float32, and comes back unchanged.
 INT16_SCALE = 32_768
 
-Float32 = npt.NDArray[np.float32]
+#: Audio samples in [-1, 1]; mono ``(n_samples,)`` unless a docstring says otherwise.
+Samples = npt.NDArray[np.float32]
 Int16 = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
-class Pcm:
-    """Decoded audio.
+class Recording:
+    """Decoded mono audio of any rate.
 
     :param samples: mono float32 in [-1, 1], shape ``(n,)``.
     :param rate: samples per second, in Hz.
     """
 
-    samples: Float32
+    samples: Samples
     rate: int
 
 
@@ -44,7 +45,7 @@ class Block:
     :param rate: samples per second, in Hz.
     """
 
-    samples: Float32
+    samples: Samples
     rate: int
 
 
@@ -60,7 +61,7 @@ class Gap:
     reason: str
 
 
-def int16_to_float32(samples: npt.NDArray[Any]) -> Float32:
+def int16_to_float32(samples: npt.NDArray[Any]) -> Samples:
     """Return ``samples`` as float32 in [-1, 1).
 
     :param samples: int16 of either byte order, any shape; the result has the same shape.
@@ -80,7 +81,7 @@ def float32_to_int16(samples: npt.NDArray[np.floating[Any]]) -> Int16:
     return whole
 
 
-def bounded(samples: npt.NDArray[np.floating[Any]]) -> Float32:
+def bounded(samples: npt.NDArray[np.floating[Any]]) -> Samples:
     """Return ``samples`` as float32 in [-1, 1]: NaN and infinities become 0, the rest is clipped.
 
     An infinity is no loud sample but a fault of the sender; as 1.0 it would be a click.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from av import AudioFrame, AudioResampler
 
-from whisper_service.audio.pcm import SAMPLE_RATE, Float32
+from whisper_service.audio.pcm import SAMPLE_RATE, Samples
 
 #: Longest frame handed to FFmpeg at once: its frame sizes in bytes are C ints.
 MAX_FRAME_SAMPLES = 1 << 20
@@ -41,7 +41,7 @@ class Resampler:
         self._given = 0
         self._swr = AudioResampler(format="flt", layout="mono", rate=self.target)
 
-    def resample(self, samples: Float32) -> Float32:
+    def resample(self, samples: Samples) -> Samples:
         """Return what can be given out after ``samples``; it may be empty.
 
         :param samples: float32, shape ``(n,)``, at ``rate`` Hz; n may be 0.
@@ -57,7 +57,7 @@ class Resampler:
         self._given += sum(map(len, pieces))
         return _joined(pieces)
 
-    def flush(self) -> Float32:
+    def flush(self) -> Samples:
         """Return the samples held back, and begin a new stream.
 
         libswresample ends a stream up to a sample late, depending on the ratio. The tail is cut, or filled
@@ -72,7 +72,7 @@ class Resampler:
         self._reset()
         return np.pad(tail[:missing], (0, max(0, missing - len(tail))))
 
-    def _convert(self, samples: Float32) -> list[Float32]:
+    def _convert(self, samples: Samples) -> list[Samples]:
         frame = AudioFrame.from_ndarray(
             np.ascontiguousarray(samples, np.float32).reshape(1, -1), format="flt", layout="mono"
         )
@@ -80,14 +80,14 @@ class Resampler:
         return _arrays(self._swr.resample(frame))
 
 
-def _parts(samples: Float32) -> Iterator[Float32]:
+def _parts(samples: Samples) -> Iterator[Samples]:
     for start in range(0, len(samples), MAX_FRAME_SAMPLES):
         yield samples[start : start + MAX_FRAME_SAMPLES]
 
 
-def _arrays(frames: list[AudioFrame]) -> list[Float32]:
+def _arrays(frames: list[AudioFrame]) -> list[Samples]:
     return [frame.to_ndarray().reshape(-1).astype(np.float32, copy=False) for frame in frames]
 
 
-def _joined(pieces: list[Float32]) -> Float32:
+def _joined(pieces: list[Samples]) -> Samples:
     return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)

@@ -10,7 +10,7 @@ from whisper_service.audio.decode import RawReader
 from whisper_service.audio.ffmpeg import ACCEPTED
 from whisper_service.audio.framing import DeafStream
 from whisper_service.audio.mixing import Downmix
-from whisper_service.audio.pcm import SAMPLE_RATE, Block, Float32, Gap
+from whisper_service.audio.pcm import SAMPLE_RATE, Block, Gap, Samples
 from whisper_service.audio.recognise import Kind, Recognised, begins_anew, recognise
 from whisper_service.audio.resample import Resampler
 from whisper_service.audio.stream import ContainerStream, ContainerThreads
@@ -54,7 +54,7 @@ class SliceReader:
         self._mixer = Downmix()
         self._resampler: Resampler | None = None
 
-    def read(self, data: bytes) -> Iterator[Float32 | Gap]:
+    def read(self, data: bytes) -> Iterator[Samples | Gap]:
         """Yield what ``data`` adds to the stream. Blocks the greenlet.
 
         Sound is float32 ``(n_samples,)`` at 16 kHz. A ``Gap`` stands for sound that was sent and is lost.
@@ -65,7 +65,7 @@ class SliceReader:
         for item in self._decode(data):
             yield from self._resampled(item)
 
-    def finish(self) -> Iterator[Float32 | Gap]:
+    def finish(self) -> Iterator[Samples | Gap]:
         """Yield what is still held back: the stream ends here.
 
         :raises AudioError: if the last container was cut off before its audio, or what came was no audio.
@@ -87,7 +87,7 @@ class SliceReader:
             self._container = None
         self._wav, self._held = None, bytearray()
 
-    def _resampled(self, item: Block | Gap) -> Iterator[Float32 | Gap]:
+    def _resampled(self, item: Block | Gap) -> Iterator[Samples | Gap]:
         if isinstance(item, Gap):
             yield self._rest_of_rate()
             yield item
@@ -100,7 +100,7 @@ class SliceReader:
             piece = Block(item.samples[start : start + size], item.rate)
             yield self._resampler.resample(self._mixer.mix(piece))
 
-    def _rest_of_rate(self) -> Float32:
+    def _rest_of_rate(self) -> Samples:
         return np.zeros(0, dtype=np.float32) if self._resampler is None else self._resampler.flush()
 
     def _decode(self, data: bytes) -> Iterator[Block | Gap]:

@@ -15,7 +15,7 @@ import numpy as np
 from whisper_service.audio.g711 import a_law, mu_law
 from whisper_service.audio.pcm import (
     Block,
-    Float32,
+    Samples,
     at_16k,
     bounded,
     check_rate_and_channels,
@@ -91,7 +91,7 @@ class WavReader:
         )
         self._long_size = 0
         self._form: _WavFormat | None = None
-        self._item: Callable[[memoryview], Float32] | None = None
+        self._item: Callable[[memoryview], Samples] | None = None
         self._left: int | None = 0  # bytes of samples to come; None: unknown
         self._partial = b""
         self._odd = False  # whether the samples end with a byte that pads them
@@ -283,30 +283,30 @@ def _wav_format(chunk: bytes) -> _WavFormat:
     return _WavFormat(tag, channels, rate, bytes_per_s, sample_bytes, bits)
 
 
-def _integers(dtype: str, scale: float) -> Callable[[memoryview], Float32]:
+def _integers(dtype: str, scale: float) -> Callable[[memoryview], Samples]:
     return lambda body: np.frombuffer(body, dtype).astype(np.float32) * np.float32(1 / scale)
 
 
-def _floats(dtype: str) -> Callable[[memoryview], Float32]:
+def _floats(dtype: str) -> Callable[[memoryview], Samples]:
     return lambda body: bounded(np.frombuffer(body, dtype))
 
 
-def _table(table: Callable[[], Float32]) -> Callable[[memoryview], Float32]:
+def _table(table: Callable[[], Samples]) -> Callable[[memoryview], Samples]:
     return lambda body: table()[np.frombuffer(body, np.uint8)]
 
 
-def _unsigned_8(body: memoryview) -> Float32:
+def _unsigned_8(body: memoryview) -> Samples:
     return (np.frombuffer(body, np.uint8).astype(np.float32) - 128) * np.float32(1 / 128)
 
 
-def _integers_24(body: memoryview) -> Float32:
+def _integers_24(body: memoryview) -> Samples:
     padded = np.zeros((len(body) // 3, 4), np.uint8)
     padded[:, 1:] = np.frombuffer(body, np.uint8).reshape(-1, 3)
     return padded.view("<i4")[:, 0].astype(np.float32) * np.float32(2.0**-31)
 
 
 #: Reader for each (coding, bytes of a sample); each returns float32 in [-1, 1], shape ``(n * channels,)``.
-_WAV_ITEMS: dict[tuple[int, int], Callable[[memoryview], Float32]] = {
+_WAV_ITEMS: dict[tuple[int, int], Callable[[memoryview], Samples]] = {
     (_PCM, 1): _unsigned_8,
     (_PCM, 2): _integers("<i2", 2.0**15),
     (_PCM, 3): _integers_24,

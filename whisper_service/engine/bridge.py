@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from gevent.event import AsyncResult, Event
-from numpy.typing import NDArray
 
-from whisper_service.engine.engine import Engine, Runs
-from whisper_service.engine.request import Hypothesis, Kind, Request
+from whisper_service.audio.pcm import Samples
+from whisper_service.engine.engine import Engine
+from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, Request, Runs
 from whisper_service.errors import InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.native import HubCalls, Worker, patiently
 
@@ -33,6 +33,9 @@ _CHECK = "check"
 class Transcribes(Protocol):
     """Answers requests for sessions: an engine in this process, another one, or another machine."""
 
+    def info(self) -> EngineInfo:
+        """Return what the engine is; only an engine that is loaded can say."""
+
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
         """Have ``request`` answered. Never blocks. A display request may get no answer."""
 
@@ -50,10 +53,11 @@ class EngineBridge:
         self._calls = HubCalls()
         self._waiting: dict[str, dict[int, OnAnswer]] = {}
         self._loaded = Event()
+        self._info: EngineInfo | None = None
         self._problem: TranscriptionError | None = None
         self._engine = Engine(
             load,
-            on_loaded=lambda error: self._calls.post(self._on_loaded, error),
+            on_loaded=lambda loaded: self._calls.post(self._on_loaded, loaded),
             deliver=lambda request, answer: self._calls.post(self._on_answer, request, answer),
             on_end=lambda error: self._calls.post(self._on_end, error),
         )
@@ -76,6 +80,11 @@ class EngineBridge:
         if self._problem is not None:
             raise self._problem
         return self._loaded.is_set()
+
+    def info(self) -> EngineInfo:
+        """Return what the engine is. Call it after ``wait`` has returned True."""
+        assert self._info is not None
+        return self._info
 
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
         """See ``Transcribes``."""
@@ -106,11 +115,13 @@ class EngineBridge:
         """Let the thread end; return whether it has. Blocks the greenlet."""
         return self._engine.stop(timeout_s)
 
-    def _on_loaded(self, error: Exception | None) -> None:
-        if isinstance(error, TranscriptionError):
-            self._problem = error
-        elif error is not None:
-            log.error("the model could not be loaded", exc_info=error)
+    def _on_loaded(self, loaded: EngineInfo | Exception) -> None:
+        if isinstance(loaded, EngineInfo):
+            self._info = loaded
+        elif isinstance(loaded, TranscriptionError):
+            self._problem = loaded
+        else:
+            log.error("the model could not be loaded", exc_info=loaded)
             self._problem = ModelUnavailable("The model could not be loaded; the server's log says why.")
         self._loaded.set()
 
@@ -152,13 +163,13 @@ class EngineBridge:
 
 
 class _Listens(Protocol):
-    def probabilities(self, batch: Sequence[tuple[Any, NDArray[np.float32]]]) -> list[list[float]]: ...
+    def probabilities(self, batch: Sequence[tuple[Any, Samples]]) -> list[list[float]]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Listen:
     state: Any
-    pcm: NDArray[np.float32]
+    pcm: Samples
     result: AsyncResult[list[float] | Exception]
 
 
@@ -184,7 +195,7 @@ class SpeechBridge:
         """Let the thread end; return whether it has. Blocks the greenlet."""
         return self._worker.stop(timeout_s)
 
-    def probabilities(self, state: Any, pcm: NDArray[np.float32]) -> list[float]:
+    def probabilities(self, state: Any, pcm: Samples) -> list[float]:
         """Return the speech probabilities of the frames that ``pcm`` completes. Blocks the greenlet.
 
         :param state: the stream's ``SpeechState``; one call for it at a time.

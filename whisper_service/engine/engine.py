@@ -5,31 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from whisper_service.engine.request import Hypothesis, OutOfMemory, Request
+from whisper_service.engine.request import EngineInfo, Hypothesis, OutOfMemory, Request, Runs
 from whisper_service.engine.scheduler import Scheduler
 from whisper_service.native import Worker, let_others_run
 
 #: Called in the engine's thread with the answer to one request, or what went wrong with it.
 Deliver = Callable[[Request, Hypothesis | Exception], None]
-
-
-class Runs(Protocol):
-    """What answers requests; ``runner.Runner`` is it, tests have others."""
-
-    @property
-    def most(self) -> int:
-        """How many requests it is worth to answer together, at most."""
-
-    def run_batch(self, requests: Sequence[Request]) -> Sequence[Hypothesis]:
-        """Answer requests together, in their order. Blocks.
-
-        :raises OutOfMemory: if they are too many.
-        """
-
-    def forget(self, stream: str) -> None:
-        """Drop what is kept of ``stream``: it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +23,8 @@ class Engine:
     """Answers requests in a thread of its own.
 
     :param load: called once in the thread, before the first request; its errors go to ``on_loaded``.
-    :param on_loaded: called in the thread when the engine can answer (None), or never will (the error).
+    :param on_loaded: called in the thread with what the engine is once it can answer, or with the error if it
+        never will.
     :param deliver: called in the thread with every answer.
     :param on_end: called in the thread when it ends, with what was raised, or None after ``stop``.
     """
@@ -50,7 +33,7 @@ class Engine:
         self,
         load: Callable[[], Runs],
         *,
-        on_loaded: Callable[[Exception | None], None],
+        on_loaded: Callable[[EngineInfo | Exception], None],
         deliver: Deliver,
         on_end: Callable[[BaseException | None], None] = lambda error: None,
     ) -> None:
@@ -84,7 +67,7 @@ class Engine:
             self._on_loaded(error)
             return lambda items: False
         self._scheduler.most = runner.most
-        self._on_loaded(None)
+        self._on_loaded(runner.info())
 
         def handle(items: Sequence[Request | _Cancel]) -> bool:
             for item in items:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from whisper_service.audio.pcm import Samples
 
 #: Windows that begin at a multiple of this share what the engine has computed for their stream: 10 ms.
 STEP_SAMPLES = 160
@@ -89,7 +90,7 @@ class Request:
     number: int
     kind: Kind
     start: int
-    pcm: NDArray[np.float32]
+    pcm: Samples
     prompt: str = ""
     context: str = ""
     prefix: tuple[int, ...] = ()
@@ -131,3 +132,43 @@ class Hypothesis:
 
 class OutOfMemory(Exception):
     """So many requests do not fit onto the device together; fewer may."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine says about itself. It stays the same as long as the engine lives.
+
+    :param model: name of the checkpoint.
+    :param languages: codes that the checkpoint knows.
+    :param device: where it computes, such as ``cpu`` or ``cuda:0``.
+    :param precision: what its weights are kept in, such as ``float32``.
+    :param times_roughly: whether words are timed by attention heads that nobody has chosen for this model.
+    :param warnings: sentences that every user of the model should see.
+    """
+
+    model: str
+    languages: frozenset[str]
+    device: str
+    precision: str
+    times_roughly: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Runs(Protocol):
+    """Answers requests in the caller's thread. ``runner.Runner`` is the real one; tests have others."""
+
+    def info(self) -> EngineInfo:
+        """Return what the model is."""
+
+    @property
+    def most(self) -> int:
+        """How many requests it is worth to answer together, at most."""
+
+    def run_batch(self, requests: Sequence[Request]) -> Sequence[Hypothesis]:
+        """Answer requests together, in their order. Blocks.
+
+        :raises OutOfMemory: if they are too many.
+        """
+
+    def forget(self, stream: str) -> None:
+        """Drop what is kept of ``stream``: it is gone."""

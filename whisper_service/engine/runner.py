@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from whisper.audio import N_SAMPLES
 from whisper.model import Whisper
 
-from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Word
+from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.model.alignment import token_frames
 from whisper_service.model.cache import DecoderCache
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
@@ -53,6 +53,8 @@ class Runner:
     :param model: a loaded checkpoint in evaluation mode; may be dropped afterwards.
     :param device: where it runs.
     :param precision: what its weights are kept in there.
+    :param name: of the checkpoint.
+    :param warnings: sentences that every user of the model should see.
     """
 
     def __init__(
@@ -60,11 +62,12 @@ class Runner:
         model: Whisper,
         device: torch.device = _CPU,
         precision: Precision = Precision.FLOAT32,
+        *,
+        name: str = "",
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self.device = device
         self.precision = precision
-        #: Whether words are timed by heads that nobody has chosen; see ``times_words_roughly``.
-        self.times_roughly = times_words_roughly(model)
         self._features = LogMel(n_mels=model.dims.n_mels, device=device)
         self._n_text_ctx: int = model.dims.n_text_ctx
         self._encoder = encoder_weights(model, precision, device)
@@ -73,6 +76,10 @@ class Runner:
         rules = Rules(self._vocabulary, n_vocab=model.dims.n_vocab, device=device)
         self._passes = Passes(self._decoder, self._vocabulary, rules)
         self._languages = self._vocabulary.languages()
+        known = frozenset(self._languages.values()) or frozenset({"en"})
+        self._info = EngineInfo(
+            name, known, str(device), precision.value, times_words_roughly(model), warnings
+        )
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> Runner:
@@ -86,14 +93,13 @@ class Runner:
         model = load_model(checkpoint)
         precision = resolve_precision(dtype, where, width=model.dims.n_audio_state)
         try:
-            return cls(model, where, precision)
+            return cls(model, where, precision, name=checkpoint.name, warnings=checkpoint.warnings)
         except torch.OutOfMemoryError as error:
             raise does_not_fit(checkpoint.name, where) from error
 
-    @property
-    def languages(self) -> frozenset[str]:
-        """Codes of the languages that the checkpoint knows."""
-        return frozenset(self._languages.values()) or frozenset({"en"})
+    def info(self) -> EngineInfo:
+        """Return what the model is."""
+        return self._info
 
     def warm_up(self) -> None:
         """Run once through everything, so that the first request does not pay for compilation."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, std_mean
 from whisper.timing import median_filter
 
+from whisper_service.audio.pcm import Samples
+
 #: Width in frames of the median filter over time (``find_alignment``'s default).
 _FILTER_FRAMES = 7
 
@@ -42,7 +44,7 @@ def token_frames(
 
 
 @numba.njit(nogil=True, cache=True)
-def first_frames(scores: NDArray[np.float32]) -> NDArray[np.int64]:  # pragma: no cover, compiled
+def first_frames(scores: Samples) -> NDArray[np.int64]:  # pragma: no cover, compiled
     """Return the first frame of each token on the best monotonic path, ``(n_tokens,)``.
 
     :param scores: how well each token fits each frame, float32 ``(n_tokens, n_frames)``, in C order.

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, N_SAMPLES, mel_filters
+
+from whisper_service.audio.pcm import Samples
 
 #: A frame hears this many samples before its middle, and as many behind it.
 _REACH = N_FFT // 2
@@ -36,7 +37,7 @@ class Audio(NamedTuple):
 
     stream: str
     start: int
-    pcm: NDArray[np.float32]
+    pcm: Samples
 
 
 class _Kept(NamedTuple):
@@ -110,7 +111,7 @@ class LogMel:
         if len(self._kept) > _STREAMS:
             self._kept.popitem(last=False)
 
-    def _compute(self, frames: NDArray[np.float32]) -> Tensor:
+    def _compute(self, frames: Samples) -> Tensor:
         """Return the unclamped log-mel values, ``(n_frames, n_mels)``, of samples ``(n_frames, N_FFT)``."""
         samples = torch.from_numpy(frames)
         if self._device.type == "cuda":
@@ -126,7 +127,7 @@ def _whole(samples: int) -> int:
     return max(0, int((samples - _REACH) // HOP_LENGTH) + 1 - int(_REFLECTED))
 
 
-def _frames(pcm: NDArray[np.float32], numbers: range) -> NDArray[np.float32]:
+def _frames(pcm: Samples, numbers: range) -> Samples:
     """Return the samples that frames hear, ``(len(numbers), N_FFT)``, of the window padded to 30 s.
 
     The window is reflected at both ends, as ``torch.stft`` does.

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from whisper_service.audio.pcm import Samples
 
 #: Samples of one frame at 16 kHz (32 ms), and of the audio before it that the network hears with it.
 FRAME_SAMPLES = 512
@@ -30,22 +31,20 @@ _BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
 _BLOCKS = 64
 _STATE_SIZE = 128
 
-Pcm = NDArray[np.float32]
-
 
 class SpeechState:
     """What the detector remembers of one stream."""
 
     def __init__(self) -> None:
-        self.pending: Pcm = np.zeros(0, dtype=np.float32)
+        self.pending: Samples = np.zeros(0, dtype=np.float32)
         self.frame = 0
         self.recurrent = torch.zeros(2, _STATE_SIZE)
         # Each entry is a frame with the context before it, (576,).
-        self.recent: deque[Pcm] = deque(maxlen=LEAD_IN_FRAMES)
-        self.context: Pcm = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
+        self.recent: deque[Samples] = deque(maxlen=LEAD_IN_FRAMES)
+        self.context: Samples = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
 
     @classmethod
-    def at(cls, block: int, pcm: Pcm) -> SpeechState:
+    def at(cls, block: int, pcm: Samples) -> SpeechState:
         """Return the state before a block, of a stream that was heard from its beginning.
 
         :param pcm: the stream's samples up to the block at least.
@@ -66,7 +65,7 @@ class SpeechState:
 class _Task:
     """One run of the network over one frame of one stream."""
 
-    audio: Pcm  # (576,)
+    audio: Samples  # (576,)
     restart: bool
     keep: bool
 
@@ -85,7 +84,7 @@ class SpeechDetector:
         )._model.eval()
 
     @torch.inference_mode()
-    def probabilities(self, batch: Sequence[tuple[SpeechState, Pcm]]) -> list[list[float]]:
+    def probabilities(self, batch: Sequence[tuple[SpeechState, Samples]]) -> list[list[float]]:
         """Return for each stream the probabilities of the frames that ``pcm`` completes. Blocks.
 
         :param batch: streams, each once, with their next samples: mono float32 at 16 kHz, ``(n_samples,)``.
@@ -107,7 +106,7 @@ class SpeechDetector:
                     results[index].append(values[row])
         return results
 
-    def of_recordings(self, recordings: Sequence[Pcm]) -> list[list[float]]:
+    def of_recordings(self, recordings: Sequence[Samples]) -> list[list[float]]:
         """Return the probabilities of whole recordings, which are those of streams that hear them. Blocks.
 
         No block hears the one before its lead-in, so many are heard side by side.
@@ -133,7 +132,7 @@ class SpeechDetector:
         return results
 
 
-def _tasks(state: SpeechState, pcm: Pcm) -> list[_Task]:
+def _tasks(state: SpeechState, pcm: Samples) -> list[_Task]:
     """Cut ``pcm`` into frames; where a block begins, its lead-in is heard again first."""
     audio = np.concatenate([state.pending, pcm])
     count = audio.shape[0] // FRAME_SAMPLES

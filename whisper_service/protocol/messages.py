@@ -1,4 +1,4 @@
-"""What travels over ``/transcribe``, as JSON text. ``docs/protocol.md`` explains it; a test compares the two.
+"""The messages of the native protocol. ``docs/protocol.md`` explains them; a test compares the two.
 
 Times are seconds from the first sample of the stream.
 """
@@ -6,8 +6,7 @@ Times are seconds from the first sample of the stream.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.engine.request import Word
@@ -22,11 +21,120 @@ from whisper_service.events import (
     SpeechEnded,
     SpeechStarted,
 )
+from whisper_service.protocol.dialect import Opening
 
 #: Version of the protocol; it grows when a client has to change.
 VERSION = 1
 
-Message = dict[str, Any]
+
+class LimitsMessage(TypedDict):
+    """What one client may send."""
+
+    max_message_bytes: int
+
+
+class ReadyMessage(TypedDict):
+    """The stream is open. This is the first message."""
+
+    type: Literal["ready"]
+    session: str
+    version: int
+    model: str
+    language: str
+    languages: list[str]
+    limits: LimitsMessage
+    warnings: list[str]
+
+
+class SpeechMessage(TypedDict):
+    """Somebody has begun or ended to speak."""
+
+    type: Literal["speech_started", "speech_ended"]
+    at: float
+
+
+class WordMessage(TypedDict):
+    """One word of a partial or a final."""
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+
+class PartialMessage(TypedDict):
+    """Text that may still change."""
+
+    type: Literal["partial"]
+    text: str
+    start: float
+    end: float
+    words: NotRequired[list[WordMessage]]
+
+
+class FinalMessage(TypedDict):
+    """Text that is never taken back."""
+
+    type: Literal["final"]
+    id: int
+    text: str
+    language: str
+    start: float
+    end: float
+    words: NotRequired[list[WordMessage]]
+    full_transcript: NotRequired[str]
+
+
+class KeywordMessage(TypedDict):
+    """A keyword was heard, or was not after all."""
+
+    type: Literal["keyword"]
+    id: int
+    keyword: str
+    text: str
+    start: float
+    end: float
+    final: bool
+    retracted: bool
+
+
+class LagMessage(TypedDict):
+    """How far the transcript is behind the audio."""
+
+    type: Literal["lag"]
+    behind_s: float
+
+
+class ErrorMessage(TypedDict):
+    """Something went wrong. After a fatal error the socket closes."""
+
+    type: Literal["error"]
+    code: str
+    message: str
+    fatal: bool
+
+
+class DoneMessage(TypedDict):
+    """Everything is final. This is the last message."""
+
+    type: Literal["done"]
+    received_samples: int
+    speech_samples: int
+    silent_samples: int
+    lost_samples: int
+    full_transcript: str
+
+
+Message = (
+    ReadyMessage
+    | SpeechMessage
+    | PartialMessage
+    | FinalMessage
+    | KeywordMessage
+    | LagMessage
+    | ErrorMessage
+    | DoneMessage
+)
 
 
 def seconds(samples: int) -> float:
@@ -34,31 +142,30 @@ def seconds(samples: int) -> float:
     return round(samples / SAMPLE_RATE, 3)
 
 
-def ready(
-    *,
-    session: str,
-    model: str,
-    language: str | None,
-    languages: Sequence[str],
-    max_message_bytes: int,
-    warnings: Sequence[str],
-) -> Message:
-    """The first message: the stream is open."""
+def ready(opening: Opening, *, language: str | None) -> ReadyMessage:
+    """Return the first message of a stream.
+
+    :param language: the code that the client has chosen, or None.
+    """
+    only = next(iter(opening.languages)) if len(opening.languages) == 1 else None
     return {
         "type": "ready",
-        "session": session,
+        "session": opening.stream,
         "version": VERSION,
-        "model": model,
-        "language": language or "auto",
-        "languages": list(languages),
-        "limits": {"max_message_bytes": max_message_bytes},
-        "warnings": list(warnings),
+        "model": opening.model,
+        "language": language or only or "auto",
+        "languages": sorted(opening.languages),
+        "limits": {"max_message_bytes": opening.max_message_bytes},
+        "warnings": list(opening.warnings),
     }
 
 
-def error(problem: TranscriptionError) -> Message:
-    """Something went wrong; where it is fatal the socket closes behind it."""
-    return {"type": "error", "code": problem.code, "message": str(problem), "fatal": problem.fatal}
+def error(problem: TranscriptionError, *, fatal: bool) -> ErrorMessage:
+    """Return the message of a problem.
+
+    :param fatal: whether the stream ends with it.
+    """
+    return {"type": "error", "code": problem.code, "message": str(problem), "fatal": fatal}
 
 
 def of_event(event: Event, *, words: bool) -> Message:
@@ -74,11 +181,27 @@ def of_event(event: Event, *, words: bool) -> Message:
         case Lag(behind_s):
             return {"type": "lag", "behind_s": round(behind_s, 1)}
         case Partial():
-            message = {"type": "partial", "text": event.text, "stable": event.stable}
-            return message | _span(event, words=words)
+            partial: PartialMessage = {
+                "type": "partial",
+                "text": event.text,
+                "start": seconds(event.start),
+                "end": seconds(event.end),
+            }
+            if words:
+                partial["words"] = [_word(word) for word in event.words]
+            return partial
         case Final():
-            message = {"type": "final", "id": event.number, "text": event.text, "language": event.language}
-            return message | _span(event, words=words)
+            final: FinalMessage = {
+                "type": "final",
+                "id": event.number,
+                "text": event.text,
+                "language": event.language,
+                "start": seconds(event.start),
+                "end": seconds(event.end),
+            }
+            if words:
+                final["words"] = [_word(word) for word in event.words]
+            return final
         case KeywordSpotted():
             return {
                 "type": "keyword",
@@ -106,14 +229,7 @@ def encode(message: Message) -> str:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
-def _span(event: Partial | Final, *, words: bool) -> Message:
-    span: Message = {"start": seconds(event.start), "end": seconds(event.end)}
-    if words:
-        span["words"] = [_word(word) for word in event.words]
-    return span
-
-
-def _word(word: Word) -> Message:
+def _word(word: Word) -> WordMessage:
     return {
         "word": word.text,
         "start": seconds(word.start),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from whisper_service.audio.pcm import Samples
 
 #: Room at the start: one window of 30 s at 16 kHz. It grows when a stream falls behind.
 _INITIAL_SAMPLES = 480_000
@@ -13,11 +14,11 @@ class RollingBuffer:
     """Mono float32 samples from ``start`` to ``end``; older ones are forgotten by ``trim``."""
 
     def __init__(self) -> None:
-        self._data: NDArray[np.float32] = np.empty(_INITIAL_SAMPLES, dtype=np.float32)
+        self._data: Samples = np.empty(_INITIAL_SAMPLES, dtype=np.float32)
         self.start = 0
         self.end = 0
 
-    def append(self, pcm: NDArray[np.float32]) -> None:
+    def append(self, pcm: Samples) -> None:
         """Add samples behind ``end``."""
         kept = self.end - self.start
         if kept + pcm.shape[0] > self._data.shape[0]:
@@ -27,7 +28,7 @@ class RollingBuffer:
         self._data[kept : kept + pcm.shape[0]] = pcm
         self.end += pcm.shape[0]
 
-    def read(self, start: int, end: int) -> NDArray[np.float32]:
+    def read(self, start: int, end: int) -> Samples:
         """Return a copy of the samples from ``start`` to ``end``, ``(end - start,)``.
 
         :raises IndexError: if some of them are forgotten or have not come yet.

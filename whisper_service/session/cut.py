@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.audio.pcm import SAMPLE_RATE, Samples
 from whisper_service.engine.request import STEP_SAMPLES, Word
 
 #: Loudness is measured over 32 ms, one frame of the speech detector.
@@ -27,7 +26,7 @@ class Cut:
     words: int
 
 
-def cut_point(pcm: NDArray[np.float32], start: int, words: Sequence[Word], *, committed: int) -> Cut:
+def cut_point(pcm: Samples, start: int, words: Sequence[Word], *, committed: int) -> Cut:
     """Return the best place to cut the window ``pcm``.
 
     Between two final words if there is such a place, else between two words of the hypothesis, else at the
@@ -57,13 +56,13 @@ def _middle(word: Word) -> int:
     return (word.start + word.end) // 2
 
 
-def _frame_energy(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+def _frame_energy(pcm: Samples) -> Samples:
     frames = pcm[: pcm.shape[0] // _FRAME_SAMPLES * _FRAME_SAMPLES].reshape(-1, _FRAME_SAMPLES)
-    energy: NDArray[np.float32] = np.square(frames).mean(axis=1)
+    energy: Samples = np.square(frames).mean(axis=1)
     return energy
 
 
-def _quietest(energy: NDArray[np.float32], start: int, low: int, high: int) -> tuple[float, int]:
+def _quietest(energy: Samples, start: int, low: int, high: int) -> tuple[float, int]:
     """Return the energy and the middle of the quietest frame between samples ``low`` and ``high``."""
     first = min(max(0, (low - start) // _FRAME_SAMPLES), energy.shape[0] - 1)
     last = max(first + 1, (high - start) // _FRAME_SAMPLES)

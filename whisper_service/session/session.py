@@ -16,10 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.audio.pcm import SAMPLE_RATE, Samples
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request, Word
 from whisper_service.events import Done, Event, Final, Partial
@@ -117,7 +114,7 @@ class Session:
         """Whether ``finish`` was called and everything is final."""
         return self._finished
 
-    def feed(self, pcm: NDArray[np.float32], speech: Iterable[float], *, lost: bool = False) -> Step:
+    def feed(self, pcm: Samples, speech: Iterable[float], *, lost: bool = False) -> Step:
         """Take the next samples.
 
         :param pcm: mono float32 in [-1, 1] at 16 kHz, ``(n_samples,)``.
@@ -464,7 +461,7 @@ class Session:
         self._shown = text
         words = in_order(words, earliest=self._final_end, latest=end)
         start = words[0].start if words else end
-        return [Partial(text, 0, start, words[-1].end if words else end, words)]
+        return [Partial(text, start, words[-1].end if words else end, words)]
 
 
 def _parted(words: tuple[Word, ...], certain: Agreed) -> tuple[tuple[Word, ...], tuple[Word, ...]]:

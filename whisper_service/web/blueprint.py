@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from flask import Blueprint, Response, jsonify, render_template_string, request
 
-from whisper_service.config import Config, RawFormat
-from whisper_service.errors import Draining
+from whisper_service.config import Config, RawFormat, StreamSettings
 from whisper_service.live import Parts, Stream
-from whisper_service.protocol.connection import Connection
-from whisper_service.web.budget import ByteBudget
+from whisper_service.protocol.dialect import Dialect
+from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.web.handshake import serve
-from whisper_service.web.socket import Conversation
+from whisper_service.web.socket import Socket
+from whisper_service.web.sockets import Sockets
 from whisper_service.web.transport import Transport
 
 #: The socket's paths: ours, and two that tutorials in circulation use.
@@ -40,12 +42,7 @@ def assets_folder(name: str) -> Path:
 
 
 class Backend(Protocol):
-    """What the routes need of the service; the extension makes it."""
-
-    config: Config
-    conversations: set[Conversation]
-    budget: ByteBudget
-    draining: bool
+    """What the routes need of the service."""
 
     def state(self) -> tuple[bool, str]:
         """Return whether streams are taken, and a word on why not."""
@@ -54,10 +51,27 @@ class Backend(Protocol):
         """Return the name of the model and what its users should know, once it is loaded."""
 
     def parts(self) -> Parts:
-        """Return what streams share; waits for the model."""
+        """Return what streams share; waits for the model.
+
+        :raises ModelUnavailable: if there is no model.
+        :raises Draining: if the server takes no more streams.
+        """
 
 
-def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool) -> Blueprint:
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """What all routes of one app share."""
+
+    config: Config
+    backend: Backend
+    sockets: Sockets
+
+
+#: Makes the dialect of a connection from the query parameters of its address and the server's defaults.
+Speaks = Callable[[Mapping[str, str], StreamSettings], Dialect]
+
+
+def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) -> Blueprint:
     """Return the service's routes.
 
     :param page: whether the page is served at the prefix.
@@ -71,8 +85,13 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
         static_url_path=f"/{static}",
     )
     for path in SOCKET_PATHS:
+        encoding = mount.config.raw_format or ("s16le" if path == _RAW_PATH else "")
+        undeclared = RawFormat.of(encoding) if encoding else None
         blueprint.add_url_rule(
-            path, f"socket{path.replace('/', '_')}", _socket_view(backend, path), websocket=True
+            path,
+            f"socket{path.replace('/', '_')}",
+            socket_view(mount, partial(of_transcribe, undeclared=undeclared)),
+            websocket=True,
         )
 
     @blueprint.get("/healthz")
@@ -81,8 +100,8 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        ready, status = backend.state()
-        return jsonify(status=status, **backend.about()), 200 if ready else 503
+        ready, status = mount.backend.state()
+        return jsonify(status=status, **mount.backend.about()), 200 if ready else 503
 
     if page:
         # Not by name: the host app's own index.html would win over the blueprint's.
@@ -102,57 +121,34 @@ def create_blueprint(backend: Backend, *, name: str, url_prefix: str, page: bool
     return blueprint
 
 
-def _socket_view(backend: Backend, path: str) -> Callable[[], Response]:
-    undeclared = backend.config.raw_format or ("s16le" if path == _RAW_PATH else "")
-    raw = RawFormat.of(undeclared) if undeclared else None
+def socket_view(mount: Mount, speaks: Speaks) -> Callable[[], Response]:
+    """Return the view of a WebSocket route whose clients speak a dialect."""
+    config = mount.config
 
     def view() -> Response:
-        chosen = request.args.to_dict()
+        dialect = speaks(request.args.to_dict(), config.stream_defaults())
 
-        def work(conversation: Conversation) -> None:
-            _transcribe(backend, conversation, chosen, raw)
+        def transcribe(socket: Socket) -> None:
+            stream = Stream(mount.backend.parts(), dialect, send=socket.send, fail=socket.fail)
+            socket.on_deadline = stream.end_by
+            stream.run(socket.inbox)
 
         def converse(transport: Transport) -> None:
-            conversation = Conversation(
+            socket = Socket(
                 transport,
-                work,
-                ping_interval_s=backend.config.ping_interval_s,
+                transcribe,
+                ping_interval_s=config.ping_interval_s,
+                fail=partial(dialect.fail, fatal=True),
             )
-            if chosen.get("reply") == "text":
-                conversation.explain = lambda problem: None
-            backend.conversations.add(conversation)
-            try:
-                conversation.run()
-            finally:
-                backend.conversations.discard(conversation)
+            with mount.sockets.opened(socket):
+                socket.run()
 
         return serve(
             request.environ,
             converse,
-            max_message_bytes=backend.config.max_message_bytes,
-            send_timeout_s=backend.config.send_timeout_s,
-            budget=backend.budget,
+            max_message_bytes=config.max_message_bytes,
+            send_timeout_s=config.send_timeout_s,
+            budget=mount.sockets.budget,
         )
 
     return view
-
-
-def _transcribe(
-    backend: Backend, conversation: Conversation, chosen: dict[str, str], undeclared: RawFormat | None
-) -> None:
-    """Run one stream on its conversation. Blocks until it is over."""
-    if backend.draining:
-        raise Draining("The server is about to stop; connect again.")
-    parts = backend.parts()
-    settings = backend.config.stream_defaults().merged(chosen)
-    connection = Connection(settings, languages=parts.languages)
-    conversation.explain = connection.explain
-    stream = Stream(
-        parts,
-        connection,
-        send=conversation.send,
-        fail=conversation.fail,
-        undeclared=undeclared,
-    )
-    conversation.on_deadline = stream.end_by
-    stream.run(conversation.inbox)

@@ -1,0 +1,44 @@
+"""gunicorn's hooks for an app with a Transcriber. A host app's ``gunicorn.conf.py`` takes them in two lines::
+
+    worker_class = "gevent"
+    from whisper_service.gunicorn import post_worker_init, worker_exit
+
+gunicorn's master process imports this file. It is not patched by gevent and must not load torch. So the
+hooks, which run in the worker, import everything else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from whisper_service.service import Service
+
+#: How often a worker sees whether it has to end, in seconds.
+_LOOK_S = 0.1
+
+
+def post_worker_init(worker: Any) -> None:
+    """Load the model in the worker, after the fork; drain the streams when the worker has to end."""
+    import gevent
+
+    service = _service(worker)
+    service.start()
+
+    def drain_at_the_end() -> None:
+        while worker.alive:
+            gevent.sleep(_LOOK_S)
+        service.drain()
+
+    gevent.spawn(drain_at_the_end)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """End the model's threads before the interpreter ends."""
+    _service(worker).stop()
+
+
+def _service(worker: Any) -> Service:
+    from whisper_service.extension import Transcriber
+
+    return Transcriber.service(worker.app.callable)

@@ -1,0 +1,104 @@
+"""A client's slices become pieces of samples with their speech probabilities; every loss is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from whisper_service.audio.ffmpeg import GAP
+from whisper_service.audio.pcm import SAMPLE_RATE, Gap, Samples
+from whisper_service.audio.slices import SliceReader
+from whisper_service.errors import AudioError, BadAudio
+
+#: Audio goes to the session in pieces of at most this length: a whole file is held back like a stream.
+_PIECE_SAMPLES = SAMPLE_RATE // 2
+#: Lost audio is told at once, and then this often, in samples of the stream.
+_LOSS_TOLD_SAMPLES = 5 * SAMPLE_RATE
+
+
+class Listens(Protocol):
+    """Gives speech probabilities; blocks the greenlet."""
+
+    def probabilities(self, state: Any, samples: Samples) -> list[float]:
+        """Return those of the frames that ``samples`` complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next samples of a stream.
+
+    :param samples: mono float32 at 16 kHz, ``(n_samples,)``, at most half a second.
+    :param speech: probability of each frame that these samples complete.
+    :param lost: the samples are silence in the place of audio that could not be decoded.
+    """
+
+    samples: Samples
+    speech: list[float]
+    lost: bool = False
+
+
+class Hearing:
+    """Hears one stream. All of its iterators block while audio is decoded and listened to.
+
+    An iterator yields an ``AudioError`` where the client has to be told of a loss. The stream goes on.
+
+    :param speech_state: the speech detector's memory of this stream.
+    """
+
+    def __init__(self, slices: SliceReader, speech: Listens, speech_state: Any) -> None:
+        self._slices = slices
+        self._speech = speech
+        self._speech_state = speech_state
+        self._received = 0
+        self._untold_s = 0.0  # seconds that are lost and not told yet
+        self._told_at = -_LOSS_TOLD_SAMPLES
+
+    def read(self, data: bytes) -> Iterator[Piece | AudioError]:
+        """Yield what a slice holds.
+
+        :raises AudioError: if it cannot be decoded.
+        """
+        yield from self._hear(self._slices.read(data))
+
+    def finish(self) -> Iterator[Piece | AudioError]:
+        """Yield what was held back, at the end of the stream. An error of the decoder is yielded too."""
+        try:
+            yield from self._hear(self._slices.finish())
+        except AudioError as problem:
+            yield problem
+            yield from self.lose(problem.lost_samples)
+        yield from self._report()
+
+    def lose(self, count: int) -> Iterator[Piece]:
+        """Yield ``count`` samples of silence in the place of lost audio, so that times stay right."""
+        silence = np.zeros(_PIECE_SAMPLES, dtype=np.float32)
+        for start in range(0, count, _PIECE_SAMPLES):
+            yield self._piece(silence[: count - start], lost=True)
+
+    def abort(self) -> None:
+        """Let go of the decoder: the stream is over."""
+        self._slices.abort()
+
+    def _hear(self, items: Iterable[Samples | Gap]) -> Iterator[Piece | AudioError]:
+        for item in items:
+            if isinstance(item, Gap):
+                yield from self.lose(round(item.seconds * SAMPLE_RATE))
+                if item.reason:
+                    self._untold_s += item.seconds
+                if self._received - self._told_at >= _LOSS_TOLD_SAMPLES:
+                    yield from self._report()
+            else:
+                for start in range(0, item.shape[0], _PIECE_SAMPLES):
+                    yield self._piece(item[start : start + _PIECE_SAMPLES])
+
+    def _piece(self, samples: Samples, *, lost: bool = False) -> Piece:
+        self._received += samples.shape[0]
+        return Piece(samples, self._speech.probabilities(self._speech_state, samples), lost)
+
+    def _report(self) -> Iterator[AudioError]:
+        if self._untold_s:
+            yield BadAudio(f"{self._untold_s:.2f} s of audio were lost: {GAP}. Silence takes their place.")
+            self._untold_s, self._told_at = 0.0, self._received

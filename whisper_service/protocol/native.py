@@ -1,0 +1,139 @@
+"""The native protocol: audio and JSON control messages in, JSON messages out. ``docs/protocol.md`` has it."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from whisper_service.config import RawFormat, StreamSettings
+from whisper_service.errors import TO_STOP, BadMessage, TranscriptionError
+from whisper_service.events import Event, Final, Partial
+from whisper_service.protocol import messages
+from whisper_service.protocol.dialect import Audio, Command, Control, Failure, Frame, Opening
+
+#: A control message is no longer than this; the keywords of a stream have 10,000 characters at most.
+MAX_CONTROL_CHARACTERS = 1 << 16
+#: Other services take these for the end of a stream.
+_END_MARKS = frozenset(
+    [
+        "end_of_audio",
+        "end-of-audio",
+        "end_of_stream",
+        "eos",
+        "eof",
+        "end",
+        "stop",
+        "done",
+        "finish",
+        "close",
+        "quit",
+        "exit",
+    ]
+)
+_LONGEST_END_MARK = 32
+#: Closes a stream that ends with an error which other streams survive, such as a bad setting in the address.
+_BAD_MESSAGE = 4400
+
+
+class ControlType(enum.Enum):
+    """The ``type`` of a control message."""
+
+    START = "start"
+    FLUSH = "flush"
+    STOP = "stop"
+    KEEPALIVE = "keepalive"
+
+
+class NativeDialect:
+    """The native protocol for one connection.
+
+    :param chosen: the query parameters of the address.
+    :param defaults: the settings of a stream whose client chooses nothing.
+    :param undeclared: see ``Dialect``.
+    """
+
+    def __init__(
+        self, chosen: Mapping[str, Any], defaults: StreamSettings, *, undeclared: RawFormat | None = None
+    ) -> None:
+        self._chosen = chosen
+        self._languages: frozenset[str] = frozenset()
+        self._heard = False
+        self._transcript = ""
+        self.settings = defaults
+        self.undeclared = undeclared
+
+    def ready(self, opening: Opening) -> Sequence[Frame]:
+        self._languages = opening.languages
+        self.settings = self.settings.merged(self._chosen).known_to(opening.languages)
+        return _frames(messages.ready(opening, language=self.settings.language))
+
+    def receive(self, data: str | bytes) -> Sequence[Command]:
+        """Return what a frame asks for.
+
+        :raises BadMessage: if a control message is none of ours, is too long or comes too late.
+        :raises BadSetting: if a setting is unknown or out of range.
+        """
+        if isinstance(data, str):
+            beginning = data[:_LONGEST_END_MARK].strip()
+            if beginning.startswith("{"):
+                return self._control(data)
+            if len(data) <= _LONGEST_END_MARK and beginning.strip("\"'").casefold() in _END_MARKS:
+                raise BadMessage(f"{beginning} is no message of this protocol. {TO_STOP}")
+        self._heard = True
+        return (Audio(data),)
+
+    def tell(self, event: Event) -> Sequence[Frame]:
+        message = messages.of_event(event, words=self.settings.words)
+        if isinstance(event, Final) and message["type"] == "final" and self.settings.full_transcript:
+            self._transcript += event.text
+            message["full_transcript"] = self._transcript
+        return _frames(message, replaces=isinstance(event, Partial))
+
+    def fail(self, problem: TranscriptionError, *, fatal: bool) -> Failure:
+        frames = _frames(messages.error(problem, fatal=fatal))
+        return Failure(frames, problem.close_code or _BAD_MESSAGE, problem.code)
+
+    def _control(self, text: str) -> Sequence[Command]:
+        message = _parse(text)
+        kind = message.pop("type", None)
+        try:
+            control = ControlType(kind)
+        except ValueError:
+            known = ", ".join(control.value for control in ControlType)
+            raise BadMessage(
+                f"There is no message of type {kind!r:.40}; known are: {known}. {TO_STOP}"
+            ) from None
+        match control:
+            case ControlType.FLUSH:
+                return (Control.FLUSH,)
+            case ControlType.STOP:
+                return (Control.STOP,)
+            case ControlType.START:
+                self._start(message)
+        return ()
+
+    def _start(self, chosen: dict[str, Any]) -> None:
+        if self._heard:
+            raise BadMessage("'start' comes before the first audio; the settings of this stream stay.")
+        if "reply" in chosen:
+            raise BadMessage("'reply' belongs into the address of the socket: /transcribe?reply=text.")
+        self.settings = self.settings.merged(chosen).known_to(self._languages)
+
+
+def _frames(message: messages.Message, *, replaces: bool = False) -> tuple[Frame]:
+    return (Frame(messages.encode(message), replaces),)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if len(text) > MAX_CONTROL_CHARACTERS:
+        raise BadMessage(f"A control message may have {MAX_CONTROL_CHARACTERS} characters, not {len(text)}.")
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadMessage(
+            "A frame that begins with '{' must be a JSON object; this one does not parse."
+        ) from None
+    assert isinstance(message, Mapping)  # it begins with "{"
+    return dict(message)
