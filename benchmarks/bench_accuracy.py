@@ -63,8 +63,7 @@ def main() -> None:
         finals = [event for event in events if isinstance(event, Final)]
         account = done.account
         assert account.received == pcm.shape[0] == account.speech + account.silent + account.lost
-        assert done.transcript == "".join(final.text for final in finals)
-        streamed.append(normalise(done.transcript))
+        streamed.append(normalise("".join(final.text for final in finals)))
         begin = time.perf_counter()
         result = whisper.transcribe(model, pcm, temperature=0.0, condition_on_previous_text=False, fp16=False)
         whole_s = time.perf_counter() - begin

@@ -24,7 +24,7 @@ from benchmarks.machine import describe
 from benchmarks.player import MODEL, RATE, Player, Talk, load_talk
 from benchmarks.scoring import Spoken
 from whisper_service.config import StreamSettings
-from whisper_service.events import Done, KeywordSpotted
+from whisper_service.events import Final, KeywordSpotted
 from whisper_service.session.keywords import stems
 
 WORDS, PAIRS = 5, 2
@@ -64,8 +64,8 @@ def listen(player: Player, talk: Talk, keywords: Sequence[str]) -> Told:
         if isinstance(event, KeywordSpotted):
             told.first.setdefault(event.number, at)
             told.last[event.number] = event
-        elif isinstance(event, Done):
-            told.transcript = event.transcript
+        elif isinstance(event, Final):
+            told.transcript += event.text
     return told
 
 

@@ -35,7 +35,7 @@ from benchmarks.scoring import Message, Score, score
 from whisper_service.audio.pcm import Recording
 from whisper_service.client import play
 from whisper_service.config import POLICIES, StreamSettings
-from whisper_service.events import Done, Final, Partial
+from whisper_service.events import Final, Partial
 from whisper_service.files import read
 from whisper_service.session import commit, display
 
@@ -62,7 +62,7 @@ class Setting:
 class Played:
     """One talk through one setting.
 
-    :param told: the transcript as ``done`` tells it at the end.
+    :param told: the transcript of the newest finals, by their ids; from a server, as ``done`` tells it.
     """
 
     messages: list[Message]
@@ -80,15 +80,15 @@ def play_on_simulated_clock(player: Player, pcm: NDArray[np.float32], setting: S
     """Return what a client would have seen. Blocks."""
     begin, windows = time.perf_counter(), player.windows
     messages: list[Message] = []
-    told = ""
+    finals: dict[int, str] = {}
     clock = player.play(pcm, setting.stream, slice_ms=setting.slice_ms, grid_ms=setting.grid_ms)
     for at, event in clock:
         if isinstance(event, Partial | Final):
             messages.append(Message(at, isinstance(event, Final), event.text))
-        elif isinstance(event, Done):
-            told = event.transcript
+        if isinstance(event, Final):
+            finals[event.number] = event.text
     took_s = time.perf_counter() - begin
-    return Played(messages, told, player.windows - windows, pcm.shape[0] / RATE, took_s)
+    return Played(messages, "".join(finals.values()), player.windows - windows, pcm.shape[0] / RATE, took_s)
 
 
 def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:

@@ -94,7 +94,6 @@ class Done:
     """Everything is final."""
 
     account: Account
-    transcript: str
 
 
 Event = SpeechStarted | SpeechEnded | Partial | Final | KeywordSpotted | Lag | Done

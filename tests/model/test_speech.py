@@ -8,7 +8,13 @@ import torch
 
 from tests.conftest import Talk
 from tests.fakes import cut_randomly
-from whisper_service.model.speech import BLOCK_FRAMES, FRAME_SAMPLES, SpeechDetector, SpeechState
+from whisper_service.model.speech import (
+    BLOCK_FRAMES,
+    FRAME_SAMPLES,
+    SpeechDetector,
+    SpeechState,
+    lead_in_start,
+)
 
 Samples = np.ndarray
 
@@ -73,6 +79,20 @@ def test_what_was_before_the_lead_in_does_not_matter(detector: SpeechDetector, t
     other = talk.pcm.copy()
     other[: block - 65 * FRAME_SAMPLES] = np.random.default_rng(0).standard_normal(1).astype(np.float32)
     assert _listen(detector, [talk.pcm])[BLOCK_FRAMES:] == _listen(detector, [other])[BLOCK_FRAMES:]
+
+
+@pytest.mark.parametrize(
+    "first", [1, BLOCK_FRAMES - 1, BLOCK_FRAMES, BLOCK_FRAMES + 7, 3 * BLOCK_FRAMES + 200]
+)
+def test_a_stream_that_is_taken_up_in_the_middle_gives_the_same(
+    detector: SpeechDetector, talk: Talk, first: int
+) -> None:
+    rest = talk.pcm[lead_in_start(first) :]
+    state = SpeechState(first)
+    found = [
+        value for pcm in cut_randomly(rest, 1, 20_000) for value in detector.probabilities([(state, pcm)])[0]
+    ]
+    assert found == _listen(detector, [talk.pcm])[first:]
 
 
 def test_speech_is_told_from_silence(detector: SpeechDetector, talk: Talk) -> None:

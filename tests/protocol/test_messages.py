@@ -32,7 +32,7 @@ EVENTS: list[Event] = [
     Partial(" hello", 16_000, 24_000, (WORD,)),
     Final(3, " hello", 16_000, 24_000, (WORD,), "en"),
     Lag(2.34),
-    Done(Account(received=100, speech=60, silent=30, lost=10), " hello"),
+    Done(Account(received=100, speech=60, silent=30, lost=10)),
     KeywordSpotted(0, "hello", "hello", 16_000, 24_000, final=False, retracted=False),
 ]
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()

@@ -31,7 +31,7 @@ def test_a_final_is_its_text(dialect: Dialect) -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [SpeechStarted(1), Partial(" a", 0, 1, ()), Lag(3.0), Done(Account(1, 1, 0, 0), " a")],
+    [SpeechStarted(1), Partial(" a", 0, 1, ()), Lag(3.0), Done(Account(1, 1, 0, 0))],
     ids=lambda event: type(event).__name__,
 )
 def test_nothing_else_is_told(dialect: Dialect, event: Event) -> None:

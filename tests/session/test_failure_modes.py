@@ -91,7 +91,7 @@ def test_attention_that_runs_back_adds_no_words(policy: str) -> None:
     pcm, said = speak(PLAIN)
     # Nothing becomes final before the end, so that there is much to run back to.
     session = make_session(policy=policy)
-    session._policy.agreed = lambda words, end: Agreed(0)  # type: ignore[method-assign]
+    session._transcript._policy.agreed = lambda words, end: Agreed(0)  # type: ignore[method-assign]
     assert words(play(session, Faulty(_rewind), cut_evenly(pcm, 8_000))) == said
 
 

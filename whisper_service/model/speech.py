@@ -32,33 +32,35 @@ _BLOCKS = 64
 _STATE_SIZE = 128
 
 
-class SpeechState:
-    """What the detector remembers of one stream."""
+def lead_in_start(frame: int) -> int:
+    """Return the sample from which on the detector must hear a stream to tell the probability of ``frame``.
 
-    def __init__(self) -> None:
+    That is at most 10.3 s before the frame: a block, its lead-in, and a frame before that.
+    """
+    return max(0, _block_of(frame) - LEAD_IN_FRAMES - 1) * FRAME_SAMPLES
+
+
+def _block_of(frame: int) -> int:
+    """Return the first frame of the block that holds ``frame``."""
+    return frame // BLOCK_FRAMES * BLOCK_FRAMES
+
+
+class SpeechState:
+    """What the detector remembers of one stream.
+
+    :param first: number of the first frame whose probability is told. The detector must be given the stream's
+        samples from ``lead_in_start(first)`` on.
+    """
+
+    def __init__(self, first: int = 0) -> None:
+        self.first = first
+        self.block = _block_of(first)  # earlier frames are lead-in alone
+        self.frame = lead_in_start(first) // FRAME_SAMPLES
         self.pending: Samples = np.zeros(0, dtype=np.float32)
-        self.frame = 0
         self.recurrent = torch.zeros(2, _STATE_SIZE)
         # Each entry is a frame with the context before it, (576,).
         self.recent: deque[Samples] = deque(maxlen=LEAD_IN_FRAMES)
         self.context: Samples = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
-
-    @classmethod
-    def at(cls, block: int, pcm: Samples) -> SpeechState:
-        """Return the state before a block, of a stream that was heard from its beginning.
-
-        :param pcm: the stream's samples up to the block at least.
-        """
-        state = cls()
-        if block:
-            begin = block * _BLOCK_SAMPLES
-            state.frame = block * BLOCK_FRAMES
-            state.context = pcm[begin - _CONTEXT_SAMPLES : begin]
-            first = begin - LEAD_IN_FRAMES * FRAME_SAMPLES
-            state.recent.extend(
-                pcm[at - _CONTEXT_SAMPLES : at + FRAME_SAMPLES] for at in range(first, begin, FRAME_SAMPLES)
-            )
-        return state
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,10 @@ class SpeechDetector:
             some = blocks[begin : begin + _BLOCKS]
             found = self.probabilities(
                 [
-                    (SpeechState.at(block, pcm), pcm[block * _BLOCK_SAMPLES :][:_BLOCK_SAMPLES])
+                    (
+                        SpeechState(block * BLOCK_FRAMES),
+                        pcm[lead_in_start(block * BLOCK_FRAMES) : (block + 1) * _BLOCK_SAMPLES],
+                    )
                     for _, pcm, block in some
                 ]
             )
@@ -140,9 +145,12 @@ def _tasks(state: SpeechState, pcm: Samples) -> list[_Task]:
     tasks: list[_Task] = []
     for frame in audio[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES):
         heard = np.concatenate([state.context, frame])
-        if state.frame % BLOCK_FRAMES == 0 and state.frame:
-            tasks += [_Task(old, restart=index == 0, keep=False) for index, old in enumerate(state.recent)]
-        tasks.append(_Task(heard, restart=False, keep=True))
+        if state.frame >= state.block:
+            if state.frame % BLOCK_FRAMES == 0 and state.frame:
+                tasks += [
+                    _Task(old, restart=index == 0, keep=False) for index, old in enumerate(state.recent)
+                ]
+            tasks.append(_Task(heard, restart=False, keep=state.frame >= state.first))
         state.recent.append(heard)
         state.context = heard[-_CONTEXT_SAMPLES:]
         state.frame += 1

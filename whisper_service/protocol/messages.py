@@ -168,10 +168,11 @@ def error(problem: TranscriptionError, *, fatal: bool) -> ErrorMessage:
     return {"type": "error", "code": problem.code, "message": str(problem), "fatal": fatal}
 
 
-def of_event(event: Event, *, words: bool) -> Message:
+def of_event(event: Event, *, words: bool, transcript: str = "") -> Message:
     """Return the message of an event.
 
     :param words: whether the client has asked for the words of partials and finals.
+    :param transcript: the text of all finals so far.
     """
     match event:
         case SpeechStarted(at):
@@ -213,7 +214,7 @@ def of_event(event: Event, *, words: bool) -> Message:
                 "final": event.final,
                 "retracted": event.retracted,
             }
-        case Done(account, transcript):
+        case Done(account):
             return {
                 "type": "done",
                 "received_samples": account.received,

@@ -85,9 +85,10 @@ class NativeDialect:
         return (Audio(data),)
 
     def tell(self, event: Event) -> Sequence[Frame]:
-        message = messages.of_event(event, words=self.settings.words)
-        if isinstance(event, Final) and message["type"] == "final" and self.settings.full_transcript:
+        if isinstance(event, Final):
             self._transcript += event.text
+        message = messages.of_event(event, words=self.settings.words, transcript=self._transcript)
+        if message["type"] == "final" and self.settings.full_transcript:
             message["full_transcript"] = self._transcript
         return _frames(message, replaces=isinstance(event, Partial))
 

@@ -11,12 +11,15 @@ _INITIAL_SAMPLES = 480_000
 
 
 class RollingBuffer:
-    """Mono float32 samples from ``start`` to ``end``; older ones are forgotten by ``trim``."""
+    """Mono float32 samples ``[start, end)``; ``trim`` forgets the oldest.
 
-    def __init__(self) -> None:
+    :param start: the first sample that comes.
+    """
+
+    def __init__(self, start: int = 0) -> None:
         self._data: Samples = np.empty(_INITIAL_SAMPLES, dtype=np.float32)
-        self.start = 0
-        self.end = 0
+        self.start = start
+        self.end = start
 
     def append(self, pcm: Samples) -> None:
         """Add samples behind ``end``."""

@@ -1,32 +1,36 @@
-"""What the model is told stands before a window: the tail of the final text."""
+"""The model is told what stands before a window: the tail of the final text."""
 
 from __future__ import annotations
 
-#: A sentence or two. Longer prompts confuse a Whisper more often than they help it.
+from dataclasses import dataclass
+
+#: A sentence or two, in characters. Longer prompts confuse a Whisper more often than they help it.
 _LONGEST = 120
 
 
+@dataclass(frozen=True, slots=True)
 class Context:
-    """The end of what was said, in one language: words of another one would draw the model into it."""
+    """The end of the final text, in one language: words of another one would draw the model into it.
 
-    def __init__(self) -> None:
-        self._text = ""
-        self._language: str | None = None
+    :param text: at most 120 characters, cut where a word begins.
+    """
+
+    text: str = ""
+    language: str | None = None
 
     def before(self, language: str | None) -> str:
-        """Return at most 120 characters, cut where a word begins; "" if they are not of ``language``."""
-        return self._text if language == self._language else ""
+        """Return the text; "" if it is not of ``language``."""
+        return self.text if language == self.language else ""
 
-    def add(self, text: str, language: str) -> None:
-        """Take the text that follows."""
-        if language != self._language:
-            self._text, self._language = "", language
-        self._text += text
-        if len(self._text) > _LONGEST:
-            tail = self._text[-_LONGEST:]
+    def followed_by(self, text: str, language: str) -> Context:
+        """Return the context after ``text``."""
+        text = (self.text if language == self.language else "") + text
+        if len(text) > _LONGEST:
+            tail = text[-_LONGEST:]
             blank = tail.find(" ")
-            self._text = tail if blank < 0 else tail[blank:]
+            text = tail if blank < 0 else tail[blank:]
+        return Context(text, language)
 
-    def forget(self) -> None:
-        """Begin anew: what was there has led the model astray."""
-        self._text = ""
+    def forgotten(self) -> Context:
+        """Return the context without its text, which has led the model astray."""
+        return Context("", self.language)

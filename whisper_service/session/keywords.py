@@ -7,13 +7,15 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from itertools import count, pairwise
+from itertools import pairwise
 
 import opencc
 import snowballstemmer
 
+from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Word
 from whisper_service.events import KeywordSpotted
+from whisper_service.session.window import Window
 
 #: Snowball's names of the languages that it has a stemmer for.
 _STEMMERS = {
@@ -64,19 +66,43 @@ class _Unit:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Spotted:
+    """The state of all keywords between two utterances.
+
+    :param next_number: number of the next hit.
+    :param tail: the last final words, which may be the beginning of a phrase.
+    :param starts: for each keyword the first word of ``tail`` that may be part of its next hit.
+    """
+
+    next_number: int = 0
+    tail: tuple[Word, ...] = ()
+    starts: tuple[int, ...] = ()
+
+
 class Spotter:
     """Follows all keywords of one stream.
 
     What is compared is worked out once for all of them, so a hundred keywords cost little more than one.
 
     :param keywords: words or phrases, compared without case, punctuation and inflection.
+    :param spotted: the state that the utterances before have left.
     """
 
-    def __init__(self, keywords: Sequence[str]) -> None:
-        numbers = count()
-        self._watches = [_Watch(keyword, numbers) for keyword in keywords]
-        self._tail: list[Word] = []  # final, and perhaps the beginning of a phrase
+    def __init__(self, keywords: Sequence[str], spotted: Spotted | None = None) -> None:
+        spotted = spotted or Spotted()
+        self._numbers = _Numbers(spotted.next_number)
+        starts = spotted.starts or (0,) * len(keywords)
+        self._watches = [
+            _Watch(keyword, self._numbers, start) for keyword, start in zip(keywords, starts, strict=True)
+        ]
+        self._tail = list(spotted.tail)  # final, and perhaps the beginning of a phrase
         self._before = 0  # words of the stream before these
+
+    def spotted(self) -> Spotted:
+        """Return the state at the end of an utterance."""
+        starts = tuple(max(0, watch.start - self._before) for watch in self._watches)
+        return Spotted(self._numbers.next, tuple(self._tail), starts)
 
     def update(
         self,
@@ -150,13 +176,25 @@ class _Heard:
                 yield first, end - 1
 
 
+class _Numbers:
+    """Numbers the hits of all keywords."""
+
+    def __init__(self, first: int) -> None:
+        self.next = first
+
+    def take(self) -> int:
+        self.next += 1
+        return self.next - 1
+
+
 class _Watch:
     """Follows one keyword: its hits in partials are pending until finals confirm them or they go away."""
 
-    def __init__(self, keyword: str, numbers: count[int]) -> None:
+    def __init__(self, keyword: str, numbers: _Numbers, start: int) -> None:
         self.keyword = keyword
         self._numbers = numbers
-        self._start = 0  # the first word of the stream that is not part of a hit that is over
+        #: The first word of the stream that is not part of a hit that is over.
+        self.start = start
         self._pending: list[KeywordSpotted] = []
         self._wanted: dict[str, tuple[str, ...]] = {}
 
@@ -170,11 +208,11 @@ class _Watch:
         events: list[KeywordSpotted] = []
         still: list[KeywordSpotted] = []
         units, words = heard.units, heard.words
-        for first, last in heard.matches(self.wanted(language), self._start):
+        for first, last in heard.matches(self.wanted(language), self.start):
             earlier = self._pending.pop(0) if self._pending else None
             is_final = units[last].end <= heard.whole
             if is_final:
-                self._start = heard.before + units[last].end
+                self.start = heard.before + units[last].end
             if earlier is None and doubtful:
                 continue
             hit = self._hit(words[units[first].begin : units[last].end], earlier, final=is_final)
@@ -188,7 +226,7 @@ class _Watch:
 
     def _hit(self, words: Sequence[Word], earlier: KeywordSpotted | None, *, final: bool) -> KeywordSpotted:
         return KeywordSpotted(
-            number=next(self._numbers) if earlier is None else earlier.number,
+            number=self._numbers.take() if earlier is None else earlier.number,
             keyword=self.keyword,
             text="".join(word.text for word in words).strip(),
             start=words[0].start,
@@ -196,6 +234,24 @@ class _Watch:
             final=final,
             retracted=False,
         )
+
+
+class PromptedKeywords:
+    """The keywords in the client's own prompt: a model may write those without having heard them."""
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self._keywords = settings.keywords
+        self._prompt = settings.prompt
+        self._in_prompt: dict[str, frozenset[str]] = {}  # by the language they are compared in
+
+    def doubtful(self, window: Window | None, language: str) -> frozenset[str]:
+        """Return those that were not heard in ``window`` without the prompt yet."""
+        if not (self._prompt and self._keywords) or (window is not None and window.bare):
+            return frozenset()
+        if language not in self._in_prompt:
+            self._in_prompt[language] = within(self._keywords, self._prompt, language)
+        confirmed = window.confirmed if window is not None else frozenset()
+        return self._in_prompt[language] - confirmed
 
 
 def within(keywords: Sequence[str], text: str, language: str) -> frozenset[str]:

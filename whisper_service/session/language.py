@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from whisper_service.audio.pcm import SAMPLE_RATE
 
 #: Speech that a detection must have heard before it counts: Whisper guesses on less.
@@ -14,6 +16,20 @@ _SURE = 0.7
 _LIKELY = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What is known of a stream's language between two utterances.
+
+    :param current: the language that was spoken last, or None if none is known.
+    :param doubt: another language that the last utterances sounded like.
+    :param doubtful_samples: speech that sounded like it, in samples.
+    """
+
+    current: str | None = None
+    doubt: str | None = None
+    doubtful_samples: int = 0
+
+
 class LanguageLock:
     """Turns what the model detects into one language for each utterance.
 
@@ -24,26 +40,34 @@ class LanguageLock:
     :param fixed: the language that the client has chosen, or None: it is detected.
     :param fallback: the language of a stream that ends before one is likely; None: the likeliest all the
         same.
+    :param spoken: what is known from the utterances before.
     """
 
-    def __init__(self, fixed: str | None, *, fallback: str | None = None) -> None:
+    def __init__(
+        self, fixed: str | None, *, fallback: str | None = None, spoken: Spoken | None = None
+    ) -> None:
+        spoken = spoken or Spoken()
         self._fallback = fallback
         self._fixed = fixed is not None
-        #: The language to decode in; None: in what the model detects.
-        self.current = fixed
+        #: The language to decode in; None: in the language that the model detects.
+        self.current = fixed or spoken.current
         #: Whether the language of this utterance cannot change any more, so that words may become final.
         self.settled = self._fixed
-        self._doubt: str | None = None
-        self._carried = 0  # samples of earlier short utterances for the same doubt
+        self._doubt = spoken.doubt
+        self._carried = spoken.doubtful_samples  # of earlier short utterances for the same doubt
         self._heard = 0
         self._evidence: dict[str, float] = {}  # of utterances that were held back
 
     def begin(self) -> None:
-        """An utterance begins; what the one before left in doubt counts."""
-        if not self.settled:
-            self._carried += self._heard
+        """Take note that an utterance begins. The doubt that the one before has left counts on."""
+        self._carried = self.spoken().doubtful_samples
         self._heard = 0
         self.settled = self._fixed
+
+    def spoken(self) -> Spoken:
+        """Return what is known at the end of an utterance, if none is held back."""
+        heard = 0 if self.settled else self._heard
+        return Spoken(None if self._fixed else self.current, self._doubt, self._carried + heard)
 
     def hear(self, language: str, probability: float, heard: int) -> None:
         """Take what was detected.

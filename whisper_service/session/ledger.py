@@ -1,4 +1,4 @@
-"""Where every sample went."""
+"""Every sample is counted: as speech, as silence or as lost."""
 
 from __future__ import annotations
 
@@ -6,25 +6,33 @@ from whisper_service.events import Account
 
 
 class Ledger:
-    """Counts samples as transcribed, lost or (the rest) judged silent."""
+    """Counts samples as transcribed, lost or (the rest) judged silent.
 
-    def __init__(self) -> None:
-        self._speech = 0
-        self._lost = 0
-        self._lost_ranges: list[tuple[int, int]] = []
+    :param account: of the samples before the first that this ledger sees.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self._settled = account
+        self._speech = account.speech
+        self._lost_ranges: list[tuple[int, int]] = []  # after what is settled
 
     def lose(self, start: int, end: int) -> None:
-        """The samples stand in for audio that could not be decoded."""
-        self._lost += end - start
-        self._lost_ranges.append((start, end))
+        """Count ``[start, end)`` as lost: the samples stand in for audio that could not be decoded."""
+        start = max(start, self._settled.received)
+        if start < end:
+            self._lost_ranges.append((start, end))
 
     def speak(self, start: int, end: int) -> None:
-        """The samples belong to an utterance. Utterances come in order and do not overlap."""
-        lost = sum(max(0, min(end, high) - max(start, low)) for low, high in self._lost_ranges)
-        self._speech += end - start - lost
-        self._lost_ranges = [(low, high) for low, high in self._lost_ranges if high > end]
+        """Count ``[start, end)`` as an utterance, which is final. Utterances come in order."""
+        self._speech += end - start - self._lost(start, end)
 
-    def account(self, received: int) -> Account:
-        """Return the balance of a stream of ``received`` samples whose utterances are all closed."""
-        silent = received - self._speech - self._lost
-        return Account(received=received, speech=self._speech, silent=silent, lost=self._lost)
+    def settle(self, position: int) -> Account:
+        """Return the balance of all samples before ``position``, whose utterances are all counted."""
+        lost = self._settled.lost + self._lost(self._settled.received, position)
+        silent = position - self._speech - lost
+        self._settled = Account(received=position, speech=self._speech, silent=silent, lost=lost)
+        self._lost_ranges = [(max(low, position), high) for low, high in self._lost_ranges if high > position]
+        return self._settled
+
+    def _lost(self, start: int, end: int) -> int:
+        return sum(max(0, min(end, high) - max(start, low)) for low, high in self._lost_ranges)

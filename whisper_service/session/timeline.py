@@ -27,12 +27,14 @@ class Job:
 
     :param kind: ``COMMIT`` at a position of the grid, ``FINAL`` at the end of the utterance.
     :param start: first sample of the utterance.
-    :param position: the sample behind the last that the model may hear.
+    :param position: the model hears ``[start, position)``, or the end of that.
+    :param frame: number of the first frame after the utterance; of a ``FINAL`` job alone.
     """
 
     kind: Kind
     start: int
     position: int
+    frame: int = 0
 
 
 class Timeline:
@@ -42,30 +44,35 @@ class Timeline:
     :param grid: distance of the positions at which words may become final, in samples.
     :param pre_roll: audio before the first frame of speech that belongs to the utterance, in samples: soft
         onsets are heard late.
+    :param position: no utterance begins before this sample.
+    :param frame: number of the first frame whose probability ``advance`` will get.
     """
 
-    def __init__(self, endpointer: Endpointer, *, grid: int, pre_roll: int) -> None:
+    def __init__(
+        self, endpointer: Endpointer, *, grid: int, pre_roll: int, position: int = 0, frame: int = 0
+    ) -> None:
         self._endpointer = endpointer
         self._pre_roll = pre_roll
         self._grid = grid
-        self._next_grid = grid
-        self._frames_end = 0
+        self._frames_end = frame * FRAME_SAMPLES
+        self._next_grid = max(grid, -(-self._frames_end // grid) * grid)
         self._probabilities: deque[float] = deque()
         self._asked_speech = 0
         #: First sample of the utterance that is being spoken; None between utterances.
         self.utterance: int | None = None
-        #: Sample behind the last utterance: none begins before it.
-        self.closed = 0
+        #: The sample at which the last utterance ends: none begins before it.
+        self.closed = position
 
     @classmethod
-    def of(cls, settings: StreamSettings, *, grid: int) -> Timeline:
-        """Return the timeline that a stream's settings ask for."""
+    def of(cls, settings: StreamSettings, *, grid: int, position: int = 0, frame: int = 0) -> Timeline:
+        """Return the timeline that a stream's settings ask for; for the others see the class."""
         endpointer = Endpointer(
             threshold=settings.vad_threshold,
             min_speech=settings.min_speech_ms * SAMPLE_RATE // 1000,
             min_silence=settings.min_silence_ms * SAMPLE_RATE // 1000,
         )
-        return cls(endpointer, grid=grid, pre_roll=settings.pre_roll_ms * SAMPLE_RATE // 1000)
+        pre_roll = settings.pre_roll_ms * SAMPLE_RATE // 1000
+        return cls(endpointer, grid=grid, pre_roll=pre_roll, position=position, frame=frame)
 
     @property
     def needed(self) -> int:
@@ -141,5 +148,5 @@ class Timeline:
     def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:
         assert self.utterance is not None
         events.append(SpeechEnded(speech_end))
-        jobs.append(Job(Kind.FINAL, self.utterance, end))
+        jobs.append(Job(Kind.FINAL, self.utterance, end, self._frames_end // FRAME_SAMPLES))
         self.utterance, self.closed = None, end

@@ -1,0 +1,39 @@
+"""Everything of a session that crosses the end of an utterance.
+
+A session that continues from a ``Carry`` makes the same finals as the one that gave it, so a stream can go on
+in another process. What is not in it begins anew with every utterance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from whisper_service.events import Account
+from whisper_service.session.context import Context
+from whisper_service.session.keywords import Spotted
+from whisper_service.session.language import Spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """The state between two utterances. The defaults are those of a stream's beginning.
+
+    :param position: the next utterance begins at this sample or later. The session must be fed from here on.
+    :param frame: number of the first frame whose speech probability the session needs; frames have 512
+        samples. ``model.speech.lead_in_start`` says from which sample on the detector must hear for that.
+    :param next_id: number of the next final.
+    :param last_word_end: the sample at which the last final word ends.
+    :param context: the end of the final text.
+    :param language: what is known of the language.
+    :param keywords: the state of the client's keywords.
+    :param account: where every sample before ``position`` went.
+    """
+
+    position: int = 0
+    frame: int = 0
+    next_id: int = 0
+    last_word_end: int = 0
+    context: Context = field(default_factory=Context)
+    language: Spoken = field(default_factory=Spoken)
+    keywords: Spotted = field(default_factory=Spotted)
+    account: Account = Account(received=0, speech=0, silent=0, lost=0)

@@ -1,0 +1,267 @@
+"""What a session asks: samples become jobs, and jobs become requests, one after the other.
+
+A request carries, as forced prefix, the words that the answers before it have made final. So each job waits
+for the answer to the one before, and the order in which an engine answers cannot matter.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+from whisper_service.audio.pcm import SAMPLE_RATE, Samples
+from whisper_service.config import StreamSettings
+from whisper_service.engine.request import Hypothesis, Kind, Request
+from whisper_service.events import Event
+from whisper_service.session.buffer import RollingBuffer
+from whisper_service.session.carry import Carry
+from whisper_service.session.cut import HEAD_SAMPLES
+from whisper_service.session.language import LanguageLock
+from whisper_service.session.timeline import Job, Timeline
+from whisper_service.session.window import Window
+
+#: A partial is worth a request of its own when this much audio is new: 200 ms.
+_DISPLAY_SAMPLES = SAMPLE_RATE // 5
+#: Audio after the length at which a window is cut that the model still takes: 4 s.
+_AFTER_CUT_SAMPLES = 4 * SAMPLE_RATE
+#: An utterance whose language is not certain is held back for at most this long: 10 s.
+_HELD_SAMPLES = 10 * SAMPLE_RATE
+
+
+class Questions:
+    """The jobs of one stream, and the one that is being answered.
+
+    :param name: of the stream, unique among those of an engine.
+    :param grid_samples: distance of the positions at which words may become final.
+    :param language: decides in which language is asked.
+    :param carry: where the stream begins.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: StreamSettings,
+        *,
+        grid_samples: int,
+        language: LanguageLock,
+        carry: Carry,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._cut_samples = round(settings.max_utterance_s * SAMPLE_RATE)
+        self._buffer = RollingBuffer(carry.position)
+        self._timeline = Timeline.of(settings, grid=grid_samples, position=carry.position, frame=carry.frame)
+        self._language = language
+        self._jobs: deque[Job] = deque()
+        self._held: list[Job] = []  # the last ones of utterances whose language is not certain yet
+        self._flushed = carry.position  # what came before is not held back any more
+        self._asked: tuple[Job, Request] | None = None
+        self._asked_display: Request | None = None
+        self._display_end = carry.position
+        self._number = 0
+        #: What stands before the next window.
+        self.context = carry.context
+        #: What is being transcribed; None between utterances.
+        self.window: Window | None = None
+
+    @property
+    def received(self) -> int:
+        """The sample after the last that was fed."""
+        return self._buffer.end
+
+    @property
+    def settled(self) -> int:
+        """The sample up to which every question that must be answered has been answered."""
+        waiting = self._asked[0] if self._asked else self._jobs[0] if self._jobs else None
+        return waiting.position if waiting else self.received
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is asked, waits or is held back, but for what is shown."""
+        return self._asked is None and not self._jobs and not self._held
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether an utterance is held back until its language is certain."""
+        return bool(self._held)
+
+    @property
+    def first_open(self) -> int:
+        """The first sample of the oldest utterance of which words are missing."""
+        open_at = self.settled if self._timeline.utterance is None else self._timeline.utterance
+        if self.window is not None:
+            committed = self.window.committed
+            open_at = committed[-1].end if committed else self.window.start
+        return min([open_at, *(job.start for job in self._held)])
+
+    def feed(self, samples: Samples, speech: Iterable[float]) -> tuple[list[Event], list[Job]]:
+        """Take the next samples; return what happened and what is to be asked now.
+
+        :param speech: probabilities of the frames that are complete by now.
+        """
+        self._buffer.append(samples)
+        events, jobs = self._timeline.advance(self.received, speech)
+        self._jobs.extend(jobs)
+        return events, jobs
+
+    def close(self) -> list[Event]:
+        """End the utterance here, if there is one; return what happened."""
+        events, jobs = self._timeline.close(self.received)
+        self._jobs.extend(jobs)
+        self._flushed = self.received
+        return events
+
+    def next(self, *, show: bool) -> list[Request]:
+        """Return the next request, unless one is being answered.
+
+        :param show: whether a partial may be asked for if nothing else is to be asked.
+        """
+        if self._asked is not None:
+            return []
+        if self._held and self._is_held_enough():
+            self._language.settle_on_likeliest()
+            self.take_up_held()
+        if self._jobs:
+            return [self._ask(self._jobs.popleft())]
+        return self._ask_display() if show else []
+
+    def answered(self, answer: Hypothesis) -> tuple[Job, Request] | Request | None:
+        """Return what is answered: a job and its request, a request for a partial, or None.
+
+        Answers to superseded requests are for nobody.
+        """
+        if self._asked is not None and answer.number == self._asked[1].number:
+            asked, self._asked = self._asked, None
+            return asked
+        if self._asked_display is not None and answer.number == self._asked_display.number:
+            display, self._asked_display = self._asked_display, None
+            return display
+        return None
+
+    def ask_again(self, job: Job) -> None:
+        """Have ``job`` asked once more, before all others."""
+        self._jobs.appendleft(job)
+
+    def ask_bare(self, job: Job, request: Request) -> Request:
+        """Return the request once more, without everything that the model might only repeat."""
+        self._number += 1
+        bare = replace(request, number=self._number, prompt="", context="", prefix=(), draft=())
+        self._asked = job, bare
+        return bare
+
+    def hold(self, job: Job) -> None:
+        """Keep the last job of an utterance until its language is certain."""
+        self._held.append(job)
+        self.window = None
+
+    def take_up_held(self) -> None:
+        """Have the utterances that were held back decoded before all that came after them."""
+        self._jobs.extendleft(reversed(self._held))
+        self._held.clear()
+
+    def audio(self, window: Window, end: int) -> Samples:
+        """Return the samples of a window up to ``end``."""
+        return self._buffer.read(window.start, end)
+
+    def is_long(self, window: Window, end: int) -> bool:
+        """Return whether a window up to ``end`` has to be cut: the model takes 30 s."""
+        return end - window.start >= self._cut_samples
+
+    def coarsen(self, spacing: int) -> None:
+        """Drop waiting jobs of the grid that lie closer than ``spacing`` samples.
+
+        For a machine that has fallen behind: from here on the same samples may be committed differently.
+        """
+        kept: deque[Job] = deque()
+        start = utterance = -1
+        for index, job in enumerate(self._jobs):
+            if job.start != utterance:
+                utterance = start = job.start
+                if self.window is not None and self.window.utterance == utterance:
+                    start = self.window.start
+            following = self._jobs[index + 1] if index + 1 < len(self._jobs) else None
+            reached = kept[-1].position if kept else self._asked[0].position if self._asked else job.start
+            needless = following is not None and following.position - reached <= spacing
+            # The model takes no more than 30 s: this one cuts the window before that.
+            cuts = (
+                following is not None and following.position - start > self._cut_samples + _AFTER_CUT_SAMPLES
+            )
+            if job.kind is not Kind.COMMIT or cuts or not needless:
+                kept.append(job)
+            if cuts:
+                start += HEAD_SAMPLES
+        self._jobs = kept
+
+    def forget(self) -> None:
+        """Drop audio that nobody will ask about any more."""
+        needed = [self._timeline.needed]
+        window = self.window
+        if window is not None and (self._asked or window.utterance == self._timeline.utterance):
+            needed = [window.start]
+        known = window.utterance if window is not None else None
+        needed += [job.start for job in (*self._held, *self._jobs) if job.start != known]
+        self._buffer.trim(min(needed))
+
+    def abandon(self) -> None:
+        """Ask nothing any more."""
+        self._held.clear()
+        self._jobs.clear()
+        self._asked = self._asked_display = self.window = None
+
+    def _ask(self, job: Job) -> Request:
+        if self.window is None or self.window.utterance != job.start:
+            self.window = Window(job.start)
+            self._language.begin()
+        request = self._request(job.kind, self.window, job.position)
+        self._asked, self._asked_display = (job, request), None
+        self._display_end = max(self._display_end, job.position)
+        return request
+
+    def _ask_display(self) -> list[Request]:
+        """Return a request for a partial, if there is enough new speech to show."""
+        utterance = self._timeline.utterance
+        if (
+            not self._settings.interim
+            or utterance is None
+            or self._timeline.last_speech <= self._display_end
+            or self.received - self._display_end < _DISPLAY_SAMPLES
+        ):
+            return []
+        window = self.window
+        if window is None or window.utterance != utterance:
+            window = Window(utterance)
+        self._display_end = self.received
+        self._asked_display = self._request(Kind.DISPLAY, window, self.received)
+        return [self._asked_display]
+
+    def _request(self, kind: Kind, window: Window, position: int) -> Request:
+        self._number += 1
+        language = self._language.current
+        told = self._settings.context and not window.bare
+        return Request(
+            stream=self._name,
+            number=self._number,
+            kind=kind,
+            start=window.start,
+            pcm=self._buffer.read(window.start, position),
+            prompt="" if window.bare else self._settings.prompt,
+            context=self.context.before(language) if told else "",
+            prefix=window.prefix,
+            draft=window.draft,
+            language=language,
+            detect=not self._language.settled,
+            task=self._settings.task,
+            beam_size=self._settings.beam_size if kind is Kind.FINAL else 1,
+            fallback=self._settings.fallback and kind is Kind.FINAL,
+        )
+
+    def _is_held_enough(self) -> bool:
+        """Return whether what is held back has waited for long enough, by the stream's own clock.
+
+        The next question tells the time, so that it does not matter how fast the samples come.
+        """
+        first = self._held[0].position
+        now = self._jobs[0].position if self._jobs else self.received
+        is_flushed = first <= self._flushed and (not self._jobs or now > self._flushed)
+        return is_flushed or now - first > _HELD_SAMPLES

@@ -1,0 +1,145 @@
+"""What a session says: words become final, partials are shown, keywords are told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from whisper_service.audio.pcm import Samples
+from whisper_service.config import StreamSettings
+from whisper_service.engine.request import Word
+from whisper_service.events import Event, Final, Partial
+from whisper_service.session.carry import Carry
+from whisper_service.session.commit import POLICIES, Agreed
+from whisper_service.session.cut import cut_point
+from whisper_service.session.display import Display
+from whisper_service.session.keywords import Spotted, Spotter
+from whisper_service.session.times import in_order
+from whisper_service.session.window import Window
+
+
+class Transcript:
+    """What is said of one utterance after the other.
+
+    :param carry: where the stream begins.
+    """
+
+    def __init__(self, settings: StreamSettings, carry: Carry) -> None:
+        self._interim = settings.interim
+        self._policy = POLICIES[settings.policy]()
+        self._display = Display()
+        self._shown = ""
+        self._spotter = Spotter(settings.keywords, carry.keywords)
+        #: Number of the next final.
+        self.next_id = carry.next_id
+        #: The sample at which the last final word ends.
+        self.last_word_end = carry.last_word_end
+
+    def begin_anew(self) -> None:
+        """Take note that the next hypothesis does not go on with the ones before."""
+        self._policy.reset()
+
+    def agree(
+        self, window: Window, words: tuple[Word, ...], position: int, language: str, *, certain: bool
+    ) -> list[Event]:
+        """Take a hypothesis of the grid: the policy decides which of its words become final.
+
+        :param position: the model has heard the window up to here.
+        :param certain: whether words may become final at all; not before the language is certain.
+        """
+        agreed = self._policy.agreed(words, position) if certain else Agreed(0)
+        final, window.hypothesis = _parted(words, agreed)
+        return self.finalise(window, final, position, language)
+
+    def end(self, window: Window, words: tuple[Word, ...], position: int, language: str) -> list[Event]:
+        """Take the last hypothesis of an utterance: all of it becomes final."""
+        events = self.finalise(window, words, position, language)
+        window.hypothesis = ()
+        self._policy.reset()
+        self._display.clear()
+        return events
+
+    def finalise(self, window: Window, words: Sequence[Word], position: int, language: str) -> list[Event]:
+        """Make ``words``, the next of the window, final."""
+        if not words:
+            return []
+        words = in_order(words, earliest=self.last_word_end, latest=position)
+        window.committed.extend(words)
+        final = Final(self.next_id, text_of(words), words[0].start, words[-1].end, words, language)
+        self.next_id += 1
+        self.last_word_end = final.end
+        self._display.commit(words)
+        self._shown = ""
+        return [final]
+
+    def cut(self, window: Window, audio: Samples, position: int, language: str) -> tuple[list[Event], str]:
+        """Begin a new window in mid-speech, at the quietest place between two final words.
+
+        The final words after the cut go with it, as forced prefix of the new window: nothing is lost or said
+        twice at the seam. Where agreement never came, the words before the cut become final here.
+
+        :param audio: of the window, up to ``position``.
+        :returns: what is told, and the text before the cut.
+        """
+        words = [*window.committed, *window.hypothesis]
+        cut = cut_point(audio, window.start, words, committed=len(window.committed))
+        events: list[Event] = []
+        if cut.words > len(window.committed):
+            missing = cut.words - len(window.committed)
+            events = self.finalise(window, window.hypothesis[:missing], position, language)
+            window.hypothesis = window.hypothesis[missing:]
+            self._policy.reset()
+        before = text_of(window.committed[: cut.words])
+        window.committed = window.committed[cut.words :]
+        window.start = cut.at
+        return events, before
+
+    def show(self, words: Sequence[Word], end: int) -> list[Event]:
+        """Return the partial that shows what of ``words`` is worth it, if it differs from what is shown.
+
+        :param end: the model has heard the window up to here.
+        """
+        words = self._display.update(words)
+        text = text_of(words)
+        if not self._interim or text == self._shown:
+            return []
+        self._shown = text
+        words = in_order(words, earliest=self.last_word_end, latest=end)
+        start = words[0].start if words else end
+        return [Partial(text, start, words[-1].end if words else end, words)]
+
+    def spot(
+        self,
+        events: Sequence[Event],
+        words: Sequence[Word],
+        language: str,
+        *,
+        ended: bool = False,
+        doubtful: Collection[str] = (),
+    ) -> list[Event]:
+        """Return what is new about the keywords.
+
+        :param events: what was told last; words of its finals count as final.
+        :param words: those after the last final word.
+        :param ended: whether the utterance is over.
+        :param doubtful: keywords that count as heard only where they did before.
+        """
+        final = [word for event in events if isinstance(event, Final) for word in event.words]
+        return list(self._spotter.update(final, words, language, ended=ended, doubtful=doubtful))
+
+    def spotted(self) -> Spotted:
+        """Return the state of the keywords at the end of an utterance."""
+        return self._spotter.spotted()
+
+
+def text_of(words: Sequence[Word]) -> str:
+    """Return what the words spell."""
+    return "".join(word.text for word in words)
+
+
+def _parted(words: tuple[Word, ...], agreed: Agreed) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+    """Return the final words and the others. The mark between them waits, unless it is agreed on."""
+    final, rest = words[: agreed.words], words[agreed.words :]
+    if not (final and rest) or agreed.mark:
+        return final, rest
+    last = final[-1]
+    return (*final[:-1], last.bare), (rest[0].after(last), *rest[1:])
