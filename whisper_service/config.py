@@ -170,7 +170,11 @@ class StreamSettings:
         _keywords(),
         "Tell at once when one of these is said, in any inflection. The model is not told to expect them.",
     )
-    context: bool = _setting(True, _switch(), "Tell the model the end of what was said before.")
+    context: bool = _setting(
+        True,
+        _switch(),
+        "Let the model hear the last utterances with the next one.",
+    )
     words: bool = _setting(False, _switch(), "Send time and probability of each word.")
     interim: bool = _setting(True, _switch(), "Send partials.")
     full_transcript: bool = _setting(False, _switch(), "Send the whole transcript with every final.")
@@ -275,9 +279,7 @@ class Config:
     )
     language: str | None = _setting(None, _language(), "Default language of a stream.")
     prompt: str = _setting("", _text("text, at most 1000 characters", 1000), "Default prompt of a stream.")
-    context: bool = _setting(
-        True, _switch(), "Default of a stream: tell the model the end of what was said before."
-    )
+    context: bool = _setting(True, _switch(), "Default of a stream: let the model know the last utterances.")
     policy: str = _setting(POLICIES[0], _choice(*POLICIES), "Default commit policy of a stream.")
     vad_threshold: float = _setting(
         0.5, _number(float, 0.05, 0.95), "Default probability at which speech begins."

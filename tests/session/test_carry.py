@@ -56,7 +56,7 @@ def _hear(
             settle(session.apply(answers(request)))
 
     end_frame = start.frame
-    for at in range(start.position, pcm.shape[0], 4_000):
+    for at in range(start.audio_from, pcm.shape[0], 4_000):
         if at <= flush_at < at + 4_000:
             settle(session.flush())
         piece = pcm[at : at + 4_000]

@@ -27,6 +27,8 @@ from whisper_service.events import Event, KeywordSpotted
 from whisper_service.session.session import Session, Step
 
 TWO_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1]
+#: Too far apart for a window that holds both.
+FAR_APART = [0.1, 0.1, 12.0, 0.1, 0.1]
 
 
 class Recording(FakeEngine):
@@ -51,7 +53,7 @@ def _spelled(text: str, request: Request) -> tuple[Word, ...]:
 
 def test_what_is_final_stands_before_the_next_utterance() -> None:
     engine = Recording()
-    play(make_session(), engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
+    play(make_session(), engine, cut_evenly(speak(FAR_APART)[0], 8_000))
     contexts = {request.start: request.context for request in engine.requests}
     assert list(contexts.values()) == ["", " w1. w2. w3."]
 
@@ -63,7 +65,7 @@ def test_a_window_that_is_still_too_short_to_be_understood_costs_no_context() ->
         return replace(answer, no_speech_probability=0.8, average_logprob=-1.5) if short else answer
 
     engine = Recording(shy)
-    play(make_session(prompt="Weiß."), engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
+    play(make_session(prompt="Weiß."), engine, cut_evenly(speak(FAR_APART)[0], 8_000))
     assert {request.prompt for request in engine.requests} == {"Weiß."}
     assert engine.requests[-1].context == " w1. w2. w3."
 
@@ -192,7 +194,7 @@ def _loop_if_told(request: Request, answer: Hypothesis) -> Hypothesis:
 
 
 def test_a_loop_that_the_context_has_started_is_decoded_again_without_it() -> None:
-    pcm, said = speak(TWO_UTTERANCES)
+    pcm, said = speak(FAR_APART)
     engine = Recording(_loop_if_told)
     assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
     kinds = [bool(request.context) for request in engine.requests if request.start > 0]

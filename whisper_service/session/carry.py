@@ -12,18 +12,20 @@ from whisper_service.events import Account
 from whisper_service.session.context import Context
 from whisper_service.session.keywords import Spotted
 from whisper_service.session.language import Spoken
+from whisper_service.session.lookback import LookBack
 
 
 @dataclass(frozen=True, slots=True)
 class Carry:
     """The state between two utterances. The defaults are those of a stream's beginning.
 
-    :param position: the next utterance begins at this sample or later. The session must be fed from here on.
+    :param position: the next utterance begins at this sample or later.
     :param frame: number of the first frame whose speech probability the session needs; frames have 512
         samples. ``model.speech.lead_in_start`` says from which sample on the detector must hear for that.
     :param next_id: number of the next final.
     :param last_word_end: the sample at which the last final word ends.
     :param context: the end of the final text.
+    :param look_back: the last utterances, which the next one is heard with.
     :param language: what is known of the language.
     :param keywords: the state of the client's keywords.
     :param account: where every sample before ``position`` went.
@@ -34,6 +36,13 @@ class Carry:
     next_id: int = 0
     last_word_end: int = 0
     context: Context = field(default_factory=Context)
+    look_back: LookBack = field(default_factory=LookBack)
     language: Spoken = field(default_factory=Spoken)
     keywords: Spotted = field(default_factory=Spotted)
     account: Account = Account(received=0, speech=0, silent=0, lost=0)
+
+    @property
+    def audio_from(self) -> int:
+        """The sample from which on the session must be fed."""
+        parts = self.look_back.parts
+        return parts[0].start if parts else self.position

@@ -46,8 +46,11 @@ class Belief:
     repeats: bool = False
 
 
-def believe(answer: Hypothesis) -> Belief:
-    """Return what of ``answer`` can be believed."""
+def believe(answer: Hypothesis, start: int = 0) -> Belief:
+    """Return the words of ``answer`` that can be believed.
+
+    :param start: the sample at which the speech begins whose words these are.
+    """
     words = answer.words
     if not words:
         return Belief(())
@@ -62,7 +65,7 @@ def believe(answer: Hypothesis) -> Belief:
         if not _advances(words, loop):
             return Belief(words[: loop.begin], f"a loop behind word {loop.begin}", repeats=True)
         repeated.update(range(loop.begin, loop.end))
-    rewind = _rewind(words)
+    rewind = _rewind(words, start)
     if rewind is not None:
         return Belief(words[:rewind], f"attention runs back at word {rewind}", repeats=True)
     # What was really said again and again says nothing about the rest.
@@ -115,8 +118,9 @@ def compression_ratio(text: str) -> float:
     return len(data) / len(zlib.compress(data))
 
 
-def _rewind(words: Sequence[Word]) -> int | None:
-    furthest = words[0].attended
+def _rewind(words: Sequence[Word], start: int) -> int | None:
+    """Return the first word that is read off audio long before that of an earlier one, or None."""
+    furthest = max(start, words[0].attended)
     for index, word in enumerate(words):
         if furthest - word.attended > _REWIND_SAMPLES:
             return index

@@ -16,10 +16,12 @@ from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.events import Event
 from whisper_service.session.buffer import RollingBuffer
 from whisper_service.session.carry import Carry
+from whisper_service.session.context import Context
 from whisper_service.session.cut import HEAD_SAMPLES
 from whisper_service.session.language import LanguageLock
+from whisper_service.session.lookback import LookBack, Part
 from whisper_service.session.timeline import Job, Timeline
-from whisper_service.session.window import Window
+from whisper_service.session.window import Window, text_of
 
 #: A partial is worth a request of its own when this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
@@ -50,7 +52,7 @@ class Questions:
         self._name = name
         self._settings = settings
         self._cut_samples = round(settings.max_utterance_s * SAMPLE_RATE)
-        self._buffer = RollingBuffer(carry.position)
+        self._buffer = RollingBuffer(carry.audio_from)
         self._timeline = Timeline.of(settings, grid=grid_samples, position=carry.position, frame=carry.frame)
         self._language = language
         self._jobs: deque[Job] = deque()
@@ -60,8 +62,8 @@ class Questions:
         self._asked_display: Request | None = None
         self._display_end = carry.position
         self._number = 0
-        #: What stands before the next window.
-        self.context = carry.context
+        self._context = carry.context
+        self._look_back = carry.look_back
         #: What is being transcribed; None between utterances.
         self.window: Window | None = None
 
@@ -150,6 +152,28 @@ class Questions:
         self._asked = job, bare
         return bare
 
+    def forget_what_was_said(self) -> None:
+        """Have windows asked without the text and the audio so far, which have led the model astray."""
+        self._context, self._look_back = self._context.forgotten(), LookBack()
+
+    def cut(self, window: Window, at: int, words: int, language: str) -> None:
+        """Begin a new window at sample ``at`` in mid-speech; the first ``words`` final words stay behind."""
+        before = text_of(window.committed[:words])
+        self._context = self._context.followed_by(before, language)
+        self._look_back = self._look_back.followed_by(window.cut(at, words, self._context), language)
+
+    def end(self, window: Window, language: str) -> None:
+        """Take note that the utterance of a window is final."""
+        if window.committed:
+            part = Part(window.own_start, tuple(window.committed), window.own_context)
+            self._look_back = self._look_back.followed_by(part, language)
+        self._context = self._context.followed_by(text_of(window.committed), language)
+        self.window = None
+
+    def crossing(self, position: int) -> tuple[Context, LookBack]:
+        """Return what utterances that begin at ``position`` or later are asked with."""
+        return self._context, self._look_back.needed(position)
+
     def hold(self, job: Job) -> None:
         """Keep the last job of an utterance until its language is certain."""
         self._held.append(job)
@@ -179,7 +203,7 @@ class Questions:
             if job.start != utterance:
                 utterance = start = job.start
                 if self.window is not None and self.window.utterance == utterance:
-                    start = self.window.start
+                    start = self.window.own_start
             following = self._jobs[index + 1] if index + 1 < len(self._jobs) else None
             reached = kept[-1].position if kept else self._asked[0].position if self._asked else job.start
             needless = following is not None and following.position - reached <= spacing
@@ -201,6 +225,8 @@ class Questions:
             needed = [window.start]
         known = window.utterance if window is not None else None
         needed += [job.start for job in (*self._held, *self._jobs) if job.start != known]
+        self._look_back = self._look_back.needed(min(needed))
+        needed += [part.start for part in self._look_back.parts[:1]]
         self._buffer.trim(min(needed))
 
     def abandon(self) -> None:
@@ -211,8 +237,9 @@ class Questions:
 
     def _ask(self, job: Job) -> Request:
         if self.window is None or self.window.utterance != job.start:
-            self.window = Window(job.start)
+            self.window = Window(job.start, self._context)
             self._language.begin()
+        self._place(self.window, job.position)
         request = self._request(job.kind, self.window, job.position)
         self._asked, self._asked_display = (job, request), None
         self._display_end = max(self._display_end, job.position)
@@ -230,10 +257,24 @@ class Questions:
             return []
         window = self.window
         if window is None or window.utterance != utterance:
-            window = Window(utterance)
+            window = Window(utterance, self._context)
+            self._place(window, self.received)
         self._display_end = self.received
         self._asked_display = self._request(Kind.DISPLAY, window, self.received)
         return [self._asked_display]
+
+    def _place(self, window: Window, position: int) -> None:
+        """Decide with which earlier utterances a window up to ``position`` is heard.
+
+        While the language is not certain it has to be detected in the utterance alone. A window that has
+        grown too long for a look-back goes on without it.
+        """
+        can_hear = self._settings.context and self._language.settled and not window.bare
+        if not can_hear or window.own_start != window.utterance:
+            return
+        window.look_back(self._look_back.before(window.utterance, self._language.current))
+        if self.is_long(window, position):
+            window.look_back(())
 
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
         self._number += 1
@@ -246,7 +287,7 @@ class Questions:
             start=window.start,
             pcm=self._buffer.read(window.start, position),
             prompt="" if window.bare else self._settings.prompt,
-            context=self.context.before(language) if told else "",
+            context=window.context.before(language) if told else "",
             prefix=window.prefix,
             draft=window.draft,
             language=language,

@@ -26,8 +26,8 @@ from whisper_service.session.language import LanguageLock
 from whisper_service.session.ledger import Ledger
 from whisper_service.session.questions import Questions
 from whisper_service.session.timeline import Job
-from whisper_service.session.transcript import Transcript, text_of
-from whisper_service.session.window import Window
+from whisper_service.session.transcript import Transcript
+from whisper_service.session.window import Window, text_of
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Session:
     :param settings: what the client has chosen.
     :param grid_samples: distance of the positions at which words may become final.
     :param languages: codes that the model knows.
-    :param carry: where another session has ended, of a stream that goes on. ``feed`` begins at its position.
+    :param carry: the end of another session, whose stream goes on. ``feed`` begins at ``carry.audio_from``.
     """
 
     def __init__(
@@ -175,8 +175,8 @@ class Session:
 
     # -- answers ---------------------------------------------------------------------------------------
 
-    def _believe(self, answer: Hypothesis) -> Belief:
-        belief = believe(answer)
+    def _believe(self, answer: Hypothesis, start: int = 0) -> Belief:
+        belief = believe(answer, start)
         if belief.reason:
             log.info("%s: not all words of request %d count: %s", self.name, answer.number, belief.reason)
         return belief
@@ -191,11 +191,11 @@ class Session:
         events = self._settle_language(job, window, answer)
         if events is not None:
             return self._step(events)
-        belief = self._believe(answer)
-        if (request.prompt or request.context) and _is_misled(job, window, belief):
-            log.info("%s: request %d is asked again without prompt and context", self.name, request.number)
-            window.bare = True
-            self._questions.context = self._questions.context.forgotten()
+        belief = self._believe(answer, window.own_start)
+        if (request.prompt or request.context or window.looks_back) and _is_misled(job, window, belief):
+            log.info("%s: request %d is asked again without what stands before it", self.name, request.number)
+            window.ask_bare()
+            self._questions.forget_what_was_said()
             self._ask_again(job, window)
             return self._step(())
         doubtful = self._prompted.doubtful(window, answer.language)
@@ -249,7 +249,7 @@ class Session:
         answer, self._doubt = self._doubt, None
         said = text_of(self._believe(bare).words)
         window.confirmed |= within(self._settings.keywords, said, bare.language)
-        return self._conclude(job, window, self._believe(answer), answer.language)
+        return self._conclude(job, window, self._believe(answer, window.own_start), answer.language)
 
     def _conclude(self, job: Job, window: Window, belief: Belief, language: str) -> list[Event]:
         """Make final what is certain now, and follow the keywords."""
@@ -258,17 +258,16 @@ class Session:
         ended = job.kind is Kind.FINAL
         if ended:
             events = transcript.end(window, belief.words, job.position, language)
-            questions.context = questions.context.followed_by(text_of(window.committed), language)
-            questions.window = None
+            questions.end(window, language)
         else:
             events = transcript.agree(
                 window, belief.words, job.position, language, certain=self._lock.settled
             )
             if questions.is_long(window, job.position):
                 audio = questions.audio(window, job.position)
-                cut_events, before = transcript.cut(window, audio, job.position, language)
+                cut_events, cut = transcript.cut(window, audio, job.position, language)
                 events += cut_events
-                questions.context = questions.context.followed_by(before, language)
+                questions.cut(window, cut.at, cut.words, language)
         events += transcript.show(window.hypothesis, job.position)
         events += transcript.spot(events, window.hypothesis, language, ended=ended, doubtful=doubtful)
         if ended:
@@ -278,12 +277,14 @@ class Session:
     def _end_utterance(self, job: Job) -> None:
         """Account for an utterance that is final, and keep what crosses its end."""
         self._ledger.speak(job.start, job.position)
+        context, look_back = self._questions.crossing(job.position)
         self._carry = Carry(
             position=job.position,
             frame=job.frame,
             next_id=self._transcript.next_id,
             last_word_end=self._transcript.last_word_end,
-            context=self._questions.context,
+            context=context,
+            look_back=look_back,
             language=self._lock.spoken(),
             keywords=self._transcript.spotted(),
             account=self._ledger.settle(job.position),
@@ -291,7 +292,7 @@ class Session:
 
 
 def _is_misled(job: Job, window: Window, belief: Belief) -> bool:
-    """Return whether the prompt may be why the model repeats itself, or at the end has nothing to say.
+    """Return whether what stands before may be why the model repeats itself, or at the end has no words.
 
     Before the end the model often takes a window for silence that is only too short to be understood.
     """

@@ -10,11 +10,11 @@ from whisper_service.engine.request import Word
 from whisper_service.events import Event, Final, Partial
 from whisper_service.session.carry import Carry
 from whisper_service.session.commit import POLICIES, Agreed
-from whisper_service.session.cut import cut_point
+from whisper_service.session.cut import Cut, cut_point
 from whisper_service.session.display import Display
 from whisper_service.session.keywords import Spotted, Spotter
 from whisper_service.session.times import in_order
-from whisper_service.session.window import Window
+from whisper_service.session.window import Window, text_of
 
 
 class Transcript:
@@ -71,27 +71,24 @@ class Transcript:
         self._shown = ""
         return [final]
 
-    def cut(self, window: Window, audio: Samples, position: int, language: str) -> tuple[list[Event], str]:
-        """Begin a new window in mid-speech, at the quietest place between two final words.
+    def cut(self, window: Window, audio: Samples, position: int, language: str) -> tuple[list[Event], Cut]:
+        """Choose where a window is cut in mid-speech: at the quietest place between two final words.
 
         The final words after the cut go with it, as forced prefix of the new window: nothing is lost or said
         twice at the seam. Where agreement never came, the words before the cut become final here.
 
         :param audio: of the window, up to ``position``.
-        :returns: what is told, and the text before the cut.
+        :returns: what is told, and the cut.
         """
         words = [*window.committed, *window.hypothesis]
         cut = cut_point(audio, window.start, words, committed=len(window.committed))
-        events: list[Event] = []
-        if cut.words > len(window.committed):
-            missing = cut.words - len(window.committed)
-            events = self.finalise(window, window.hypothesis[:missing], position, language)
-            window.hypothesis = window.hypothesis[missing:]
-            self._policy.reset()
-        before = text_of(window.committed[: cut.words])
-        window.committed = window.committed[cut.words :]
-        window.start = cut.at
-        return events, before
+        missing = cut.words - len(window.committed)
+        if missing <= 0:
+            return [], cut
+        events = self.finalise(window, window.hypothesis[:missing], position, language)
+        window.hypothesis = window.hypothesis[missing:]
+        self._policy.reset()
+        return events, cut
 
     def show(self, words: Sequence[Word], end: int) -> list[Event]:
         """Return the partial that shows what of ``words`` is worth it, if it differs from what is shown.
@@ -129,11 +126,6 @@ class Transcript:
     def spotted(self) -> Spotted:
         """Return the state of the keywords at the end of an utterance."""
         return self._spotter.spotted()
-
-
-def text_of(words: Sequence[Word]) -> str:
-    """Return what the words spell."""
-    return "".join(word.text for word in words)
 
 
 def _parted(words: tuple[Word, ...], agreed: Agreed) -> tuple[tuple[Word, ...], tuple[Word, ...]]:

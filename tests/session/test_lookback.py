@@ -1,0 +1,110 @@
+"""A window hears the utterances before its own once more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.fakes import RATE, FakeEngine, Samples, cut_evenly, finals, make_session, play, speak, words
+from whisper_service.config import StreamSettings
+from whisper_service.engine.request import Hypothesis, Kind, Request
+from whisper_service.session.lookback import LOOK_BACK_SAMPLES
+from whisper_service.session.session import Session
+
+THREE_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1, 1.4, 0.1, 0.1]
+
+
+class Recording(FakeEngine):
+    """Keeps the requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+
+    def run(self, request: Request) -> Hypothesis:
+        self.requests.append(request)
+        return super().run(request)
+
+
+def _asked(pcm: Samples, **settings: object) -> list[Request]:
+    engine = Recording()
+    play(make_session(**settings), engine, cut_evenly(pcm, 8_000))
+    return engine.requests
+
+
+def _last_of_utterances(requests: list[Request]) -> list[Request]:
+    return [request for request in requests if request.kind is Kind.FINAL]
+
+
+def test_the_words_of_the_look_back_are_the_prefix_and_its_audio_the_beginning() -> None:
+    first, second, third = _last_of_utterances(_asked(speak(THREE_UTTERANCES)[0]))
+    assert first.start == second.start == third.start
+    assert (first.prefix[:3], second.prefix[:3], third.prefix[:6]) == ((1, 2), (1, 2, 3), (1, 2, 3, 4, 5, 6))
+    assert {request.context for request in (first, second, third)} == {""}
+
+
+def test_a_window_looks_back_no_further_than_ten_seconds() -> None:
+    pcm, _ = speak([0.1, 0.1, 1.4] * 10)
+    requests = _asked(pcm)
+    utterances = sorted({request.start for request in requests})
+    assert len(utterances) > 2
+    for request in _last_of_utterances(requests):
+        # An utterance of three words takes 1.5 s, and half a second of silence before and after.
+        assert request.end - request.start <= LOOK_BACK_SAMPLES + 3 * RATE
+    last = _last_of_utterances(requests)[-1]
+    assert last.context.endswith(f" w{last.prefix[0] - 1}.") and last.prefix[0] > 10
+
+
+def test_each_word_is_final_once() -> None:
+    pcm, said = speak(THREE_UTTERANCES * 4)
+    assert words(play(make_session(), FakeEngine(), cut_evenly(pcm, 8_000))) == said
+
+
+def test_without_context_a_window_is_its_utterance() -> None:
+    first, second, _ = _last_of_utterances(_asked(speak(THREE_UTTERANCES)[0], context=False))
+    assert first.start < second.start and second.prefix[:1] != first.prefix[:1]
+
+
+def test_a_long_utterance_goes_on_without_a_look_back() -> None:
+    pcm, said = speak([0.1, 0.1, 1.4] + [0.3] * 45)
+    engine = Recording()
+    assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
+    assert max(engine.windows) <= 26 * RATE
+    starts = list(dict.fromkeys(request.start for request in engine.requests))
+    assert starts == sorted(starts) and len(starts) >= 3  # with look-back, without, after a cut
+
+
+def test_a_language_is_detected_in_the_utterance_alone() -> None:
+    class Bilingual(Recording):
+        def run(self, request: Request) -> Hypothesis:
+            answer = super().run(request)
+            detected = "en" if request.start < 3 * RATE else "de"
+            return replace(answer, language=request.language or detected, detected=detected)
+
+    engine = Bilingual()
+    settings = StreamSettings(policy="local_agreement")
+    session = Session("s", settings, grid_samples=8_000, languages=frozenset({"en", "de"}))
+    pcm, said = speak([0.1] * 6 + [1.4] + [0.1] * 9 + [1.4] + [0.1] * 9)
+    told = finals(play(session, engine, cut_evenly(pcm, 8_000)))
+    assert "".join(final.text for final in told) == "".join(said)
+    assert [final.language for final in told][-1] == "de" and told[0].language == "en"
+    detecting = [request for request in engine.requests if request.detect]
+    assert all(not request.prefix for request in detecting)
+    german = [final.start for final in told if final.language == "de"]
+    # The first German utterance hears no English, the second one hears the first.
+    assert min(request.start for request in engine.requests if request.language == "de") <= german[0]
+    assert any(len(request.prefix) >= 10 for request in engine.requests if request.language == "de")
+
+
+def test_a_look_back_that_leads_the_model_astray_is_left_out() -> None:
+    class Repeating(Recording):
+        """Says again what was said before, as often as it can."""
+
+        def run(self, request: Request) -> Hypothesis:
+            answer = super().run(request)
+            if request.start > 2 * RATE or len(request.prefix) <= 3:
+                return answer
+            again = tuple(replace(word, text=" and so on") for word in answer.words[:1] * 8)
+            return replace(answer, words=again)
+
+    pcm, said = speak(THREE_UTTERANCES)
+    assert words(play(make_session(), Repeating(), cut_evenly(pcm, 8_000))) == said
