@@ -38,11 +38,15 @@ class LookBack:
     parts: tuple[Part, ...] = ()
     language: str = ""
 
-    def before(self, start: int, language: str | None) -> tuple[Part, ...]:
-        """Return the parts that a window whose utterance begins at ``start`` hears."""
+    def before(self, start: int, language: str | None, *, earliest: int = 0) -> tuple[Part, ...]:
+        """Return the parts that a window hears whose utterance begins at ``start``.
+
+        :param earliest: the window may not begin before this sample.
+        """
         if language != self.language:
             return ()
-        return tuple(part for part in self.parts if part.start >= start - LOOK_BACK_SAMPLES)
+        earliest = max(earliest, start - LOOK_BACK_SAMPLES)
+        return tuple(part for part in self.parts if part.start >= earliest)
 
     def followed_by(self, part: Part, language: str) -> LookBack:
         """Return the parts after ``part``, which follows the last one."""

@@ -266,15 +266,15 @@ class Questions:
     def _place(self, window: Window, position: int) -> None:
         """Decide with which earlier utterances a window up to ``position`` is heard.
 
-        While the language is not certain it has to be detected in the utterance alone. A window that has
-        grown too long for a look-back goes on without it.
+        While the language is not certain it has to be detected in the utterance alone. Where the window
+        grows too long, the oldest go.
         """
         can_hear = self._settings.context and self._language.settled and not window.bare
         if not can_hear or window.own_start != window.utterance:
             return
-        window.look_back(self._look_back.before(window.utterance, self._language.current))
-        if self.is_long(window, position):
-            window.look_back(())
+        earliest = position - self._cut_samples + 1
+        parts = self._look_back.before(window.utterance, self._language.current, earliest=earliest)
+        window.look_back(parts)
 
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
         self._number += 1
