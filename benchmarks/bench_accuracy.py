@@ -24,7 +24,7 @@ from whisper_service.engine.runner import Runner
 from whisper_service.events import Done, Final
 from whisper_service.model.checkpoints.find import find_checkpoint
 from whisper_service.model.checkpoints.load import load_model
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.replay import replay
 
 ROOT = Path(__file__).resolve().parents[1]

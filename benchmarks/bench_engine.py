@@ -46,16 +46,16 @@ from whisper_service.engine.runner import Runner
 from whisper_service.files import read
 from whisper_service.model.checkpoints.find import find_checkpoint
 from whisper_service.model.checkpoints.load import load_model
-from whisper_service.model.decoder import Decoder
-from whisper_service.model.decoding import decode
-from whisper_service.model.passes import Passes
-from whisper_service.model.precision import resolve_precision
-from whisper_service.model.row import Row, room_of
-from whisper_service.model.rules import Rules
-from whisper_service.model.speech import SpeechDetector
-from whisper_service.model.steps import recorder
-from whisper_service.model.tokens import Vocabulary
-from whisper_service.model.weights import decoder_weights
+from whisper_service.model.decoding.decode import decode
+from whisper_service.model.decoding.rules import Rules
+from whisper_service.model.decoding.sampler import Sampler
+from whisper_service.model.decoding.sequence import TokenSequence, room_of
+from whisper_service.model.decoding.vocabulary import Vocabulary
+from whisper_service.model.network.decoder import Decoder
+from whisper_service.model.network.graphs import recorder
+from whisper_service.model.network.precision import resolve_precision
+from whisper_service.model.network.weights import decoder_weights
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.offline import transcribe, utterances
 
 Samples = NDArray[np.float32]
@@ -252,9 +252,9 @@ def bench_decoder(model: whisper.Whisper, runner: Runner) -> dict[str, float]:
     device, dims = runner.device, model.dims
     decoder = Decoder(decoder_weights(model, runner.precision, device), recorder(device))
     vocabulary = Vocabulary(model)
-    passes = Passes(decoder, vocabulary, Rules(vocabulary, n_vocab=dims.n_vocab, device=device))
+    sampler = Sampler(decoder, vocabulary, Rules(vocabulary, n_vocab=dims.n_vocab, device=device))
     head = vocabulary.head(vocabulary.tokenizer("en", "transcribe"), "", "")
-    row = Row(head, head.index(vocabulary.sot), prefix=[], draft=[], budget=_KNOWN + _NEW)
+    row = TokenSequence(head, head.index(vocabulary.sot), prefix=[], draft=[], budget=_KNOWN + _NEW)
     audio = torch.randn(1, dims.n_audio_ctx, dims.n_audio_state, device=device).to(runner.precision.dtype)
     speeds = {}
     for count in _BATCHES[device.type]:
@@ -265,7 +265,7 @@ def bench_decoder(model: whisper.Whisper, runner: Runner) -> dict[str, float]:
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             begin = time.perf_counter()
-            decode(passes, cache, rows)
+            decode(sampler, cache, rows)
             seconds.append(time.perf_counter() - begin)
         speeds[str(count)] = round(count * row.budget / min(seconds), 1)
     line = ", ".join(f"{count}: {speed:.0f}" for count, speed in speeds.items())

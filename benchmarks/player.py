@@ -17,7 +17,7 @@ from whisper_service.config import Config, StreamSettings
 from whisper_service.engine.request import EngineInfo, Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event
-from whisper_service.model.speech import SpeechState
+from whisper_service.model.speech.detector import SpeechState
 from whisper_service.replay import settle
 from whisper_service.session.session import Session
 

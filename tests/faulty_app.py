@@ -16,7 +16,7 @@ from typing import Any
 
 from app import app
 from whisper_service.engine.runner import Runner
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.server import serve
 
 _FAULT = Path(os.environ["FAULT"])

@@ -18,7 +18,7 @@ from tests.talks import RATE, talk
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import EngineInfo, Hypothesis, Request
 from whisper_service.engine.runner import Runner
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.replay import replay
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

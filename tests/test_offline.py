@@ -25,7 +25,7 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import EngineInfo, Hypothesis, OutOfMemory, Request, Runs
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Final
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.offline import Window, pack, transcribe, utterances
 
 RATE = 16_000

@@ -14,7 +14,7 @@ from whisper_service.audio.resample import Resampler
 from whisper_service.config import StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event, Final, Partial
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.replay import replay
 
 RATE = 16_000

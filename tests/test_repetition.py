@@ -12,7 +12,7 @@ from tests.fakes import cut_evenly, done, finals
 from tests.talks import RATE, talk, word_error_rate
 from whisper_service.config import StreamSettings
 from whisper_service.engine.runner import Runner
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.replay import replay
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from tests.fakes import cut_evenly, cut_randomly, done, finals
 from whisper_service.config import StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.replay import replay
 
 _normalise = EnglishTextNormalizer()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from whisper_service.config import Config
 from whisper_service.engine.runner import Runner
-from whisper_service.model import cores
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
 from whisper_service.model.checkpoints.find import find_checkpoint
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.network import cores
+from whisper_service.model.speech.detector import SpeechDetector
 
 
 def demonstration_checkpoint() -> Path:

@@ -20,7 +20,7 @@ from whisper_service.config import Config, StreamSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import AudioError, BadAudio
 from whisper_service.events import Final
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.offline import transcribe
 from whisper_service.replay import replay
 from whisper_service.subtitles import FORMATS

@@ -13,7 +13,7 @@ from whisper_service.audio.pcm import SAMPLE_RATE, Samples
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Runs, Word
 from whisper_service.events import Final
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.session.cut import cut_point
 from whisper_service.session.guard import believe
 from whisper_service.session.timeline import Timeline

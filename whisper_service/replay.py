@@ -9,7 +9,7 @@ from whisper_service.audio.pcm import Samples
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Runs
 from whisper_service.events import Event
-from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.model.speech.detector import SpeechDetector, SpeechState
 from whisper_service.session.session import Session, Step
 
 

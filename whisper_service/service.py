@@ -19,8 +19,8 @@ from whisper_service.engine.bridge import EngineBridge, SpeechBridge
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts
-from whisper_service.model import cores
-from whisper_service.model.speech import SpeechDetector, SpeechState
+from whisper_service.model.network import cores
+from whisper_service.model.speech.detector import SpeechDetector, SpeechState
 from whisper_service.native import Pool, patiently
 
 log = logging.getLogger(__name__)

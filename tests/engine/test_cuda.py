@@ -16,7 +16,7 @@ from tests.conftest import CHECKPOINT, Talk
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.model.checkpoints.find import find_checkpoint
-from whisper_service.model.precision import Precision
+from whisper_service.model.network.precision import Precision
 
 pytestmark = pytest.mark.cuda
 

@@ -13,7 +13,7 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Account, Done, Event, KeywordSpotted
-from whisper_service.model.speech import SpeechDetector, SpeechState, lead_in_start
+from whisper_service.model.speech.detector import SpeechDetector, SpeechState, lead_in_start
 from whisper_service.session.carry import Carry
 from whisper_service.session.endpoint import FRAME_SAMPLES
 from whisper_service.session.session import Session, Step

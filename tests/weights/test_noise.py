@@ -19,7 +19,7 @@ from whisper_service.engine.runner import Runner
 from whisper_service.events import Event, Final, Partial
 from whisper_service.files import read
 from whisper_service.model.checkpoints.find import find_checkpoint
-from whisper_service.model.speech import SpeechDetector
+from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.replay import replay
 
 pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]

@@ -18,22 +18,22 @@ from whisper.audio import N_SAMPLES
 from whisper.model import Whisper
 
 from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request, Word
-from whisper_service.model.alignment import token_frames
-from whisper_service.model.cache import DecoderCache
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
 from whisper_service.model.checkpoints.load import load_model, times_words_roughly
-from whisper_service.model.decoder import Decoder
-from whisper_service.model.decoding import decode
-from whisper_service.model.device import does_not_fit, resolve_device
-from whisper_service.model.encoder import encode
-from whisper_service.model.features import Audio, LogMel
-from whisper_service.model.passes import Passes
-from whisper_service.model.precision import Precision, resolve_precision
-from whisper_service.model.row import Decoded, Row, room_of
-from whisper_service.model.rules import Rules
-from whisper_service.model.steps import recorder
-from whisper_service.model.tokens import Vocabulary
-from whisper_service.model.weights import decoder_weights, encoder_weights
+from whisper_service.model.decoding.alignment import token_frames
+from whisper_service.model.decoding.decode import decode
+from whisper_service.model.decoding.rules import Rules
+from whisper_service.model.decoding.sampler import Sampler
+from whisper_service.model.decoding.sequence import Decoded, TokenSequence, room_of
+from whisper_service.model.decoding.vocabulary import Vocabulary
+from whisper_service.model.network.cache import DecoderCache
+from whisper_service.model.network.decoder import Decoder
+from whisper_service.model.network.device import does_not_fit, resolve_device
+from whisper_service.model.network.encoder import encode
+from whisper_service.model.network.features import Audio, LogMel
+from whisper_service.model.network.graphs import recorder
+from whisper_service.model.network.precision import Precision, resolve_precision
+from whisper_service.model.network.weights import decoder_weights, encoder_weights
 
 #: Samples of one frame of the encoder's output: 20 ms at 16 kHz.
 _SAMPLES_PER_FRAME = 320
@@ -74,7 +74,7 @@ class Runner:
         self._decoder = Decoder(decoder_weights(model, precision, device), recorder(device))
         self._vocabulary = Vocabulary(model)
         rules = Rules(self._vocabulary, n_vocab=model.dims.n_vocab, device=device)
-        self._passes = Passes(self._decoder, self._vocabulary, rules)
+        self._sampler = Sampler(self._decoder, self._vocabulary, rules)
         self._languages = self._vocabulary.languages()
         known = frozenset(self._languages.values()) or frozenset({"en"})
         self._info = EngineInfo(
@@ -155,7 +155,7 @@ class Runner:
             row if request.language else self._row(request, language)
             for row, request, language in zip(rows, requests, languages, strict=True)
         ]
-        decoded = decode(self._passes, cache, rows)
+        decoded = decode(self._sampler, cache, rows)
         return [
             Hypothesis(
                 stream=request.stream,
@@ -172,7 +172,7 @@ class Runner:
             )
         ]
 
-    def _row(self, request: Request, language: str) -> Row:
+    def _row(self, request: Request, language: str) -> TokenSequence:
         tokenizer = self._vocabulary.tokenizer(language, request.task)
         head = self._vocabulary.head(
             tokenizer, request.prompt, request.context, timestamps=request.timestamps
@@ -181,7 +181,7 @@ class Runner:
         budget = min(
             self._n_text_ctx - len(head) - 1, _TOKENS_AT_LEAST + int(seconds * _TOKENS_PER_SECOND)
         ) - len(request.prefix)
-        return Row(
+        return TokenSequence(
             head=head,
             sot=head.index(self._vocabulary.sot),
             prefix=list(request.prefix),

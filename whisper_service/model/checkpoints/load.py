@@ -15,7 +15,7 @@ from whisper_service.errors import ModelUnavailable
 from whisper_service.model.checkpoints import ctranslate2, huggingface, openai
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
 from whisper_service.model.checkpoints.state import NotWhisper, State, model_of
-from whisper_service.model.device import does_not_fit
+from whisper_service.model.network.device import does_not_fit
 
 
 def load_model(checkpoint: Checkpoint) -> whisper.Whisper:

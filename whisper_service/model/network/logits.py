@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from whisper_service.model.precision import Int8Linear, Precision, int8_works, linear
+from whisper_service.model.network.precision import Int8Linear, Precision, int8_works, linear
 
 #: A row with more candidates than these is computed in float32 as a whole.
 _MOST_CANDIDATES = 64

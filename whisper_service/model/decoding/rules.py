@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from whisper_service.model.tokens import Vocabulary
+from whisper_service.model.decoding.vocabulary import Vocabulary
 
 #: The first timestamp lies within the first second: 50 steps of 20 ms (``max_initial_timestamp``).
 _LATEST_FIRST = 50

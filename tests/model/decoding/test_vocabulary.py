@@ -6,7 +6,7 @@ import pytest
 import whisper
 from whisper.model import Whisper
 
-from whisper_service.model.tokens import Vocabulary
+from whisper_service.model.decoding.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")

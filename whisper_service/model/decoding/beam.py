@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from whisper_service.model.cache import DecoderCache
-from whisper_service.model.passes import Passes, Pick
-from whisper_service.model.row import Decoded, Row
+from whisper_service.model.decoding.sampler import Pick, Sampler
+from whisper_service.model.decoding.sequence import Decoded, TokenSequence
+from whisper_service.model.network.cache import DecoderCache
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Beam:
     :param ended: those that have ended.
     """
 
-    row: Row
+    sequence: TokenSequence
     texts: list[list[int]]
     scores: list[float]
     ended: list[tuple[list[int], float]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class _Beam:
     @property
     def done(self) -> bool:
         """Whether enough texts have ended, or none may grow any more."""
-        return len(self.ended) >= len(self.texts) or len(self.texts[0]) >= self.row.budget
+        return len(self.ended) >= len(self.texts) or len(self.texts[0]) >= self.sequence.budget
 
     def best(self) -> list[int]:
         """Return the likeliest text, by the mean of its tokens; unfinished ones count if few have ended."""
@@ -69,55 +69,61 @@ class _Beam:
         return parents
 
 
-def search(passes: Passes, cache: DecoderCache, rows: Sequence[Row], *, size: int) -> list[Decoded]:
-    """Return what each row says.
+def search(
+    sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], *, size: int
+) -> list[Decoded]:
+    """Return what each sequence says.
 
-    :param cache: empty, with at least ``room_of(rows)``; is not touched.
+    :param cache: empty, with at least ``room_of(sequences)``; is not touched.
     :param size: texts that are followed for each window.
     """
-    found = _texts(passes, cache.copied(range(len(rows))), rows, size)
+    found = _texts(sampler, cache.copied(range(len(sequences))), sequences, size)
     # Attention and probabilities of the text that was found come from one forward over all of it.
-    rows = [replace(row, draft=text) for row, text in zip(rows, found, strict=True)]
-    return follow(passes, cache.copied(range(len(rows))), rows)
+    sequences = [replace(sequence, draft=text) for sequence, text in zip(sequences, found, strict=True)]
+    return follow(sampler, cache.copied(range(len(sequences))), sequences)
 
 
-def follow(passes: Passes, cache: DecoderCache, rows: Sequence[Row]) -> list[Decoded]:
+def follow(sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence]) -> list[Decoded]:
     """Return the drafts as they are, with what the model makes of them."""
-    texts = [row.draft for row in rows]
-    hidden, attention = passes.append(cache, [[*row.head, *row.prefix, *row.draft] for row in rows])
-    no_speech = passes.no_speech(hidden, rows)
-    read = passes.behind(hidden, rows, texts, _given(texts, passes.vocabulary.eot))
+    texts = [sequence.draft for sequence in sequences]
+    hidden, attention = sampler.append(
+        cache, [[*sequence.head, *sequence.prefix, *sequence.draft] for sequence in sequences]
+    )
+    no_speech = sampler.no_speech(hidden, sequences)
+    read = sampler.behind(hidden, sequences, texts, _given(texts, sampler.vocabulary.eot))
     return [
         Decoded(
             text,
             logprobs[:-1],
             logprobs[-1],
             no_speech[index],
-            [attention[index, :, row.sot : row.chooses + 1 + len(text)]],
+            [attention[index, :, sequence.sot : sequence.chooses + 1 + len(text)]],
         )
-        for index, (row, text, (_, logprobs)) in enumerate(zip(rows, texts, read, strict=True))
+        for index, (sequence, text, (_, logprobs)) in enumerate(zip(sequences, texts, read, strict=True))
     ]
 
 
 def _given(texts: Sequence[list[int]], eot: int) -> Pick:
     def pick(logits: Tensor, where: Sequence[tuple[int, int]]) -> Tensor:
-        tokens = [[*texts[row], eot][length] for row, length in where]
+        tokens = [[*texts[sequence], eot][length] for sequence, length in where]
         return torch.tensor(tokens, device=logits.device)
 
     return pick
 
 
-def _texts(passes: Passes, cache: DecoderCache, rows: Sequence[Row], size: int) -> list[list[int]]:
-    hidden, _ = passes.append(cache, [[*row.head, *row.prefix] for row in rows])
+def _texts(
+    sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], size: int
+) -> list[list[int]]:
+    hidden, _ = sampler.append(cache, [[*sequence.head, *sequence.prefix] for sequence in sequences])
     # At first all texts of a window are empty, so only one of them counts.
-    beams = [_Beam(row, [[]] * size, [0.0] + [-math.inf] * (size - 1)) for row in rows]
+    beams = [_Beam(sequence, [[]] * size, [0.0] + [-math.inf] * (size - 1)) for sequence in sequences]
     places = [index for index, beam in enumerate(beams) if not beam.done for _ in range(size)]
-    states = hidden[places, [rows[index].chooses for index in places]]  # (N * size, D)
+    states = hidden[places, [sequences[index].chooses for index in places]]  # (N * size, D)
     going = [beam for beam in beams if not beam.done]
     if going:
         cache.keep(places)
     while going:
-        parents = _extend(passes, states, going, size)
+        parents = _extend(sampler, states, going, size)
         chosen = [
             place * size + parent
             for place, beam in enumerate(going)
@@ -132,18 +138,18 @@ def _texts(passes: Passes, cache: DecoderCache, rows: Sequence[Row], size: int) 
         else:
             cache.keep(chosen)
         going = left
-        hidden, _ = passes.append(cache, [[text[-1]] for beam in going for text in beam.texts])
+        hidden, _ = sampler.append(cache, [[text[-1]] for beam in going for text in beam.texts])
         states = hidden[:, 0]
     return [beam.best() for beam in beams]
 
 
-def _extend(passes: Passes, states: Tensor, beams: Sequence[_Beam], size: int) -> list[list[int]]:
+def _extend(sampler: Sampler, states: Tensor, beams: Sequence[_Beam], size: int) -> list[list[int]]:
     """Extend the texts of ``beams``, whose states are ``(len(beams) * size, D)``; return their parents."""
-    rows = [beam.row for beam in beams for _ in range(size)]
-    places = [passes.place(beam.row, text) for beam in beams for text in beam.texts]
-    best = passes.all_logits(states, rows, places).log_softmax(-1).topk(size + 1)
+    sequences = [beam.sequence for beam in beams for _ in range(size)]
+    places = [sampler.place(beam.sequence, text) for beam in beams for text in beam.texts]
+    best = sampler.all_logits(states, sequences, places).log_softmax(-1).topk(size + 1)
     logprobs, tokens = best.values.tolist(), best.indices.tolist()
-    eot = passes.vocabulary.eot
+    eot = sampler.vocabulary.eot
     return [
         beam.extend(logprobs[at * size : (at + 1) * size], tokens[at * size : (at + 1) * size], eot)
         for at, beam in enumerate(beams)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TokenSequence:
     """What one window is asked.
 
     :param head: prompt and start sequence.
@@ -33,7 +33,7 @@ class Row:
 
     @property
     def longest(self) -> int:
-        """The most tokens that the row can come to."""
+        """The most tokens that the sequence can come to."""
         return len(self.head) + len(self.prefix) + self.budget
 
     @property
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(slots=True)
 class Decoded:
-    """One row's text behind its prefix.
+    """One sequence's text behind its prefix.
 
     :param tokens: without the end of the text.
     :param logprobs: of each of them.
@@ -66,6 +66,6 @@ class Decoded:
         return (sum(self.logprobs) + self.end_logprob) / (len(self.tokens) + 1)
 
 
-def room_of(rows: Sequence[Row]) -> int:
-    """Return the room that a cache for these rows needs, padding included."""
-    return max(row.longest for row in rows) + 1
+def room_of(sequences: Sequence[TokenSequence]) -> int:
+    """Return the room that a cache for these sequences needs, padding included."""
+    return max(sequence.longest for sequence in sequences) + 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from whisper_service.errors import ConfigError, ModelUnavailable
-from whisper_service.model.device import resolve_device
+from whisper_service.model.network.device import resolve_device
 
 
 def test_resolve_device_prefers_a_gpu_only_where_there_is_one() -> None:

@@ -13,15 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from whisper_service.model.cache import DecoderCache
-from whisper_service.model.logits import Logits
-from whisper_service.model.scratch import Scratch
-from whisper_service.model.steps import Record, Steps
-from whisper_service.model.weights import CrossAttention, DecoderWeights, SelfAttention
+from whisper_service.model.network.cache import DecoderCache
+from whisper_service.model.network.graphs import Record, StepGraphs
+from whisper_service.model.network.logits import Logits
+from whisper_service.model.network.scratch import Scratch
+from whisper_service.model.network.weights import CrossAttention, DecoderWeights, SelfAttention
 
 
 class Decoder:
-    """Steps the decoder; holds no state of a pass, but the memory that recorded steps work on.
+    """StepGraphs the decoder; holds no state of a pass, but the memory that recorded steps work on.
 
     :param weights: of the decoder.
     :param recorder: makes what records steps of one token; see ``model/steps.py``.
@@ -30,7 +30,7 @@ class Decoder:
     def __init__(self, weights: DecoderWeights, recorder: Callable[[], Record] | None = None) -> None:
         self._weights = weights
         self._scratch = Scratch()
-        self._steps = recorder and Steps(self._run, recorder, room=weights.positions.shape[0])
+        self._steps = recorder and StepGraphs(self._run, recorder, room=weights.positions.shape[0])
 
     def open(self, audio: Tensor, *, room: int) -> DecoderCache:
         """Return an empty cache for windows; keys and values of all layers come from one projection.

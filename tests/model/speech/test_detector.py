@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import Talk
 from tests.fakes import cut_randomly
-from whisper_service.model.speech import (
+from whisper_service.model.speech.detector import (
     BLOCK_FRAMES,
     FRAME_SAMPLES,
     SpeechDetector,

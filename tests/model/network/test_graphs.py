@@ -10,7 +10,7 @@ from whisper.model import Whisper
 from tests.conftest import Talk
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.engine.runner import Runner
-from whisper_service.model.steps import Outputs
+from whisper_service.model.network.graphs import Outputs
 
 RATE = 16_000
 

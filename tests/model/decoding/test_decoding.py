@@ -12,9 +12,9 @@ from tests.conftest import Talk
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.model import decoding
-from whisper_service.model.passes import Passes
-from whisper_service.model.row import Decoded, Row
-from whisper_service.model.sampling import sample
+from whisper_service.model.decoding.sampler import Sampler
+from whisper_service.model.decoding.sampling import sample
+from whisper_service.model.decoding.sequence import Decoded, TokenSequence
 
 RATE = 16_000
 _TIMESTAMPS = 50_363
@@ -75,19 +75,19 @@ def test_greedy_rows_and_beams_share_a_batch(runner: Runner, talk: Talk) -> None
 
 def _drawn(runner: Runner, pcm: np.ndarray, temperature: float, *, beside: int = 0) -> list[int]:
     """Return what is drawn for a window, with other windows in the same batch."""
-    passes: Passes = runner._passes
+    sampler: Sampler = runner._sampler
     audio = torch.from_numpy(pcm)
     mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(audio))
     with torch.inference_mode():
         encoded = whisper_audio(runner, torch.stack([mel] * (beside + 1)))
-        head = passes.vocabulary.head(passes.vocabulary.tokenizer("en", "transcribe"), "", "")
-        rows = [Row(head=head, sot=0, prefix=[], draft=[], budget=40)] * (beside + 1)
-        cache = passes.decoder.open(encoded, room=60)
-        return sample(passes, cache, rows, temperature=temperature)[-1].tokens
+        head = sampler.vocabulary.head(sampler.vocabulary.tokenizer("en", "transcribe"), "", "")
+        rows = [TokenSequence(head=head, sot=0, prefix=[], draft=[], budget=40)] * (beside + 1)
+        cache = sampler.decoder.open(encoded, room=60)
+        return sample(sampler, cache, rows, temperature=temperature)[-1].tokens
 
 
 def whisper_audio(runner: Runner, mel: torch.Tensor) -> torch.Tensor:
-    from whisper_service.model.encoder import encode
+    from whisper_service.model.network.encoder import encode
 
     return encode(runner._encoder, mel)
 
@@ -108,7 +108,9 @@ def test_chance_helps_where_the_likeliest_text_fails(
 ) -> None:
     tried: list[float] = []
 
-    def draw(passes: Passes, cache: object, rows: list[Row], *, temperature: float) -> list[Decoded]:
+    def draw(
+        sampler: Sampler, cache: object, rows: list[TokenSequence], *, temperature: float
+    ) -> list[Decoded]:
         tried.append(temperature)
         good = temperature > 0.5
         return [

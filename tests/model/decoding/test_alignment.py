@@ -7,7 +7,7 @@ import pytest
 import torch
 from whisper.timing import dtw
 
-from whisper_service.model.alignment import first_frames, token_frames
+from whisper_service.model.decoding.alignment import first_frames, token_frames
 
 
 def _reference(scores: np.ndarray) -> np.ndarray:

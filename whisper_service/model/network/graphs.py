@@ -1,4 +1,4 @@
-"""Steps of the decoder that are recorded once and replayed: CUDA graphs.
+"""StepGraphs of the decoder that are recorded once and replayed: CUDA graphs.
 
 A step of one token is some hundred small kernels; a GPU is done with them before Python has asked for them
 all, and Python holds the interpreter's lock meanwhile. A graph asks for them at once. It works on the tensors
@@ -13,9 +13,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from whisper_service.model.cache import DecoderCache
+from whisper_service.model.network.cache import DecoderCache
 
-#: Steps are recorded for batches of 1, 2, 4, … rows that reach 64, 128, … tokens back.
+#: StepGraphs are recorded for batches of 1, 2, 4, … rows that reach 64, 128, … tokens back.
 _REACH = 64
 
 #: Hidden states and attention; see ``Decoder.forward``.
@@ -61,7 +61,7 @@ class CudaGraphs:
         return graph.replay, outputs
 
 
-class Steps:
+class StepGraphs:
     """The steps of one decoder, and the memory that they work on.
 
     :param recorder: makes what records; anew whenever the memory grows.

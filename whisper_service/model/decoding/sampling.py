@@ -12,26 +12,28 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from whisper_service.model.cache import DecoderCache
-from whisper_service.model.greedy import decode_greedily
-from whisper_service.model.passes import Passes, Pick
-from whisper_service.model.row import Decoded, Row
+from whisper_service.model.decoding.greedy import decode_greedily
+from whisper_service.model.decoding.sampler import Pick, Sampler
+from whisper_service.model.decoding.sequence import Decoded, TokenSequence
+from whisper_service.model.network.cache import DecoderCache
 
 #: Texts that are drawn for a window (``best_of`` of Whisper's command line).
 _DRAWN = 5
 
 
-def sample(passes: Passes, cache: DecoderCache, rows: Sequence[Row], *, temperature: float) -> list[Decoded]:
-    """Return the likeliest of five texts that are drawn for each row.
+def sample(
+    sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], *, temperature: float
+) -> list[Decoded]:
+    """Return the likeliest of five texts that are drawn for each sequence.
 
-    :param cache: empty, with at least ``room_of(rows)``; is not touched.
+    :param cache: empty, with at least ``room_of(sequences)``; is not touched.
     :param temperature: above 0; logits are divided by it.
     """
-    origins = [index for index in range(len(rows)) for _ in range(_DRAWN)]
+    origins = [index for index in range(len(sequences)) for _ in range(_DRAWN)]
     drawn = decode_greedily(
-        passes,
+        sampler,
         cache.copied(origins),
-        [replace(rows[index], draft=[]) for index in origins],
+        [replace(sequences[index], draft=[]) for index in origins],
         pick=_dice(temperature),
     )
     groups = [drawn[begin : begin + _DRAWN] for begin in range(0, len(drawn), _DRAWN)]
@@ -50,7 +52,7 @@ def _dice(temperature: float) -> Pick:
     """
 
     def pick(logits: Tensor, where: Sequence[tuple[int, int]]) -> Tensor:
-        noise = [_gumbel(row % _DRAWN, length, logits.shape[-1]) for row, length in where]
+        noise = [_gumbel(sequence % _DRAWN, length, logits.shape[-1]) for sequence, length in where]
         return (logits / temperature + torch.stack(noise).to(logits.device)).argmax(dim=-1)
 
     return pick

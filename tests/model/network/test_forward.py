@@ -12,10 +12,10 @@ import pytest
 import torch
 from whisper.model import ModelDimensions, Whisper
 
-from whisper_service.model.decoder import Decoder
-from whisper_service.model.encoder import encode
-from whisper_service.model.precision import Precision
-from whisper_service.model.weights import decoder_weights, encoder_weights
+from whisper_service.model.network.decoder import Decoder
+from whisper_service.model.network.encoder import encode
+from whisper_service.model.network.precision import Precision
+from whisper_service.model.network.weights import decoder_weights, encoder_weights
 
 #: n_mels, n_audio_ctx, n_audio_state, n_audio_head, n_audio_layer, n_vocab, n_text_ctx, n_text_state, …
 SHAPES = {

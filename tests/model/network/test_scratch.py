@@ -8,10 +8,10 @@ import pytest
 import torch
 from whisper.model import ModelDimensions, Whisper
 
-from whisper_service.model.decoder import Decoder
-from whisper_service.model.precision import Precision
-from whisper_service.model.scratch import Scratch
-from whisper_service.model.weights import decoder_weights
+from whisper_service.model.network.decoder import Decoder
+from whisper_service.model.network.precision import Precision
+from whisper_service.model.network.scratch import Scratch
+from whisper_service.model.network.weights import decoder_weights
 
 
 def test_a_smaller_tensor_lies_in_the_memory_of_a_larger_one() -> None:

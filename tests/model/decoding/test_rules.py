@@ -9,8 +9,8 @@ from whisper.decoding import ApplyTimestampRules, SuppressBlank, SuppressTokens
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 
-from whisper_service.model.rules import Place, Rules
-from whisper_service.model.tokens import Vocabulary
+from whisper_service.model.decoding.rules import Place, Rules
+from whisper_service.model.decoding.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import torch
 from tests.conftest import Talk
 from whisper_service.engine.request import Kind, Request
 from whisper_service.engine.runner import Runner
-from whisper_service.model.logits import Logits
-from whisper_service.model.precision import Precision
+from whisper_service.model.network.logits import Logits
+from whisper_service.model.network.precision import Precision
 
 WIDTH = 64
 

@@ -10,8 +10,8 @@ from tests.conftest import Talk
 from whisper_service.engine.request import Kind, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import ConfigError
-from whisper_service.model.logits import Logits
-from whisper_service.model.precision import Precision, linear, product_seconds, resolve_precision
+from whisper_service.model.network.logits import Logits
+from whisper_service.model.network.precision import Precision, linear, product_seconds, resolve_precision
 
 CPU = torch.device("cpu")
 _ON_CPUS = [Precision.FLOAT32, Precision.BFLOAT16, Precision.INT8]
@@ -61,7 +61,9 @@ def test_auto_takes_fewer_bits_where_they_are_worth_it(
 ) -> None:
     assert all(product_seconds(kind, 64) > 0 for kind in _ON_CPUS)
     told = {Precision.FLOAT32: 1.0, Precision.BFLOAT16: half_s, Precision.INT8: 0.01}
-    monkeypatch.setattr("whisper_service.model.precision.product_seconds", lambda kind, width: told[kind])
+    monkeypatch.setattr(
+        "whisper_service.model.network.precision.product_seconds", lambda kind, width: told[kind]
+    )
     assert resolve_precision("auto", CPU, width=64) is chosen
 
 
@@ -86,8 +88,8 @@ def test_a_talk_in_fewer_bits_reads_the_same(runner: Runner, model: object, talk
 
 
 def test_without_int8_logits_are_exact_and_nobody_may_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whisper_service.model.precision.int8_works", lambda: False)
-    monkeypatch.setattr("whisper_service.model.logits.int8_works", lambda: False)
+    monkeypatch.setattr("whisper_service.model.network.precision.int8_works", lambda: False)
+    monkeypatch.setattr("whisper_service.model.network.logits.int8_works", lambda: False)
     logits = Logits(torch.randn(50, 64), Precision.FLOAT32)
     hidden = torch.randn(3, 64)
     rough = logits.rough(hidden)

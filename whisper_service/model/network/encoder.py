@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from whisper_service.model.weights import EncoderWeights, SelfAttention
+from whisper_service.model.network.weights import EncoderWeights, SelfAttention
 
 
 def encode(weights: EncoderWeights, features: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import whisper
 from whisper.audio import N_SAMPLES
 
 from tests.conftest import Talk
-from whisper_service.model.features import Audio, LogMel
+from whisper_service.model.network.features import Audio, LogMel
 
 RATE = 16_000
 CPU = torch.device("cpu")
@@ -86,7 +86,7 @@ def test_another_streams_audio_under_the_same_name_is_noticed(talk: Talk) -> Non
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whisper_service.model.features._STREAMS", 3)
+    monkeypatch.setattr("whisper_service.model.network.features._STREAMS", 3)
     features = LogMel(n_mels=80, device=CPU)
     for number in range(10):
         features.windows([Audio(f"stream {number}", 0, np.zeros(800, dtype=np.float32))])

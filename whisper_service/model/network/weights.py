@@ -1,4 +1,4 @@
-"""A checkpoint's weights, laid out for our own forward passes: one precision, joined matrices, no modules.
+"""A checkpoint's weights, laid out for our own forward sampler: one precision, joined matrices, no modules.
 
 openai-whisper keeps its weights in float32 modules that cast them at every call, and hangs its cache on them
 as hooks. Here they are tensors in frozen tuples, shared by all passes and changed by none.
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
-from whisper_service.model.logits import Logits
-from whisper_service.model.precision import Int8Linear, Linear, Precision, linear
+from whisper_service.model.network.logits import Logits
+from whisper_service.model.network.precision import Int8Linear, Linear, Precision, linear
 
 #: A matrix product with a bias.
 Product = Linear | Int8Linear

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from whisper_service.model import cores
+from whisper_service.model.network import cores
 
 
 def test_one_thread_takes_one_core_and_the_others_all() -> None:

@@ -1,0 +1,71 @@
+"""Decoding of a batch of windows: drafts are verified in one forward, what is new comes token by token.
+
+The tokens are those of plain greedy decoding: every rule is applied at every position, so an accepted draft
+is what would have been chosen. Sequences leave the batch as they finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whisper_service.model.decoding.sampler import Pick, Sampler, most_probable
+from whisper_service.model.decoding.sequence import Decoded, TokenSequence
+from whisper_service.model.network.cache import DecoderCache
+
+
+def decode_greedily(
+    sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], *, pick: Pick = most_probable
+) -> list[Decoded]:
+    """Return what each sequence says.
+
+    :param cache: empty, with at least ``room_of(sequences)``; used up by this call.
+    :param pick: chooses the tokens; greedily if left out.
+    """
+    drafts = [sequence.draft for sequence in sequences]
+    hidden, attention = sampler.append(
+        cache, [[*sequence.head, *sequence.prefix, *sequence.draft] for sequence in sequences]
+    )
+    no_speech = sampler.no_speech(hidden, sequences)
+    results, follows = [], []  # `follows`: the token chosen behind what each sequence has
+    for index, (sequence, (best, logprobs)) in enumerate(
+        zip(sequences, sampler.behind(hidden, sequences, drafts, pick), strict=True)
+    ):
+        accepted = next(
+            (at for at, token in enumerate(sequence.draft) if token != best[at]), len(sequence.draft)
+        )
+        cache.truncate(index, sequence.chooses + 1 + accepted)
+        seen = [attention[index, :, sequence.sot : sequence.chooses + 1 + accepted]]
+        results.append(
+            Decoded(best[:accepted], logprobs[:accepted], logprobs[accepted], no_speech[index], seen)
+        )
+        follows.append(best[accepted])
+    present = list(range(len(sequences)))  # which sequence each sequence of the cache is
+    eot = sampler.vocabulary.eot
+    going = [index for index in present if _goes_on(eot, sequences[index], results[index], follows[index])]
+    while going:
+        if 2 * len(going) <= len(present):
+            # Moving the others together costs about as much as a few steps of those that are done.
+            cache.keep([present.index(index) for index in going])
+            present = list(going)
+        for index in going:
+            results[index].tokens.append(follows[index])
+            results[index].logprobs.append(results[index].end_logprob)
+        counts = [int(index in going) for index in present]
+        hidden, attention = sampler.append(cache, [[follows[index]] for index in present], counts)
+        best, logprobs = sampler.choose(
+            hidden[:, 0],
+            [sequences[index] for index in present],
+            [sampler.place(sequences[index], results[index].tokens) for index in present],
+            [(index, len(results[index].tokens)) for index in present],
+            pick,
+        )
+        for place, index in enumerate(present):
+            if index in going:
+                results[index].attention.append(attention[place])
+                follows[index], results[index].end_logprob = best[place], logprobs[place]
+        going = [index for index in going if _goes_on(eot, sequences[index], results[index], follows[index])]
+    return results
+
+
+def _goes_on(eot: int, sequence: TokenSequence, result: Decoded, follows: int) -> bool:
+    return follows != eot and len(result.tokens) < sequence.budget
