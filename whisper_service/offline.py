@@ -137,7 +137,7 @@ def _request(
     return Request(
         stream=f"file {index}",
         number=0,
-        kind=Kind.FILE,
+        kind=Kind.FINAL,
         start=window.start,
         pcm=pcm[window.start : window.end],
         prompt=settings.prompt,

@@ -34,10 +34,7 @@ const REASONS = {
   1012: 'The server is restarting. Your words up to here are safe; press Start again in a moment.',
   1013: 'The server is full at the moment. Try again in a minute.',
   4400: 'The server did not understand this page. Reload it, then try again.',
-  4401: 'The server wants you to sign in first.',
-  4403: 'The server does not accept this page, or your quota is used up.',
-  4408: 'The server closed the connection: nothing was said for long, or the session reached its limit.',
-  4429: 'The server received too much from here. Wait a little, then press Start again.',
+  4408: 'This recording has reached the length that the server allows. Press Start to go on with a new one.',
 };
 
 const LAG_SHOWN_FROM_S = 2;

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from scipy.signal import butter, resample_poly, sosfilt
@@ -30,6 +32,17 @@ def test_resample_agrees_with_scipy(rate: int, up: int, down: int) -> None:
     samples = noise(rate, 3.0)
     ours, reference = whole(rate, samples), resample_poly(samples, up, down)
     assert np.corrcoef(ours, reference[: len(ours)])[0, 1] > 0.9999
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 32000, 44100, 48000, 96000])
+def test_a_resampler_that_begins_anew_gives_the_same_samples_after_a_lead_in(rate: int) -> None:
+    """A stream that goes on elsewhere begins at an input sample of which a whole number of ours is made."""
+    samples, phase = noise(rate, 2.0), rate // math.gcd(rate, 16_000)
+    begin = rate // phase * phase
+    anew = whole(rate, samples[begin:])
+    expected = whole(rate, samples)[begin * 16_000 // rate :]
+    lead_in = 32  # 2 ms
+    assert len(anew) == len(expected) and np.array_equal(anew[lead_in:], expected[lead_in:])
 
 
 @pytest.mark.parametrize("rate", [1000, 8000, 11025, 22050, 44100, 48000, 384000])

@@ -36,7 +36,7 @@ def test_every_engine_says_the_text(name: str, tmp_path: Path) -> None:
     model = reciting_model(dims, said)
     answer = Runner(model).run(
         Request(
-            stream="s", number=0, kind=Kind.FILE, start=0, pcm=NOISE, language="en", draft=tuple(said[:25])
+            stream="s", number=0, kind=Kind.FINAL, start=0, pcm=NOISE, language="en", draft=tuple(said[:25])
         )
     )
     assert list(tokens(answer)) == said

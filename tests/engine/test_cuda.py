@@ -62,7 +62,7 @@ def test_auto_takes_the_gpu_and_half_precision(talk: Talk) -> None:
 def test_all_ways_of_decoding_run_there(
     runner: Runner, model: Whisper, talk: Talk, options: dict[str, object]
 ) -> None:
-    request = Request("s", 0, Kind.FILE, 0, talk.pcm[: 12 * RATE], **options)  # type: ignore[arg-type]
+    request = Request("s", 0, Kind.FINAL, 0, talk.pcm[: 12 * RATE], **options)  # type: ignore[arg-type]
     gpu = Runner(model, torch.device("cuda"))
     assert _text(gpu.run(request)) == _text(runner.run(request))
 

@@ -72,24 +72,6 @@ def test_cancel_drops_what_waits_for_a_stream() -> None:
     assert scheduler.pop() == []
 
 
-def test_files_wait_for_streams_but_not_for_ever() -> None:
-    scheduler = Scheduler(most=2)
-    for stream in "fg":
-        scheduler.add(_request(stream, Kind.FILE), 0.0)
-    for second in range(1, 29):
-        scheduler.add(_request("a", Kind.DISPLAY), float(second))
-        # Alone, though there is room: the stream would wait for the file's long text.
-        assert [request.stream for request in scheduler.pop()] == ["a"]
-    scheduler.add(_request("a", Kind.FINAL), 31.0)
-    assert [request.stream for request in scheduler.pop()] == ["f", "g"]
-    assert [request.stream for request in scheduler.pop()] == ["a"]
-    scheduler.add(_request("f", Kind.FILE), 40.0)
-    assert [request.stream for request in scheduler.pop()] == ["f"]
-    scheduler.add(_request("f", Kind.FILE), 40.0)
-    scheduler.cancel("f")
-    assert scheduler.pop() == []
-
-
 def test_under_overload_nothing_is_lost_and_nobody_starves() -> None:
     """Sixty streams ask twice as much as is answered; each gets its commits, late by about the same."""
     dice = random.Random(0)

@@ -132,7 +132,6 @@ def websocket(name: str) -> flask.Response:
             handle,
             max_message_bytes=MAX_MESSAGE_BYTES,
             send_timeout_s=float(flask.request.args.get("send_timeout_s", SEND_TIMEOUT_S)),
-            subprotocols=["transcript.v2", "transcript.v1"],
         )
     finally:
         outcome["seconds"] = time.monotonic() - started_s

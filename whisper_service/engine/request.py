@@ -22,8 +22,6 @@ class Kind(enum.IntEnum):
     COMMIT = 1
     #: Shows a partial and changes nothing else. A newer request of the same stream replaces it.
     DISPLAY = 2
-    #: A window of a file, whose owner waits for all of it. Never dropped; live streams go first.
-    FILE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ A view on a route with ``websocket=True`` calls :func:`serve`, or :func:`accept`
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -14,7 +14,6 @@ import gevent.socket
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from whisper_service.errors import TranscriptionError
@@ -53,16 +52,13 @@ def accept(
     max_message_bytes: int,
     send_timeout_s: float,
     budget: ByteBudget | None = None,
-    subprotocols: Sequence[str] = (),
 ) -> WsgiTransport:
     """Return the transport of a WebSocket request, its handshake done.
 
     Extensions are declined: audio does not deflate and text is small.
 
-    :param environ: of the request. Under gevent-websocket, which has shaken hands already, ``subprotocols``
-        has no effect.
+    :param environ: of the request.
     :param budget: of what all connections together may hold.
-    :param subprotocols: those that we speak, the best first. A client that offers none of them gets none.
     :raises UnsupportedServer: if the server is not gevent's.
     :raises HTTPException: if the handshake is bad; Flask turns it into a response.
     :raises TransportClosed: if the client has gone.
@@ -70,7 +66,6 @@ def accept(
     theirs = environ.get("wsgi.websocket")
     protocol = PeerProtocol(
         state=State.CONNECTING if theirs is None else State.OPEN,
-        select_subprotocol=_selector(subprotocols),
         max_size=max_message_bytes,
         logger=_SILENT,
     )
@@ -120,7 +115,6 @@ def serve(
     max_message_bytes: int,
     send_timeout_s: float,
     budget: ByteBudget | None = None,
-    subprotocols: Sequence[str] = (),
 ) -> Handled:
     """Run ``handler`` on the connection and return the response for the view.
 
@@ -135,7 +129,6 @@ def serve(
             max_message_bytes=max_message_bytes,
             send_timeout_s=send_timeout_s,
             budget=budget,
-            subprotocols=subprotocols,
         )
     except TransportClosed:
         return Handled()
@@ -170,17 +163,6 @@ def _gevent_socket(sock: object) -> gevent.socket.socket:
     if not isinstance(sock, gevent.socket.socket):
         raise UnsupportedServer
     return sock
-
-
-def _selector(
-    ours: Sequence[str],
-) -> Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None]:
-    """Return a choice that, unlike that of ServerProtocol, lets in a client without a subprotocol."""
-
-    def select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        return next((Subprotocol(name) for name in ours if name in offered), None)
-
-    return select
 
 
 def _shake_hands(protocol: ServerProtocol, environ: dict[str, Any]) -> None:

