@@ -168,7 +168,8 @@ def operations(dims: ModelDimensions, count: int) -> float:
     layer = length * 12 * width * width + 2 * length * length * width
     crossed = dims.n_text_layer * length * 2 * width * width
     token = dims.n_text_layer * (14 * width * width + 2 * length * width) + dims.n_vocab * width
-    return 2.0 * (convolutions + dims.n_audio_layer * layer + crossed + count * token)
+    products: float = convolutions + dims.n_audio_layer * layer + crossed + count * token
+    return 2.0 * products
 
 
 def product_speed(width: int, dtype: torch.dtype, device: torch.device) -> float:

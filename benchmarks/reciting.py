@@ -33,7 +33,7 @@ _TEXT = (
 def recited(dims: ModelDimensions, count: int) -> list[int]:
     """Return the first ``count`` tokens of the text that a model of this shape would say."""
     tokenizer = get_tokenizer(dims.n_vocab > 51864, num_languages=dims.n_vocab - 51766)
-    tokens = tokenizer.encode(_TEXT)
+    tokens: list[int] = tokenizer.encode(_TEXT)
     if len(tokens) < count:
         raise ValueError(f"the text has {len(tokens)} tokens, not {count}")
     return tokens[:count]

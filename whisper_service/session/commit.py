@@ -111,7 +111,7 @@ class ConfidentAgreement:
     next word.
     """
 
-    RULES = (
+    RULES: tuple[Rule, ...] = (
         Rule(2, 0.7, 4_800),
         Rule(3, 0.0, 9_600),
         Rule(2, 0.3, 24_000),
