@@ -1,10 +1,10 @@
-"""The service as an app of its own, with the page: ``python app.py``, or ``app:app`` for gunicorn."""
+"""The service as a standalone app, with the page: ``python app.py``, or ``app:app`` for gunicorn."""
 
 from gevent import monkey
 
 monkey.patch_all()
 
-# Behind the patch: everything else must see the cooperative socket, lock and thread.
+# After the patch, so that all other modules get the cooperative socket, lock and thread.
 import logging  # noqa: E402
 
 from flask import Flask  # noqa: E402

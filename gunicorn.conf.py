@@ -1,20 +1,20 @@
-"""gunicorn settings: ``gunicorn -c gunicorn.conf.py app:app``. Each value says why."""
+"""gunicorn settings: ``gunicorn -c gunicorn.conf.py app:app``. The comments give the reasons."""
 
 import logging
 
-# The hooks load the model in the worker, drain its streams when it ends, and stop its threads.
+# The hooks load the model in the worker, drain the streams when the worker ends, and stop the native threads.
 from whisper_service.gunicorn import post_worker_init, worker_exit  # noqa: F401
 
-bind = "127.0.0.1:5003"  # behind a proxy that speaks TLS; --bind moves it
+bind = "127.0.0.1:5003"  # local, behind a proxy that terminates TLS; --bind overrides it
 worker_class = "gevent"
-# One worker for each device: it owns the model, and its streams share the device.
+# One worker for each device: the worker owns the model, and its streams share the device.
 workers = 1
 worker_connections = 1000  # open sockets of one worker
-# Never preload_app: the model's threads and CUDA do not survive the fork.
+# Never preload the app: the model's threads and CUDA do not survive the fork.
 preload_app = False
-timeout = 120  # seconds without a sign of life of the hub, which no model ever blocks, until a restart
-graceful_timeout = 30  # seconds for the last words of open streams; above WHISPER_DRAIN_TIMEOUT_S (20)
-keepalive = 5  # seconds for a proxy to use a connection again
-control_socket_disable = True  # gunicorn 27 would open one in the home directory
+timeout = 120  # seconds without a heartbeat until a restart; no model ever blocks the hub that sends it
+graceful_timeout = 30  # seconds for open streams to become final; more than WHISPER_DRAIN_TIMEOUT_S (20)
+keepalive = 5  # seconds that an idle connection stays open, for a proxy to reuse it
+control_socket_disable = True  # gunicorn 27 would create this socket in the home directory
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

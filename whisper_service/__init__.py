@@ -1,4 +1,4 @@
-"""Live transcription for Flask: speech in over a WebSocket, words out while people speak."""
+"""Live transcription for Flask: speech comes in over a WebSocket, words go out while people speak."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``Transcriber`` when it is first asked for: clients need neither Flask nor gevent."""
+    """Import ``Transcriber`` at its first use: the command-line client needs neither Flask nor gevent."""
     if name == "Transcriber":
         from whisper_service.extension import Transcriber
 

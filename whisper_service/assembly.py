@@ -1,4 +1,4 @@
-"""What computes: the checkpoint, the model and the speech detector that a configuration asks for."""
+"""The parts that compute: the checkpoint, the model and the speech detector that a configuration names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def demonstration_checkpoint() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """A checkpoint on disk, and how it is loaded.
+    """A checkpoint on disk, with the device and the precision to load it with.
 
     :param device: see ``resolve_device``.
     :param dtype: see ``resolve_precision``.
@@ -32,11 +32,11 @@ class Assembly:
 
     @classmethod
     def of(cls, config: Config, *, demonstration: bool = False) -> Assembly:
-        """Find the checkpoint that ``config`` names. Blocks while it is downloaded, in a process of its own.
+        """Return the assembly for ``config``. Blocks while a subprocess downloads the checkpoint.
 
-        :param demonstration: whether the demonstration model may take the place of one that cannot be had. It
-            makes nonsense of human speech.
-        :raises ModelUnavailable: if there is none.
+        :param demonstration: whether the name ``auto`` may fall back to the demonstration model if no other
+            model can be had. The demonstration model makes nonsense of human speech.
+        :raises ModelUnavailable: if there is no checkpoint.
         """
         checkpoint = find_checkpoint(
             config.model,
@@ -47,14 +47,16 @@ class Assembly:
         return cls(checkpoint, config.device, config.dtype)
 
     def runner(self) -> Runner:
-        """Load the model, for the thread that will run it: its operations take all cores. Blocks.
+        """Return a runner with the loaded model. Blocks.
+
+        Call it in the thread that will run the model: it lets the operations of that thread use all cores.
 
         :raises ConfigError: if there is no such device or precision.
-        :raises ModelUnavailable: if the files are no checkpoint, or it does not fit onto the device.
+        :raises ModelUnavailable: if the files are not a checkpoint, or the model does not fit the device.
         """
         cores.take_all()
         return Runner.load(self.checkpoint, device=self.device, dtype=self.dtype)
 
     def detector(self) -> SpeechDetector:
-        """Load the speech detector. Blocks."""
+        """Return the loaded speech detector. Blocks."""
         return SpeechDetector()

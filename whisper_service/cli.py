@@ -18,7 +18,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 def settings() -> None:
-    """Print every setting with its default and what it accepts."""
+    """Print every setting with its default and the values that it accepts."""
     for title, kind in (("Of the service (WHISPER_* keys)", Config), ("Of a stream", StreamSettings)):
         click.echo(f"{title}\n")
         for item in describe(kind):
@@ -43,7 +43,7 @@ def settings() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the server's messages, one a line.")
 def stream(file: Path, url: str, speed: float, slice_ms: int, as_json: bool) -> None:
-    """Play FILE to a running server as a microphone would, and show what comes back."""
+    """Play FILE to a running server as a microphone would, and show the transcript."""
     from whisper_service.client import show_stream
 
     _run(lambda: show_stream(file, url=url, speed=speed, slice_ms=slice_ms, as_json=as_json))
@@ -106,7 +106,7 @@ def transcribe(
 
 
 def _run(command: Callable[[], T]) -> T:
-    """Return what ``command`` does; errors that its user can act on are one line, not a traceback."""
+    """Return the result of ``command``. Errors that the user can act on become one line, not a traceback."""
     try:
         return command()
     except TranscriptionError as problem:
@@ -115,7 +115,7 @@ def _run(command: Callable[[], T]) -> T:
 
 @click.group()
 def main() -> None:
-    """Live transcription with Whisper: the client, and files without a server."""
+    """Live transcription with Whisper: play a file to a server, or transcribe files without one."""
 
 
 @click.group("whisper")

@@ -1,4 +1,4 @@
-"""A client of the socket, for the command line: plays a file as a microphone would."""
+"""A WebSocket client for the command line. It plays a file as a microphone would."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from whisper_service.audio.decode import decode
 from whisper_service.audio.pcm import Recording, float32_to_int16
 from whisper_service.errors import BadAudio, TranscriptionError
 
-#: How long the server may take for the rest of the transcript after the last slice.
+#: Seconds that the server may take for the rest of the transcript after the last slice.
 _DONE_TIMEOUT_S = 120.0
 
 Message = dict[str, Any]
@@ -35,7 +35,7 @@ class StreamFailed(TranscriptionError):
 
 
 def wav_slices(pcm: Recording, *, slice_ms: int) -> Iterator[bytes]:
-    """Yield ``pcm`` as whole WAV files of ``slice_ms``, as RecordRTC cuts a recording."""
+    """Yield ``pcm`` as complete WAV files of ``slice_ms`` each, like the slices that RecordRTC makes."""
     size = max(1, pcm.rate * slice_ms // 1000)
     for start in range(0, pcm.samples.shape[0], size):
         file = io.BytesIO()
@@ -59,7 +59,7 @@ def play(
     """Send ``pcm`` at ``speed`` times real time and return the server's ``done``. Blocks.
 
     :param on_message: called with every message of the server, in a thread of its own.
-    :param on_played: called with the seconds of audio that are sent.
+    :param on_played: called after each slice with the seconds of audio that have been sent so far.
     :raises StreamFailed: if the server cannot be reached or ends the stream.
     """
     with _connected(url) as connection:
@@ -74,7 +74,7 @@ def play(
                 on_played(played_s)
             connection.send(json.dumps({"type": "stop"}))
         except ConnectionClosed:
-            pass  # the receiver knows why
+            pass  # the receiver records the reason
         receiver.join(_DONE_TIMEOUT_S)
     if receiver.done is None:
         raise StreamFailed(receiver.problem or f"The server said nothing final within {_DONE_TIMEOUT_S:g} s.")
@@ -82,9 +82,9 @@ def play(
 
 
 def _connected(url: str) -> ClientConnection:
-    """Return the connection to ``url``.
+    """Return an open connection to ``url``.
 
-    :raises StreamFailed: with a sentence that says what to do.
+    :raises StreamFailed: if there is none; its text says what to do.
     """
     try:
         return connect(url, max_size=None)
@@ -109,7 +109,7 @@ def _connected(url: str) -> ClientConnection:
         ) from problem
 
 
-#: What a close code means where the server has not said why.
+#: The meaning of a close code, for a connection that the server closes without an error message.
 _CLOSED = {
     1001: "The server is going away: it is being stopped or restarted. Try again in a moment.",
     1012: "The server is restarting. Try again in a moment.",
@@ -149,10 +149,10 @@ class _Receiver(threading.Thread):
 
 
 def show_stream(file: Path, *, url: str, speed: float, slice_ms: int, as_json: bool) -> None:
-    """Play ``file`` to the server at ``url`` and show partials and finals as they come. Blocks.
+    """Play ``file`` to the server at ``url``, and show partials and finals as they arrive. Blocks.
 
-    :raises AudioError: if the file cannot be decoded.
-    :raises StreamFailed: as ``play``.
+    :raises AudioError: if the file cannot be decoded, or holds no audio.
+    :raises StreamFailed: see ``play``.
     """
     pcm = decode(file.read_bytes())
     if not pcm.samples.shape[0]:
@@ -179,7 +179,7 @@ def show_stream(file: Path, *, url: str, speed: float, slice_ms: int, as_json: b
 
 
 class _Lines:
-    """The transcript alone, an utterance a line, for a pipe or a file; everything else goes to stderr."""
+    """Prints one utterance a line to stdout, for a pipe or a file. All other messages go to stderr."""
 
     def __init__(self) -> None:
         self._line = ""
@@ -199,14 +199,14 @@ class _Lines:
                 click.echo(f"{message['behind_s']} s behind", err=True)
 
     def end(self) -> None:
-        """Print what the last utterance was."""
+        """Print the last utterance."""
         if self._line.strip():
             click.echo(self._line.strip())
         self._line = ""
 
 
 class _Screen:
-    """The transcript so far, what is probably being said in grey, and how far the file is played."""
+    """Shows the transcript so far, the current partial in grey, and how far the file has been played."""
 
     def __init__(self, console: Console, length_s: float) -> None:
         self._console = console
@@ -252,7 +252,7 @@ class _Screen:
         self._live.update(self._render())
 
     def _end_line(self) -> None:
-        """Print the finals of the utterances that are over."""
+        """Print the finals since the last beginning of speech."""
         if self._line.plain.strip():
             self._console.print(Text(self._line.plain.strip()))
         self._line = Text()

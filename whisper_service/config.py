@@ -1,7 +1,7 @@
-"""The settings: of the service (``WHISPER_*`` keys) and of one stream (chosen by its client).
+"""The settings of the service (``WHISPER_*`` keys) and of one stream (chosen by its client).
 
-Each is declared once, with its default, its check and a sentence on what it does; ``flask whisper settings``
-and ``docs/config.md`` are made from these declarations.
+Each setting is declared once, with its default, its check and a description. ``flask whisper settings`` and
+``docs/config.md`` are made from these declarations.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ KEY_PREFIX = "WHISPER_"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Turns a value, or the text of one, into what is stored.
+    """Converts a value, or its text, to the value that is stored.
 
-    :param accepts: the accepted values, for people.
-    :param parse: raises ValueError if the value is not accepted.
+    :param accepts: a description of the accepted values.
+    :param parse: returns the converted value; raises ValueError, TypeError or OverflowError if the value is
+        not accepted.
     """
 
     accepts: str
@@ -80,7 +81,7 @@ def _text(accepts: str, longest: int) -> Check:
 
 
 def _is_text(value: str) -> bool:
-    """Return whether ``value`` can be sent: JSON may hold half of a surrogate pair, UTF-8 may not."""
+    """Return whether UTF-8 can encode ``value``: JSON may contain half of a surrogate pair, UTF-8 may not."""
     return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
@@ -132,10 +133,10 @@ def _setting(default: Any, check: Check, description: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """Samples without a header.
+    """The format of samples without a header.
 
     :param encoding: ``s16le``, ``f32le``, ``mulaw`` or ``alaw``.
-    :param rate: in Hz.
+    :param rate: the sample rate in Hz.
     """
 
     encoding: str
@@ -144,19 +145,19 @@ class RawFormat:
 
     @classmethod
     def of(cls, encoding: str, rate: int | None = None, channels: int = 1) -> RawFormat:
-        """Return the format with the usual rate of its encoding, if none is named."""
+        """Return the format. Without a ``rate`` it has the usual rate of its encoding."""
         return cls(encoding, rate or RAW_RATES[encoding], channels)
 
 
-#: The commit policies of ``session/commit.py``, the default first.
+#: The commit policies of ``session/commit.py``. The first is the default.
 POLICIES = ("confident_agreement", "local_agreement", "align_att")
-#: Raw samples: their encodings, each with the rate that it has where none is named. Telephones send 8 kHz.
+#: The encodings of raw samples, each with its default rate in Hz. Telephones send 8 kHz.
 RAW_RATES = {"s16le": 16_000, "f32le": 16_000, "mulaw": 8_000, "alaw": 8_000}
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """What a client chooses for its stream, as query parameters or in a ``start`` message."""
+    """The settings that a client chooses for its stream, as query parameters or in a ``start`` message."""
 
     language: str | None = _setting(None, _language(), "Language of the speech; auto detects it.")
     task: str = _setting("transcribe", _choice("transcribe", "translate"), "Translate means: into English.")
@@ -225,7 +226,7 @@ class StreamSettings:
     channels: int = _setting(1, _number(int, 1, 32), "Channels of raw samples, interleaved.")
 
     def merged(self, chosen: Mapping[str, Any]) -> StreamSettings:
-        """Return these settings with those of ``chosen`` in their place.
+        """Return a copy of these settings with the values of ``chosen``.
 
         :raises BadSetting: if a name is unknown or a value is not accepted.
         """
@@ -238,9 +239,10 @@ class StreamSettings:
         )
 
     def known_to(self, languages: frozenset[str]) -> StreamSettings:
-        """Return these settings, for a model that knows ``languages``.
+        """Return these settings, after a check of their language.
 
-        :raises BadSetting: if theirs is another.
+        :param languages: the codes that the model knows.
+        :raises BadSetting: if the language of the stream is not among them.
         """
         if self.language is not None and self.language not in languages:
             known = ", ".join(sorted(languages))
@@ -249,13 +251,13 @@ class StreamSettings:
 
     @property
     def raw_format(self) -> RawFormat | None:
-        """The declared format of raw samples, if the client has declared one."""
+        """The format of raw samples that the client has declared, or None."""
         return RawFormat.of(self.format, self.rate, self.channels) if self.format else None
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings of the service; the key of ``model`` is ``WHISPER_MODEL`` and so on."""
+    """The settings of the service. The key of ``model`` is ``WHISPER_MODEL``, and so on."""
 
     model: str = _setting(
         "auto",
@@ -328,7 +330,7 @@ class Config:
 
     @classmethod
     def from_mapping(cls, *sources: Mapping[str, Any]) -> Config:
-        """Return the settings from the ``WHISPER_*`` keys of ``sources``, of which later ones win.
+        """Return the settings from the ``WHISPER_*`` keys of ``sources``. Later sources win.
 
         :raises ConfigError: if a key is unknown or a value is not accepted.
         """
@@ -344,7 +346,7 @@ class Config:
         return cls(**chosen)
 
     def stream_defaults(self) -> StreamSettings:
-        """Return the settings of a stream whose client chooses nothing."""
+        """Return the settings of a stream whose client chooses none."""
         return StreamSettings(
             language=self.language,
             prompt=self.prompt,
@@ -358,7 +360,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One setting, for people."""
+    """One setting, as it is shown to people."""
 
     name: str
     default: str
@@ -367,7 +369,7 @@ class Described:
 
 
 def describe(settings: type[Config] | type[StreamSettings]) -> Iterator[Described]:
-    """Yield the settings of a class in order, with the names under which they are set."""
+    """Yield the settings of a class in the order of declaration, each under the name that sets it."""
     for item in fields(settings):
         name = KEY_PREFIX + item.name.upper() if settings is Config else item.name
         value = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
@@ -384,7 +386,7 @@ def _checked(item: Field[Any], name: str, value: Any, error: type[ConfigError] |
 
 
 def _hint(name: str, known: Mapping[str, Any]) -> str:
-    if len(name) > 2 * max(map(len, known)):  # the comparison takes quadratic time
+    if len(name) > 2 * max(map(len, known)):  # comparing a long name takes quadratic time
         return ""
     close = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {close[0]}?" if close else ""

@@ -1,41 +1,42 @@
-"""One tree of errors; each carries its wire code, its HTTP status and its close code.
+"""The tree of errors. Each error has a code for the wire, an HTTP status and a WebSocket close code.
 
 TranscriptionError
 ├── ConfigError               a WHISPER_* key is unknown or out of range (raised at start-up)
 ├── ModelUnavailable          the model cannot be loaded, or is not loaded yet
-├── BadMessage                a control message that is not ours
-│   └── BadSetting            a setting out of its range
-├── AudioError
+├── BadMessage                an invalid control message
+│   └── BadSetting            an unknown setting, or a value out of its range
+├── AudioError                audio that cannot be used
 │   ├── BadBase64             a text frame that is not base64
 │   ├── BadAudio              a slice that cannot be decoded
-│   └── UnsupportedAudio      a slice in a format that we do not take
+│   └── UnsupportedAudio      a slice in a format that the server does not decode
 ├── TooBig                    a message over the size limit
-├── Full                      no room for one more stream of this kind
+├── Full                      no room for another container stream, or for long messages
 ├── SessionTooLong            more audio than one stream may have
-├── TooSlow                   the client does not read what we send
+├── TooSlow                   the client does not read its messages
 ├── Draining                  the server is about to stop
-└── InternalError             a fault of ours; the log has the reason, the client only this
+└── InternalError             a fault of the server; only the log has the reason
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-#: For clients that try to end the stream in a way that is not ours.
+#: A hint in error texts, for clients that may have tried to end the stream with another message.
 TO_STOP = 'To end the stream send {"type": "stop"}.'
 
 
 class TranscriptionError(Exception):
-    """Something went wrong that its reader can act on.
+    """An error that its reader can act on.
 
-    The message is written for the person at the other end: it says what was wrong and what to do.
+    The text is written for the user of the client or of the command line. It says what went wrong and what to
+    do.
     """
 
     #: Stable code on the wire (``docs/protocol.md``).
     code: ClassVar[str] = "internal"
-    #: Status where the error answers an HTTP request.
+    #: HTTP status, if the error is the response to an HTTP request.
     http_status: ClassVar[int] = 500
-    #: WebSocket close code, or None where the stream goes on after the error.
+    #: WebSocket close code, or None if the stream goes on after the error.
     close_code: ClassVar[int | None] = 1011
 
     @property
@@ -57,7 +58,7 @@ class ModelUnavailable(TranscriptionError):
 
 
 class BadMessage(TranscriptionError):
-    """A control message that is not valid JSON, or of an unknown type."""
+    """A control message that is not valid JSON, or has an unknown type."""
 
     code = "bad_message"
     http_status = 400
@@ -65,15 +66,15 @@ class BadMessage(TranscriptionError):
 
 
 class BadSetting(BadMessage):
-    """A setting of the stream with an unknown name or a value out of its range."""
+    """A setting of the stream with an unknown name, or with a value out of its range."""
 
     code = "bad_setting"
 
 
 class AudioError(TranscriptionError):
-    """A slice that was not taken.
+    """A slice, or a part of the stream, that cannot be used.
 
-    :param lost_samples: length of the rejected slice in samples at 16 kHz, if it is known; else 0.
+    :param lost_samples: length of the rejected slice in samples at 16 kHz; 0 if it is not known.
     """
 
     code = "bad_audio"
@@ -92,11 +93,11 @@ class BadBase64(AudioError):
 
 
 class BadAudio(AudioError):
-    """A slice that looks like audio and cannot be decoded."""
+    """Audio that cannot be decoded, or a part of a stream that was lost."""
 
 
 class UnsupportedAudio(AudioError):
-    """A slice in no format that we take."""
+    """A slice in a format that the server does not decode."""
 
     code = "unsupported_audio"
     http_status = 415
@@ -111,7 +112,7 @@ class TooBig(TranscriptionError):
 
 
 class Full(TranscriptionError):
-    """There is no room for one more stream of this kind; try again later."""
+    """There is no room for another container stream, or for more bytes of long messages; try again later."""
 
     code = "full"
     http_status = 503
@@ -119,7 +120,7 @@ class Full(TranscriptionError):
 
 
 class SessionTooLong(TranscriptionError):
-    """More audio than one stream may have; what came before is final."""
+    """More audio than one stream may have. The audio before the limit has become final."""
 
     code = "session_too_long"
     http_status = 413
@@ -127,14 +128,14 @@ class SessionTooLong(TranscriptionError):
 
 
 class TooSlow(TranscriptionError):
-    """The client does not read what we send to it."""
+    """The client does not read the messages that the server sends."""
 
     code = "too_slow"
     close_code = 1011
 
 
 class Draining(TranscriptionError):
-    """The server is about to stop; connect again, to another worker."""
+    """The server is about to stop. A client may connect again, to another worker."""
 
     code = "draining"
     http_status = 503
@@ -142,4 +143,4 @@ class Draining(TranscriptionError):
 
 
 class InternalError(TranscriptionError):
-    """A fault of ours. The log has the reason; the client only learns that it happened."""
+    """A fault of the server. The log has the reason; the client learns only that it happened."""

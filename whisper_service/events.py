@@ -1,6 +1,6 @@
-"""What a session has to tell its client. A leaf: everyone may import it.
+"""The events that a session reports to its client. Every module may import this one: it imports none itself.
 
-Positions are samples on the stream's 16 kHz clock, which starts at its first sample.
+Positions are samples on the stream's 16 kHz clock, which starts at the first sample of the stream.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Someone began to speak at ``at``."""
+    """Speech began at sample ``at``."""
 
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The last speech of an utterance ended at ``at``."""
+    """The last speech of an utterance ended at sample ``at``."""
 
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What was probably said after the last final. It replaces the partial before."""
+    """The probable text after the last final. It replaces the previous partial."""
 
     text: str
     start: int
@@ -38,10 +38,10 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """Text that is never taken back. The transcript is the join of all texts.
+    """Text that is never taken back. The transcript is the concatenation of the texts of all finals.
 
     :param number: counts the finals of the stream from 0.
-    :param language: two-letter code of the language that was transcribed.
+    :param language: code of the language in which the model decoded, such as ``en``.
     """
 
     number: int
@@ -54,13 +54,13 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class KeywordSpotted:
-    """A keyword of the client was heard, or was not after all.
+    """A keyword of the client was recognised, or an earlier hit was withdrawn.
 
-    :param number: counts the hits of the stream from 0; a later event with the same number replaces this one.
-    :param keyword: as the client wrote it.
-    :param text: as it was heard.
-    :param final: the words are final. Until then the hit may be retracted.
-    :param retracted: the words went away. Nothing follows.
+    :param number: counts the hits of the stream from 0. A later event with the same number replaces this one.
+    :param keyword: the keyword as the client wrote it.
+    :param text: the words that were recognised.
+    :param final: whether the words are final. Until then the hit may be retracted.
+    :param retracted: whether the words have disappeared. No other event of this hit follows.
     """
 
     number: int
@@ -74,14 +74,14 @@ class KeywordSpotted:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The transcript is ``behind_s`` seconds behind the audio; 0.0 when that is over."""
+    """The transcript is ``behind_s`` seconds behind the audio; 0.0 if the lag is over."""
 
     behind_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where every sample went: ``received = speech + silent + lost``."""
+    """The balance of all samples of a stream: ``received = speech + silent + lost``."""
 
     received: int
     speech: int

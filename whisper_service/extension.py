@@ -18,7 +18,7 @@ NAME = "whisper"
 
 
 class _Mounted(NamedTuple):
-    """What an app with a Transcriber keeps in ``app.extensions``."""
+    """The entry in ``app.extensions`` of an app with a Transcriber."""
 
     service: Service
     mount: Mount
@@ -33,19 +33,20 @@ class Transcriber:
         Transcriber(app, url_prefix="/speech")
 
     The app must be served by gevent (``gunicorn -k gevent``, or gevent's own server). The model is loaded in
-    the process that serves: at the first request to one of these routes, or when ``start`` is called.
+    the process that serves: at the first request to a WebSocket or to ``/readyz``, or by ``start``.
 
-    Settings are read once from ``app.config`` and, where they are set there, from the environment, which
-    wins: ``WHISPER_MODEL``, ``WHISPER_DEVICE``, ``WHISPER_DTYPE``, ``WHISPER_CACHE_DIR``,
+    Settings are read once, from ``app.config`` and from the environment, which overrides ``app.config``. The
+    keys are ``WHISPER_MODEL``, ``WHISPER_DEVICE``, ``WHISPER_DTYPE``, ``WHISPER_CACHE_DIR``,
     ``WHISPER_DOWNLOAD_TIMEOUT_S``,
     ``WHISPER_LANGUAGE``, ``WHISPER_PROMPT``, ``WHISPER_CONTEXT``, ``WHISPER_POLICY``,
     ``WHISPER_VAD_THRESHOLD``, ``WHISPER_MIN_SILENCE_MS``, ``WHISPER_MIN_SPEECH_MS``,
-    ``WHISPER_RAW_FORMAT``, ``WHISPER_GRID_MS``, ``WHISPER_MAX_MESSAGE_BYTES``, ``WHISPER_MAX_AUDIO_S``,
+    ``WHISPER_RAW_FORMAT``, ``WHISPER_GRID_MS``, ``WHISPER_MAX_MESSAGE_BYTES``, ``WHISPER_BUFFER_BYTES``,
+    ``WHISPER_MAX_AUDIO_S``,
     ``WHISPER_CONTAINER_STREAMS``, ``WHISPER_SEND_TIMEOUT_S``, ``WHISPER_PING_INTERVAL_S``,
     ``WHISPER_DRAIN_TIMEOUT_S``.
     ``flask whisper settings`` explains them.
 
-    :param url_prefix: where the routes are mounted, such as ``/speech``.
+    :param url_prefix: the prefix of all routes, such as ``/speech``.
     :param page: whether the page with the microphone is served at the prefix.
     """
 
@@ -56,7 +57,7 @@ class Transcriber:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Mount the routes in ``app``. One object may serve several apps; each has its own engine.
+        """Mount the routes in ``app``. One object may serve several apps; each app has its own engine.
 
         :raises RuntimeError: if the app has a Transcriber already.
         :raises ConfigError: if a ``WHISPER_*`` key is unknown or its value is not accepted.
@@ -77,17 +78,17 @@ class Transcriber:
         app.cli.add_command(flask_commands)
 
     def start(self, app: Flask | None = None) -> None:
-        """Begin to load the model now. Call it in the process that serves, never before a fork."""
+        """Start to load the model now. Call it in the process that serves, never before a fork."""
         self.service(app).start()
 
     def drain(self, app: Flask | None = None) -> None:
-        """Make every open stream final and close it with 1012, for a server that stops. Blocks."""
+        """Make every open stream final and close it with 1012, before the server stops. Blocks."""
         self.service(app).drain()
 
     def add_socket(self, path: str, speaks: Speaks, app: Flask | None = None) -> None:
-        """Serve another protocol: a WebSocket at ``path`` whose clients speak another dialect.
+        """Serve another protocol: add a WebSocket at ``path`` whose clients speak another dialect.
 
-        :param speaks: makes the dialect of a connection, see ``protocol.dialect.Dialect``.
+        :param speaks: returns the dialect of a connection, see ``protocol.dialect.Dialect``.
         """
         app = app or current_app
         view = socket_view(_mounted(app).mount, speaks)
@@ -95,7 +96,7 @@ class Transcriber:
 
     @staticmethod
     def service(app: Flask | None = None) -> Service:
-        """Return the running part of ``app``, by default of the current app.
+        """Return the service of ``app``, by default of the current app.
 
         :raises RuntimeError: if the app has no Transcriber.
         """

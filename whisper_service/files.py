@@ -1,4 +1,4 @@
-"""Audio files on disk become transcripts: what ``python -m whisper_service transcribe`` does."""
+"""Turns audio files on disk into transcripts, for ``python -m whisper_service transcribe``."""
 
 from __future__ import annotations
 
@@ -38,18 +38,20 @@ def write_transcripts(
     as_stream: bool,
     timestamps: bool,
 ) -> int:
-    """Transcribe files and write them in a format of ``subtitles.FORMATS``; progress goes to stderr. Blocks.
+    """Transcribe files, and write or print the transcripts. Progress goes to stderr. Blocks.
 
-    A file that cannot be decoded is named, and the others go on. Files of the same name get numbers.
+    A file that cannot be decoded is reported, and the other files are transcribed. Transcripts of files with
+    the same name get numbers.
 
-    :param folder: where ``name.style`` is written for each file; None prints.
-    :param overrides: ``WHISPER_*`` keys before those of the environment.
-    :param settings: of a stream.
-    :param as_stream: have the words of a live stream, not those of a file as a whole.
+    :param style: a format of ``subtitles.FORMATS``.
+    :param folder: the folder for the transcripts, ``name.style`` for each file; None prints them.
+    :param overrides: ``WHISPER_*`` keys that override those of the environment.
+    :param settings: values of ``StreamSettings`` that override the defaults.
+    :param as_stream: whether the words are those of a live stream, not those of a file as a whole.
     :param timestamps: see ``offline.transcribe``.
     :returns: how many files could not be transcribed.
-    :raises TranscriptionError: if the model cannot be loaded. The demonstration model is taken only where it
-        is named: of human speech it makes nonsense.
+    :raises TranscriptionError: if the model cannot be loaded. The demonstration model is used only if it is
+        named, because it makes nonsense of human speech.
     """
     config = Config.from_mapping(os.environ, overrides)
     readable: dict[Path, Samples] = {}
@@ -95,7 +97,7 @@ def write_transcripts(
 
 
 def _names(paths: Iterable[Path]) -> dict[Path, str]:
-    """Return a name for the transcript of each file: its own, with a number where another has had it."""
+    """Return the name of the transcript of each file: its own, with a number if that is already taken."""
     names: dict[Path, str] = {}
     for path in paths:
         name, number = path.stem, 1
@@ -109,7 +111,7 @@ def _names(paths: Iterable[Path]) -> dict[Path, str]:
 def read(path: Path) -> Samples:
     """Return the audio of a file, mono float32 at 16 kHz, ``(n_samples,)``.
 
-    :raises AudioError: if it cannot be decoded.
+    :raises AudioError: if the file cannot be decoded.
     """
     pieces: list[Samples] = []
     resampler: Resampler | None = None

@@ -1,10 +1,10 @@
-"""gunicorn's hooks for an app with a Transcriber. A host app's ``gunicorn.conf.py`` takes them in two lines::
+"""gunicorn hooks for an app with a Transcriber. A host app's ``gunicorn.conf.py`` needs two lines::
 
     worker_class = "gevent"
     from whisper_service.gunicorn import post_worker_init, worker_exit
 
-gunicorn's master process imports this file. It is not patched by gevent and must not load torch. So the
-hooks, which run in the worker, import everything else.
+gunicorn's master process imports this module. The master is not patched by gevent and must not load torch.
+Therefore the hooks import all other modules: they run in the worker.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from whisper_service.service import Service
 
-#: How often a worker sees whether it has to end, in seconds.
+#: Interval at which a worker checks whether it has to end, in seconds.
 _LOOK_S = 0.1
 
 
 def post_worker_init(worker: Any) -> None:
-    """Load the model in the worker, after the fork; drain the streams when the worker has to end."""
+    """Load the model in the worker, after the fork. Drain the streams when the worker has to end."""
     import gevent
 
     service = _service(worker)
@@ -34,7 +34,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """End the model's threads before the interpreter ends."""
+    """Stop the native threads before the interpreter ends."""
     _service(worker).stop()
 
 

@@ -1,4 +1,4 @@
-"""A client's slices become pieces of samples with their speech probabilities; every loss is counted."""
+"""Turns a client's slices into pieces of samples with speech probabilities, and counts every loss."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from whisper_service.audio.pcm import SAMPLE_RATE, Gap, Samples
 from whisper_service.audio.slices import SliceReader
 from whisper_service.errors import AudioError, BadAudio
 
-#: Audio goes to the session in pieces of at most this length: a whole file is held back like a stream.
+#: The longest piece of audio that a session gets, so that a whole file can be held back like a stream.
 _PIECE_SAMPLES = SAMPLE_RATE // 2
-#: Lost audio is told at once, and then this often, in samples of the stream.
+#: The first loss is reported at once. Later reports are at least this many samples of the stream apart,
+#: except for the one at its end.
 _LOSS_TOLD_SAMPLES = 5 * SAMPLE_RATE
 
 
 class Listens(Protocol):
-    """Gives speech probabilities; blocks the greenlet."""
+    """The speech detector of the streams. A call blocks the greenlet."""
 
     def probabilities(self, state: Any, samples: Samples) -> list[float]:
-        """Return those of the frames that ``samples`` complete."""
+        """Return the speech probabilities of the frames that ``samples`` complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Piece:
     """The next samples of a stream.
 
     :param samples: mono float32 at 16 kHz, ``(n_samples,)``, at most half a second.
-    :param speech: probability of each frame that these samples complete.
-    :param lost: the samples are silence in the place of audio that could not be decoded.
+    :param speech: speech probability of each frame that these samples complete.
+    :param lost: whether the samples are silence in place of audio that could not be decoded.
     """
 
     samples: Samples
@@ -41,11 +42,11 @@ class Piece:
 
 
 class Hearing:
-    """Hears one stream. All of its iterators block while audio is decoded and listened to.
+    """Decodes one stream and gets its speech probabilities. All of its iterators block meanwhile.
 
-    An iterator yields an ``AudioError`` where the client has to be told of a loss. The stream goes on.
+    An iterator yields an ``AudioError`` if the client has to be told of a loss. The stream goes on.
 
-    :param speech_state: the speech detector's memory of this stream.
+    :param speech_state: the state of the speech detector for this stream.
     """
 
     def __init__(self, slices: SliceReader, speech: Listens, speech_state: Any) -> None:
@@ -53,18 +54,19 @@ class Hearing:
         self._speech = speech
         self._speech_state = speech_state
         self._received = 0
-        self._untold_s = 0.0  # seconds that are lost and not told yet
+        self._untold_s = 0.0  # seconds of lost audio that were not reported yet
         self._told_at = -_LOSS_TOLD_SAMPLES
 
     def read(self, data: bytes) -> Iterator[Piece | AudioError]:
-        """Yield what a slice holds.
+        """Yield the pieces of a slice.
 
-        :raises AudioError: if it cannot be decoded.
+        :raises AudioError: if the slice cannot be decoded.
+        :raises Full: if too many container streams are open.
         """
         yield from self._hear(self._slices.read(data))
 
     def finish(self) -> Iterator[Piece | AudioError]:
-        """Yield what was held back, at the end of the stream. An error of the decoder is yielded too."""
+        """Yield the rest of the audio at the end of the stream. A decoder error is yielded, not raised."""
         try:
             yield from self._hear(self._slices.finish())
         except AudioError as problem:
@@ -73,13 +75,13 @@ class Hearing:
         yield from self._report()
 
     def lose(self, count: int) -> Iterator[Piece]:
-        """Yield ``count`` samples of silence in the place of lost audio, so that times stay right."""
+        """Yield ``count`` samples of silence in place of lost audio, so that later times stay right."""
         silence = np.zeros(_PIECE_SAMPLES, dtype=np.float32)
         for start in range(0, count, _PIECE_SAMPLES):
             yield self._piece(silence[: count - start], lost=True)
 
     def abort(self) -> None:
-        """Let go of the decoder: the stream is over."""
+        """Release the decoder. The stream is over."""
         self._slices.abort()
 
     def _hear(self, items: Iterable[Samples | Gap]) -> Iterator[Piece | AudioError]:

@@ -1,4 +1,4 @@
-"""How far a transcript is behind its audio, and when to tell."""
+"""How far a transcript is behind its audio, and when to report that."""
 
 from __future__ import annotations
 
@@ -6,34 +6,35 @@ from collections import deque
 
 from whisper_service.audio.pcm import SAMPLE_RATE
 
-#: Told above the first; over once it has stayed below the second for this long. In between nothing changes.
+#: In seconds. A lag above the first value is reported. It is over once it has stayed below the second value
+#: for the third. A lag between the first two values changes nothing.
 _TOLD_S, _OVER_S, _OVER_FOR_S = 2.0, 1.0, 2.0
-#: As long as it lasts it is told again this often.
+#: While a lag lasts, it is reported again at this interval, in seconds.
 _REPEATED_S = 5.0
 
 
 class LagMeter:
-    """Knows when each sample could be transcribed at the earliest.
+    """Computes the earliest time at which each sample could have been transcribed.
 
-    That is when it arrived, and not before its time in a live stream that began with the first sample: a
-    client that sends a file faster than it plays does not make the service late. A client that we kept
-    waiting would have sent in real time, so its audio counts as if it had.
+    That is the time at which the sample arrived, but not before its time in a live stream that began with the
+    first sample. So a client that sends a file faster than real time does not make the service late. A client
+    that the server kept waiting would have sent in real time, so its audio counts as if it had arrived then.
     """
 
     def __init__(self) -> None:
         self._began: float | None = None
         self._received = 0
-        self._due = 0.0  # time at which the last sample was due
-        # For each slice: the sample after its last one, when it was here, and when the first sample of the
-        # stream was due by the clock of this slice.
+        self._due = 0.0  # the time at which the last sample was due
+        # For each slice: the sample after the last one, the time of arrival (0.0 for a held client), and the
+        # time at which the first sample of the stream was due by the clock of this slice.
         self._arrivals: deque[tuple[int, float, float]] = deque()
 
     def arrived(self, received: int, at: float, *, held: bool = False) -> None:
-        """Take note of a slice.
+        """Record the arrival of a slice.
 
-        :param received: samples up to the end of the slice.
-        :param at: the monotonic time at which the server had it.
-        :param held: whether the client was kept waiting before.
+        :param received: number of samples of the stream up to the end of the slice.
+        :param at: the monotonic time at which the server received the slice.
+        :param held: whether the server kept the client waiting before this slice.
         """
         length_s = (received - self._received) / SAMPLE_RATE
         if self._began is None:
@@ -47,7 +48,7 @@ class LagMeter:
         self._received = received
 
     def behind_s(self, settled: int, now: float) -> float:
-        """Return for how many seconds the sample at ``settled`` has been due; 0.0 if nothing waits."""
+        """Return for how many seconds position ``settled`` has been due; 0.0 if no audio waits."""
         while self._arrivals and self._arrivals[0][0] < settled:
             self._arrivals.popleft()
         if settled >= self._received or not self._arrivals:
@@ -57,14 +58,14 @@ class LagMeter:
 
 
 class LagNotice:
-    """Says when the client is to be told that its transcript is late, and when that is over."""
+    """Decides when the client is told that its transcript is late, and when that this is over."""
 
     def __init__(self) -> None:
         self._told_at: float | None = None
         self._low_since: float | None = None
 
     def update(self, behind_s: float, now: float) -> float | None:
-        """Return what is to be told now, in seconds: 0.0 says that it is over; None for nothing."""
+        """Return the lag to report now, in seconds: 0.0 if the lag is over, None for no report."""
         if behind_s >= _OVER_S:
             self._low_since = None
         elif self._low_since is None:
@@ -84,10 +85,10 @@ class LagNotice:
 
     @property
     def lasts(self) -> bool:
-        """Whether it was told, and is not over."""
+        """Whether a lag was reported that is not over yet."""
         return self._told_at is not None
 
     def end(self) -> bool:
-        """Note that nothing waits any more; return whether that is to be told."""
+        """End the lag, because no audio waits any more. Return whether the client has to be told."""
         told, self._told_at = self._told_at is not None, None
         return told

@@ -1,10 +1,10 @@
-"""One client's pipeline, from frames to frames: the only place that wires the parts together.
+"""One client's pipeline, from frames to frames. Only this module connects the parts with each other.
 
     frame ─► Dialect ─► Hearing ─► Session ─► engine
     frame ◄─ Dialect ◄─ events ◄───────┘
 
-``Stream.run`` blocks its greenlet; answers of the engine come in on the hub. A session never switches
-greenlets in the middle of a call, so the two need no lock.
+``Stream.run`` blocks its greenlet. Answers of the engine arrive on the hub. A session never switches
+greenlets in the middle of a call, so the greenlet and the hub need no lock.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ log = logging.getLogger(__name__)
 
 
 class Arrival(NamedTuple):
-    """A frame that came from a client.
+    """A frame from a client.
 
-    :param data: binary, or text.
-    :param at: the monotonic time at which the server had it.
-    :param held: whether its client was kept waiting before, because we did not read.
+    :param data: the payload of a text frame or of a binary frame.
+    :param at: the monotonic time at which the server received the frame.
+    :param held: whether the client was kept waiting before, because the server did not read.
     """
 
     data: str | bytes
@@ -56,27 +56,28 @@ class Arrival(NamedTuple):
     held: bool = False
 
 
-#: A stream with more audio than this before the engine is not read on: TCP holds its client back.
+#: If more audio than this waits for the engine, the stream reads no more frames, and TCP stops the client.
 _AHEAD_SAMPLES = 10 * SAMPLE_RATE
-#: From this lag on, jobs of the grid are left out down to this spacing; (lag in seconds, samples).
+#: Pairs (lag in seconds, spacing in samples): above the lag, waiting jobs of the grid that lie closer
+#: together than the spacing are dropped.
 _COARSE = ((5.0, 4 * SAMPLE_RATE), (2.0, 2 * SAMPLE_RATE))
-#: As long as a stream lags it is looked at this often.
+#: While a stream lags, its lag is measured at this interval, in seconds.
 _LAG_LOOKED_AT_S = 1.0
-#: A stream that has to end waits for the finals of its utterances alone.
+#: The spacing for a stream that has to end: it waits only for the last answer on each of its utterances.
 _ONLY_FINALS = 1 << 62
-#: Longer base64 is decoded in a native thread: the hub has no time that a client may choose.
+#: Longer base64 text is decoded in a native thread: a client must not decide how long the hub is busy.
 _QUICK_CHARACTERS = 1 << 16
-#: How long the engine may take for the 10 s of audio before it, before we call it dead.
+#: Seconds that the engine may take for the audio that waits, about 10 s at most, before it counts as dead.
 _ENGINE_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All streams of an app share these.
+    """The parts that all streams of an app share.
 
-    :param containers: decodes container streams, in threads of their own.
+    :param speech_state: returns a new state of the speech detector, for one stream.
+    :param containers: decodes container streams, each in a native thread of its own.
     :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
-    :param speech_state: makes the speech detector's memory of one stream.
     """
 
     engine: Transcribes
@@ -104,7 +105,7 @@ class Stream:
     """One client's stream.
 
     :param dialect: the protocol of the client's connection.
-    :param send: takes frames for the client; never blocks.
+    :param send: queues frames for the client; never blocks.
     :param fail: ends ``run`` from outside with an error; never blocks.
     """
 
@@ -125,22 +126,22 @@ class Stream:
         self._lag = LagMeter()
         self._lag_notice = LagNotice()
         self._lag_timer: gevent.Greenlet[[], None] | None = None
-        self._came: tuple[float, bool] = (0.0, False)  # when the frame at work came, and whether it was held
+        self._came: tuple[float, bool] = (0.0, False)  # ``at`` and ``held`` of the current frame
         self._deadline: float | None = None
         self._progress = Wakeup()
         self._problem: TranscriptionError | None = None
         self._cut_short = False
 
     def end_by(self, deadline: float) -> None:
-        """Have the stream end by a time of the monotonic clock, whatever waits; never blocks."""
+        """Make the stream end by a time of the monotonic clock, even if requests still wait; never blocks."""
         self._deadline = deadline
         self._progress.set()
 
     def run(self, arrivals: Iterable[Arrival]) -> None:
-        """Transcribe until the client says stop, or ``arrivals`` ends because it is gone. Blocks.
+        """Transcribe until the client stops the stream, or until it is gone and ``arrivals`` ends. Blocks.
 
-        :param arrivals: may raise ``Draining`` or ``TooBig``: then everything so far becomes final first.
-        :raises TranscriptionError: what ended the stream, to be told to the client.
+        :param arrivals: may raise ``Draining``, ``TooBig`` or ``Full``. First all audio so far becomes final.
+        :raises TranscriptionError: the error that ended the stream, for the client.
         """
         info = self._parts.engine.info()
         opening = Opening(self.name, info.model, info.languages, self._parts.max_message_bytes, info.warnings)
@@ -165,7 +166,7 @@ class Stream:
             for arrival in arrivals:
                 self._check_time()
                 goes_on = self._take(arrival)
-                del arrival  # while the next one is waited for, nothing is held of this one
+                del arrival  # free its memory before the wait for the next frame
                 if not goes_on:
                     return
         except (Draining, TooBig, Full) as problem:
@@ -178,7 +179,7 @@ class Stream:
     # -- from the client -------------------------------------------------------------------------------
 
     def _take(self, arrival: Arrival) -> bool:
-        """Do what a frame asks for; return whether the stream goes on."""
+        """Carry out the commands of a frame; return whether the stream goes on."""
         self._came = arrival.at, arrival.held
         try:
             return all(self._obey(command) for command in self._dialect.receive(arrival.data))
@@ -205,7 +206,7 @@ class Stream:
         return True
 
     def _open(self) -> _Opened:
-        """Return what the first audio makes, with the settings as they are by then."""
+        """Return the session and the hearing. The first call makes them, with the settings chosen by then."""
         if self._opened is None:
             settings = self._dialect.settings
             session = Session(
@@ -259,7 +260,7 @@ class Stream:
             raise _TimeIsUp
 
     def _give_up(self) -> Draining:
-        """Make final what is known, and return the error that says what is not."""
+        """Make the words so far final, and return the error that says how much audio is not transcribed."""
         session = self._open().session
         self._parts.engine.cancel(self.name)
         step, heard = session.abandon()
@@ -271,7 +272,7 @@ class Stream:
         )
 
     def _too_long(self, session: Session) -> SessionTooLong:
-        """Make final what came so far, and return the error that ends the stream."""
+        """Make all audio so far final, and return the error that ends the stream."""
         self._tell(session.finish())
         self._wait(lambda: session.finished, _ENGINE_TIMEOUT_S)
         limit_s = self._parts.max_audio_samples / SAMPLE_RATE
@@ -286,14 +287,14 @@ class Stream:
             self._parts.engine.submit(request, self._on_answer)
 
     def _on_answer(self, answer: Hypothesis | TranscriptionError) -> None:
-        """Take an answer of the engine. Runs on the hub: neither blocks nor raises."""
+        """Process an answer of the engine. This runs on the hub: it neither blocks nor raises."""
         if self._opened is None or self._problem is not None:
             return
         try:
             if isinstance(answer, TranscriptionError):
                 raise answer
             step = self._opened.session.apply(answer)
-            self._watch_lag(self._opened.session)  # before the step: nothing comes behind `done`
+            self._watch_lag(self._opened.session)  # before the step: no message follows `done`
             self._tell(step)
         except TranscriptionError as problem:
             self._problem = problem
@@ -309,7 +310,9 @@ class Stream:
     def _wait(self, condition: Callable[[], bool], timeout_s: float) -> None:
         """Wait for answers until ``condition`` holds.
 
-        :raises InternalError: if none comes in time.
+        :raises InternalError: if it does not hold within ``timeout_s``.
+        :raises TranscriptionError: if an answer has failed.
+        :raises _TimeIsUp: if the deadline of the stream has passed.
         """
         deadline = self._parts.clock() + timeout_s
         while not condition():
@@ -335,7 +338,7 @@ class Stream:
         if told is not None:
             self._write_event(Lag(told))
         if self._lag_notice.lasts and self._lag_timer is None:
-            # Also while neither audio nor answers come.
+            # The lag must be reported even if neither audio nor answers arrive.
             self._lag_timer = gevent.spawn_later(_LAG_LOOKED_AT_S, self._look_at_lag)
 
     def _look_at_lag(self) -> None:
@@ -346,7 +349,7 @@ class Stream:
     def _write_event(self, event: Event) -> None:
         if isinstance(event, Done):
             if self._cut_short:
-                return  # the client has not said that this is the end
+                return  # the client has not ended the stream
             if self._lag_notice.end():
                 self._send(self._dialect.tell(Lag(0.0)))
         self._send(self._dialect.tell(event))

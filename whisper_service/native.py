@@ -1,9 +1,9 @@
-"""Real threads, and the way back to the hub. The only place that starts a thread.
+"""Native threads, and the way back to the hub. No other module of the server starts a thread.
 
-Under gevent's monkey-patching ordinary threads, queues and locks are cooperative: a model that runs in one
-of them stops the server. A thread here is a real one, work comes to it by the C queue that is never
-patched, and its answers go back by the hub's thread-safe callback. Nothing in such a thread may touch a
-greenlet, a patched lock or a logging handler shared with greenlets.
+After gevent's monkey-patching, ordinary threads, queues and locks are cooperative: a model that runs in such
+a thread stops the server. The threads here are real. They get their work from the C queue, which is never
+patched. Their answers go back by the hub's thread-safe callback. Code in such a thread must not touch a
+greenlet, a patched lock, or a logging handler that greenlets use.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _start_new_thread = monkey.get_original("_thread", "start_new_thread")
 _get_native_id = monkey.get_original("_thread", "get_native_id")
 _sleep: Callable[[float], None] = monkey.get_original("time", "sleep")
 
-#: See ``patiently``.
+#: Number of parts of one wait, see ``patiently``.
 _PARTS = 10
 
-#: Work in a thread yields the processor to the hub, which has little to do and must do it at once.
+#: Niceness of a ``Worker``: it yields the processor to the hub, which has little work but must do it at once.
 _NICE = 5
 
 
 class Worker(Generic[T]):
-    """One real thread that handles what is given to it, all that waits at once.
+    """One native thread that handles items. Items that wait at the same time are handled in one call.
 
-    :param begin: called once in the thread; what it returns handles the items and says whether it has more
-        to do: then it is called again with what has come by then, if only nothing. Where one of them
-        raises, the thread ends.
-    :param on_end: called in the thread at its end, with what was raised, or None after ``stop``.
+    :param begin: called once in the thread. It returns a handler. The handler gets all items that wait, and
+        returns whether it has more work; then it is called again at once, even without items. If ``begin`` or
+        the handler raises, the thread ends.
+    :param on_end: called in the thread when it ends, with the exception, or None after ``stop``.
     """
 
     def __init__(
@@ -57,21 +57,21 @@ class Worker(Generic[T]):
         self._ended = False
 
     def start(self) -> None:
-        """Start the thread; does nothing if it was started before."""
+        """Start the thread. A second call does nothing."""
         if not self._started:
             self._started = True
             _start_new_thread(self._run, ())
 
     def put(self, item: T) -> None:
-        """Hand over an item. Never blocks; who calls bounds how much waits."""
+        """Queue an item. Never blocks. The caller must limit how many items wait."""
         self._queue.put(item)
 
     def stop(self, timeout_s: float) -> bool:
-        """Let the thread end behind what it is doing; what waits is dropped. Blocks the greenlet.
+        """Let the thread end after its current call. Items that wait are dropped. Blocks the greenlet.
 
-        An interpreter that ends while a thread is inside of torch aborts.
+        The process aborts if the interpreter ends while a thread is inside torch.
 
-        :returns: whether the thread has ended within ``timeout_s``.
+        :returns: whether the thread has ended within ``timeout_s``, or was never started.
         """
         self._queue.put(None)
         deadline = time.monotonic() + timeout_s
@@ -84,12 +84,12 @@ class Worker(Generic[T]):
         try:
             self._work()
         except BaseException as raised:
-            error = raised  # the top of the thread: whoever owns it is told
+            error = raised  # the top of the thread: ``on_end`` reports it
         self._ended = True
         self._on_end(error)
 
     def _work(self) -> None:
-        with contextlib.suppress(OSError):  # a container may forbid it; then all threads are equal
+        with contextlib.suppress(OSError):  # a container may forbid it; then all priorities are equal
             os.setpriority(os.PRIO_PROCESS, _get_native_id(), _NICE)
         handle = self._begin()
         busy = False
@@ -104,37 +104,38 @@ class Worker(Generic[T]):
 
 
 def let_others_run() -> None:
-    """Let go of the interpreter, in a native thread: gevent's own ``sleep`` would make a hub there."""
+    """Release the interpreter lock in a native thread. gevent's own ``sleep`` would create a hub there."""
     _sleep(0)
 
 
 def patiently(wait: Callable[[float], bool], timeout_s: float) -> bool:
-    """Wait up to ``timeout_s``, and return whether what was waited for has come. Blocks the greenlet.
+    """Return whether an event came within ``timeout_s``. Blocks the greenlet.
 
-    A process that was stopped and goes on finds its timers due before anything else. So the time is waited in
-    parts, of which a stop takes one.
+    When a suspended process resumes, its timers expire before it handles any other event. So the wait has
+    several parts, and a suspension ends only one of them.
 
-    :param wait: waits up to some seconds; returns whether it has come.
+    :param wait: waits for the event for the given number of seconds; returns whether it came.
     """
     return any(wait(timeout_s / _PARTS) for _ in range(_PARTS))
 
 
 class HubCalls:
-    """Calls functions on the hub that made it, from any thread."""
+    """Calls functions, from any thread, on the hub of the thread that created the object."""
 
     def __init__(self) -> None:
         self._loop = gevent.get_hub().loop
 
     def post(self, function: Callable[..., Any], *args: Any) -> None:
-        """Have ``function`` called on the hub soon. It must neither block nor raise."""
+        """Schedule a call of ``function`` on the hub. The function must neither block nor raise."""
         self._loop.run_callback_threadsafe(function, *args)
 
 
 class Pool:
-    """A few real threads for work that a greenlet waits for.
+    """A few native threads for work that a greenlet waits for.
 
-    :param size: threads at most; who comes when all are busy waits. gevent's own pool is not used: its ten
-        threads also resolve names and read files for everybody.
+    gevent's own pool is not used: its ten threads also resolve names and read files for the whole process.
+
+    :param size: the highest number of threads. If all are busy, a further call waits.
     """
 
     def __init__(self, size: int) -> None:
@@ -146,21 +147,22 @@ class Pool:
         return result
 
 
-#: Fewer bytes than these are not worth a turn of the thread, see ``ByteSource.read``.
+#: A read waits for at least the first number of bytes. Without a size it returns at most the second. See
+#: ``ByteSource.read``.
 _LEAST_READ_BYTES = 64
 _MOST_READ_BYTES = 1 << 16
 
 
-#: A turn of a thread takes milliseconds; after this long it will not end, in seconds.
+#: A turn of a thread takes milliseconds. After this many seconds the thread counts as hung.
 _TURN_TIMEOUT_S = 60.0
 
 
-#: What one ``Pipe.take`` returns at most: items, and weight of all but the last.
+#: Limits of one ``Pipe.take``: the number of items, and the weight of all items but the last.
 _MOST_ITEMS, _HEAVY = 64, 1 << 18
 
 
 class ByteSource:
-    """The bytes that a ``Pipe`` was given, for the code in its thread. Reading past them waits for more."""
+    """The bytes that a ``Pipe`` was given, for the code in its thread. A read beyond them waits for more."""
 
     def __init__(self, starve: Callable[[], None]) -> None:
         self._starve = starve
@@ -169,21 +171,21 @@ class ByteSource:
         self._closed = False
 
     def put(self, data: bytes) -> None:
-        """Add bytes. Only while the thread waits."""
+        """Add bytes. Call it only while the thread waits."""
         if data:
             self._messages.append(memoryview(data))
             self._count += len(data)
 
     def close(self) -> None:
-        """Say that no more bytes come. Only while the thread waits."""
+        """Mark the end of the bytes. Call it only while the thread waits."""
         self._closed = True
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, up to 64 KiB if it is negative; b"" at the end. Blocks the thread.
+        """Return up to ``size`` bytes, or up to 64 KiB if it is negative; b"" at the end. Blocks the thread.
 
-        FFmpeg's MP4 demuxer takes a short read in the middle of a box's header for its end, so fewer than 64
-        bytes are given out only at the end. A long message is not copied as a whole: that takes the
-        interpreter's lock for tens of milliseconds.
+        The read waits for at least 64 bytes, or the end: FFmpeg's MP4 demuxer takes a short read within a box
+        header for the end of the file. A long message is not copied as a whole, because that would hold the
+        interpreter lock for tens of milliseconds.
         """
         while self._count < _LEAST_READ_BYTES and not self._closed:
             self._starve()
@@ -201,14 +203,14 @@ class ByteSource:
 
 
 class Pipe(Generic[T]):
-    """Runs a generator in a real thread of its own: bytes go in, items come out.
+    """Runs a generator in a native thread of its own: bytes go in, items come out.
 
-    The hub and the thread take turns: the thread runs only while somebody waits in ``take``. So nothing is
-    shared without order, and what is not taken is not computed.
+    The hub and the thread take turns: the thread runs only while a greenlet waits in ``take``. So they never
+    use shared data at the same time, and an item that nobody takes is not computed.
 
-    :param generate: makes the generator, in the thread; it reads from the source.
-    :param weigh: returns how much an item weighs. One ``take`` returns no more than 64 items, and none after
-        ``_HEAVY``: what a client sends decides how large they are.
+    :param generate: creates the generator, in the thread. The generator reads from the source.
+    :param weigh: returns the weight of an item. One ``take`` returns at most 64 items, and no more once their
+        weight exceeds ``_HEAVY``: the client's data decides how large the items are.
     """
 
     def __init__(
@@ -229,9 +231,10 @@ class Pipe(Generic[T]):
         _start_new_thread(self._run, ())
 
     def take(self) -> list[T]:
-        """Return the next items, none if the generator needs more bytes or has ended. Blocks the greenlet.
+        """Return the next items; none if the generator needs more bytes or has ended. Blocks the greenlet.
 
-        :raises Exception: what the generator raised, behind the items before it.
+        :raises Exception: the error of the generator, after all items before it were returned.
+        :raises RuntimeError: if the thread does not end its turn in time.
         """
         if not self.ended:
             self._answer = AsyncResult()
@@ -250,7 +253,7 @@ class Pipe(Generic[T]):
         return self._answer.ready()
 
     def abort(self) -> None:
-        """Let the thread come to its end; what it has is dropped."""
+        """Let the thread end, and drop its remaining items."""
         if not self.ended:
             self.ended = True
             self._turns.put(False)
@@ -268,7 +271,7 @@ class Pipe(Generic[T]):
                     self._hand_over()
                     weight = 0
         except Exception as error:
-            # The top of the thread: whoever takes gets it.
+            # The top of the thread: ``take`` raises it.
             self._problem = error
         self.ended = True
         self._calls.post(self._answer.set, True)
@@ -283,4 +286,4 @@ class Pipe(Generic[T]):
 
     def _wait(self) -> None:
         if not self._turns.get():
-            self.source.close()  # whoever reads it comes to its end
+            self.source.close()  # the generator then reads to the end

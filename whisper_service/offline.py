@@ -1,7 +1,7 @@
-"""Files: their speech is packed into windows, and windows of all files share batches.
+"""Transcribes files: packs their speech into windows, and puts windows of all files into shared batches.
 
-A live stream is decoded again and again while it grows; a file is heard once, in windows as long as the model
-takes. Its words are not those of a stream to the letter, and cost a tenth.
+A live stream is decoded again and again while it grows. A file is decoded once, in windows as long as the
+model takes. Its words are not exactly those of a stream, and cost a tenth of the computation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from whisper_service.session.cut import cut_point
 from whisper_service.session.guard import believe
 from whisper_service.session.timeline import Timeline
 
-#: Windows are at most this long: the model takes 30 s.
+#: The longest window, in samples. The model takes 30 s.
 _LONGEST = 28 * SAMPLE_RATE
 _NO_GRID = 1 << 62
 
@@ -27,19 +27,19 @@ _NO_GRID = 1 << 62
 class Window:
     """Utterances that are decoded together.
 
-    :param utterances: first sample and the one behind the last of each, in order.
+    :param utterances: the samples ``[start, end)`` of each utterance, in order.
     """
 
     utterances: tuple[tuple[int, int], ...]
 
     @property
     def start(self) -> int:
-        """First sample."""
+        """The first sample."""
         return self.utterances[0][0]
 
     @property
     def end(self) -> int:
-        """The sample behind the last."""
+        """The sample after the last one."""
         return self.utterances[-1][1]
 
 
@@ -53,14 +53,14 @@ def transcribe(
     timestamps: bool = False,
     heard: Callable[[float], None] = lambda seconds: None,
 ) -> list[list[Final]]:
-    """Return the transcript of each file, an utterance in each ``Final``. Blocks while the model runs.
+    """Return the transcript of each file, one ``Final`` for each utterance. Blocks while the model runs.
 
     :param files: mono float32 at 16 kHz, each ``(n_samples,)``.
-    :param batch: windows that are decoded together, if they fit onto the device.
-    :param settings: policy and partials mean nothing here.
-    :param timestamps: have Whisper write timestamps, which lead some checkpoints through long windows.
-    :param heard: is told how many seconds of speech were decoded, as they are.
-    :raises OutOfMemory: if a window alone does not fit onto the device.
+    :param batch: how many windows are decoded together, if they fit onto the device; else fewer.
+    :param settings: the commit policy and the setting of partials have no effect.
+    :param timestamps: whether Whisper writes timestamps. They lead some checkpoints through long windows.
+    :param heard: called after each batch with the seconds of audio in its windows.
+    :raises OutOfMemory: if a single window does not fit onto the device.
     """
     probabilities = detector.of_recordings(files)
     windows = [
@@ -92,7 +92,7 @@ def transcribe(
             heard(sum(windows[at][1].end - windows[at][1].start for at in some) / SAMPLE_RATE)
 
     if only is None:
-        # The language of a file's first window is that of all.
+        # The first window of a file decides the language of all its windows.
         decode([at for at, (index, _) in enumerate(windows) if at == 0 or windows[at - 1][0] != index])
         for at, answer in answers.items():
             spoken[windows[at][0]] = answer.language
@@ -104,9 +104,9 @@ def transcribe(
 
 
 def utterances(pcm: Samples, speech: Iterable[float], settings: StreamSettings) -> Iterator[tuple[int, int]]:
-    """Yield where utterances begin and end, in samples; none is longer than a window.
+    """Yield the samples ``[start, end)`` of each utterance. No utterance is longer than a window.
 
-    :param speech: probability of each frame of 512 samples.
+    :param speech: speech probability of each frame of 512 samples.
     """
     timeline = Timeline.of(settings, grid=_NO_GRID)
     for _, jobs in (timeline.advance(pcm.shape[0], speech), timeline.close(pcm.shape[0])):
@@ -120,7 +120,7 @@ def utterances(pcm: Samples, speech: Iterable[float], settings: StreamSettings) 
 
 
 def pack(spoken: Iterable[tuple[int, int]]) -> Iterator[Window]:
-    """Yield windows with as many utterances as fit."""
+    """Yield windows, each with as many of the next utterances as fit."""
     together: list[tuple[int, int]] = []
     for start, end in spoken:
         if together and end - together[0][0] > _LONGEST:
@@ -150,7 +150,7 @@ def _request(
 
 
 def _finals(number: int, window: Window, answer: Hypothesis) -> Iterator[Final]:
-    """Yield the words of an answer, those of each utterance together."""
+    """Yield the words of an answer, one final for each utterance."""
     words = list(believe(answer).words)
     ends = [*(start for start, _ in window.utterances[1:]), _NO_GRID]
     for end in ends:

@@ -1,4 +1,4 @@
-"""A stream without a server: what a client would be told of these samples."""
+"""A stream without a server: the events that a client would get for given samples."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def replay(
     settings: StreamSettings,
     grid_samples: int,
 ) -> Iterator[Event]:
-    """Yield what a live stream of these slices would tell its client. Blocks while the model runs.
+    """Yield the events that a live stream of these slices would report. Blocks while the model runs.
 
-    :param slices: mono float32 at 16 kHz, each ``(n_samples,)``; the cutting does not change the finals.
+    :param slices: mono float32 at 16 kHz, each ``(n_samples,)``. Their lengths do not change the finals.
     """
     session = Session("file", settings, grid_samples=grid_samples, languages=runner.info().languages)
     state = SpeechState()
@@ -34,7 +34,7 @@ def replay(
 
 
 def settle(session: Session, step: Step, runner: Runs) -> Iterator[Event]:
-    """Yield the events of ``step``, and of all that answering its requests brings about."""
+    """Yield the events of ``step``, and those of all steps that follow from the answers to its requests."""
     steps = deque([step])
     while steps:
         step = steps.popleft()

@@ -1,4 +1,4 @@
-"""gevent's own server under an app, for one process without gunicorn."""
+"""Serves an app with gevent's own server, in one process without gunicorn."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from whisper_service.errors import ConfigError, Draining, ModelUnavailable
 from whisper_service.extension import Transcriber
 from whisper_service.service import Service
 
-#: How long a client may take for the head of a request, and stay without one.
+#: Seconds until the head of a request must be complete, from the connection or the previous response on.
 _REQUEST_TIMEOUT_S = 10.0
-#: How long a plain request may take: its body, its answer, and a client that reads slowly.
+#: Seconds that a plain request may take, with its body, its response, and a client that reads slowly.
 _RESPONSE_TIMEOUT_S = 60.0
-#: Connections at once, as gunicorn.conf.py has it, and what the process needs of descriptors beside them.
+#: The highest number of connections, as in gunicorn.conf.py, and the file descriptors that the process needs
+#: besides them.
 _CONNECTIONS = 1000
 _OTHER_DESCRIPTORS = 200
-#: How often somebody who waits for the model is told that it is still being loaded.
+#: Interval at which the console says that the model is still being loaded, in seconds.
 _PATIENCE_S = 60.0
 
 
 class _Handler(WSGIHandler):
-    """Lets go of clients that connect and say nothing: each would keep a place for ever."""
+    """Disconnects clients that send nothing: each would occupy one of the connections for ever."""
 
     _timeout: gevent.Timeout | None = None
 
@@ -41,7 +42,7 @@ class _Handler(WSGIHandler):
             line = super().read_requestline()
         except gevent.Timeout as timeout:
             if timeout is not self._timeout:
-                raise  # else as if the client had closed
+                raise  # it is not ours; ours counts as a closed connection
         finally:
             if not line:
                 self._cancel()
@@ -59,7 +60,7 @@ class _Handler(WSGIHandler):
             self._cancel()
 
     def handle_one_response(self) -> None:
-        """Answer a request; a body that does not come and an answer that nobody reads have a deadline too."""
+        """Answer a request. If its body does not come, or nobody reads the response, a deadline ends it."""
         if self.environ is not None and self.environ.get("HTTP_UPGRADE"):
             super().handle_one_response()
             return
@@ -89,14 +90,14 @@ def serve(app: Flask) -> None:
     service.start()
     gevent.spawn(_announce, service, f"http://{host}:{server.server_port}")
     stopping.wait()
-    # Whoever comes meanwhile is answered: /readyz says no, and a stream is told to connect again.
+    # New requests are still answered meanwhile: /readyz says no, and a new stream is told to connect again.
     service.drain()
     server.stop(timeout=1)
     service.stop()
 
 
 def _connections() -> int:
-    """Return how many connections there may be at once, with as many descriptors as the system allows."""
+    """Return how many connections there may be at once, after raising the limit of file descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _CONNECTIONS + _OTHER_DESCRIPTORS
     if soft < wanted:
@@ -106,7 +107,7 @@ def _connections() -> int:
 
 
 def _announce(service: Service, address: str) -> None:
-    """Say where the service is, once it takes streams; the one line that a person waits for."""
+    """Print the address of the service once it takes streams: the line that a person waits for."""
     while not service.wait(_PATIENCE_S):
         print(f"The page is at {address}; the model is still being loaded.", file=sys.stderr, flush=True)
     try:

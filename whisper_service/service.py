@@ -1,4 +1,4 @@
-"""What one app runs: its engine and its speech detector."""
+"""The running parts of one app: its engine and its speech detector."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from whisper_service.native import Pool, patiently
 
 log = logging.getLogger(__name__)
 
-#: Native threads that decode big slices; more clients than this wait for each other.
+#: Native threads that decode long base64 text. If all are busy, further clients wait.
 _DECODING_THREADS = 2
-#: How long a new stream waits for a model that is still loading; then it is told so, in seconds.
+#: Seconds that a new stream waits for a model that is still loading, before it is told so.
 _LOADING_TIMEOUT_S = 60.0
-#: How long the model may take for what it is doing when the process ends.
+#: Seconds that each native thread may take to finish its current work when the process ends.
 _STOPPING_S = 10.0
-#: What clients learn; the log names files and reasons.
+#: The texts for clients. The log names files and reasons.
 _NO_MODEL = "The server has no model; its log says why."
 _FAILING = "The model fails; the server's log says why."
 
 
 class Drains(Protocol):
-    """The open streams, for the service that has to end them."""
+    """The open streams, which the service has to end."""
 
     def drain(self, timeout_s: float) -> None:
         """Make every open stream final and close it. Blocks."""
@@ -46,8 +46,8 @@ class Drains(Protocol):
 class Service:
     """The running part of the extension, one for each app and process.
 
-    Nothing starts before ``start``, which must be called in the process that serves, behind any fork: a
-    model's threads and CUDA do not survive one.
+    Nothing starts before ``start``. It must be called in the process that serves, after any fork: the threads
+    of a model and CUDA do not survive a fork.
 
     :param streams: the open streams of the app.
     """
@@ -64,14 +64,14 @@ class Service:
         self._threads: tuple[EngineBridge, SpeechBridge] | tuple[()] = ()
 
     def start(self) -> None:
-        """Begin to load the model, if this process has not begun yet. Never blocks."""
+        """Start to load the model, if this process has not started yet. Never blocks."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._settled, self._problem, self._parts = Event(), None, None
             gevent.spawn(self._load)
 
     def state(self) -> tuple[bool, str]:
-        """Return whether streams are taken, and a word for an operator."""
+        """Return whether the service takes streams, and a short status for an operator."""
         self.start()
         if self._draining:
             return False, "draining"
@@ -82,7 +82,7 @@ class Service:
         return (False, _FAILING) if self._trouble() else (True, "ready")
 
     def _trouble(self) -> str:
-        """Return what is wrong with the engine or the detector, and see whether it is still."""
+        """Return the trouble of the engine or the detector, "" for none. Check whether it has passed."""
         if not self._threads:
             return ""
         engine, speech = self._threads
@@ -92,22 +92,22 @@ class Service:
         return engine.trouble or speech.trouble
 
     def _listen(self, speech: SpeechBridge) -> None:
-        with suppress(InternalError):  # it was logged, and the trouble stays
+        with suppress(InternalError):  # the error was logged, and ``trouble`` stays set
             speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
         self._listening = None
 
     def about(self) -> dict[str, Any]:
-        """Return the name of the model and what its users should know, once it is loaded."""
+        """Return the name of the model and the warnings for its users; empty until the model is loaded."""
         if self._parts is None:
             return {}
         info = self._parts.engine.info()
         return {"model": info.model, "warnings": list(info.warnings)}
 
     def parts(self) -> Parts:
-        """Return what streams share. Blocks the greenlet while the model is loading.
+        """Return the parts that streams share. Blocks the greenlet while the model is loading.
 
         :raises ModelUnavailable: if there is no model, or it is not loaded in time.
-        :raises Draining: if the server is told to stop meanwhile.
+        :raises Draining: if the server is about to stop.
         """
         self.start()
         patiently(self._settled.wait, _LOADING_TIMEOUT_S)
@@ -120,18 +120,18 @@ class Service:
         return self._parts
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until the model is loaded, or cannot be; return whether that is so. Blocks the greenlet."""
+        """Return whether loading has ended within ``timeout_s``, even with an error. Blocks the greenlet."""
         self.start()
         return bool(self._settled.wait(timeout_s))
 
     def drain(self) -> None:
-        """Take no new streams, make every open one final and close it with 1012. Blocks."""
+        """Refuse new streams. Make every open stream final and close it with 1012. Blocks."""
         self._draining = True
-        self._settled.set()  # streams that wait for the model wait no more
+        self._settled.set()  # streams that wait for the model stop waiting
         self._streams.drain(self.config.drain_timeout_s)
 
     def stop(self) -> None:
-        """End the native threads, for a process that ends. Blocks until they have."""
+        """End the native threads before the process ends. Blocks for at most 10 s for each thread."""
         for thread in self._threads:
             if not thread.stop(_STOPPING_S):
                 log.warning("a native thread is still busy after %g s", _STOPPING_S)
@@ -167,7 +167,7 @@ class Service:
         speech.start()
         engine.wait()
         speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
-        # Both have what they take; this is for threads to come, which may be the app's own.
+        # Both threads have set their cores. This call is for later threads, which may belong to the app.
         cores.take_all()
         info = engine.info()
         log.info("%s computes in %s on %s", info.model, info.precision, info.device)

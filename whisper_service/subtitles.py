@@ -11,8 +11,9 @@ from whisper_service.engine.request import Word
 from whisper_service.events import Final
 from whisper_service.sentences import begins_paragraph, ends_sentence, leading_mark
 
-#: A cue ends with a sentence, before a pause of a second, or when it holds two lines of 42 letters or 7 s
-#: (the usual rules of subtitling, e.g. Netflix's Timed Text Style Guide).
+#: A cue ends with a sentence, before a pause of more than a second, or before a word that would make it
+#: longer than two lines of 42 characters or 7 s (the usual rules of subtitling, e.g. Netflix's Timed Text
+#: Style Guide).
 _PAUSE_SAMPLES = SAMPLE_RATE
 _CUE_LETTERS = 84
 _CUE_SAMPLES = 7 * SAMPLE_RATE
@@ -20,7 +21,7 @@ _CUE_SAMPLES = 7 * SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """A piece of text with the samples between which it is spoken."""
+    """A piece of text that is spoken in the samples ``[start, end)``."""
 
     start: int
     end: int
@@ -28,7 +29,7 @@ class Cue:
 
 
 def cues(finals: Iterable[Final]) -> list[Cue]:
-    """Return the words of ``finals`` in pieces that can be read while they are spoken."""
+    """Return the words of ``finals`` as cues that are short enough to be read while they are spoken."""
     groups: list[list[Word]] = []
     for word in _with_their_marks(word for final in finals for word in final.words):
         if not groups or _is_full(groups[-1], word):
@@ -41,7 +42,7 @@ def cues(finals: Iterable[Final]) -> list[Cue]:
 
 
 def _with_their_marks(words: Iterable[Word]) -> list[Word]:
-    """Return the words, each with the mark after it, though it was final before that."""
+    """Return the words, each with the punctuation after it, even if a later final begins with that."""
     whole: list[Word] = []
     for word in words:
         mark = leading_mark(word.text) if whole else ""
@@ -64,7 +65,7 @@ def _is_full(group: Sequence[Word], word: Word) -> bool:
 
 
 def as_text(finals: Sequence[Final]) -> str:
-    """Return the transcript, with an empty line between paragraphs."""
+    """Return the transcript as text, with an empty line between paragraphs."""
     paragraphs: list[str] = []
     end = 0
     for final in finals:
@@ -92,7 +93,7 @@ def as_vtt(finals: Sequence[Final]) -> str:
 
 
 def as_json(finals: Sequence[Final]) -> str:
-    """Return text, finals and words as JSON; times in seconds."""
+    """Return the text, the finals and the words as JSON, with times in seconds."""
     transcript = {
         "text": "".join(final.text for final in finals),
         "language": finals[-1].language if finals else None,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.fakes import RATE, FakeEngine, Samples, cut_evenly, finals, make_session, play, speak, words
+from tests.fakes import (
+    RATE,
+    FakeDetector,
+    FakeEngine,
+    Samples,
+    cut_evenly,
+    finals,
+    make_session,
+    play,
+    speak,
+    words,
+)
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.session.lookback import LOOK_BACK_SAMPLES
@@ -64,7 +75,7 @@ def test_without_context_a_window_is_its_utterance() -> None:
     assert first.start < second.start and second.prefix[:1] != first.prefix[:1]
 
 
-def test_a_long_utterance_goes_on_without_a_look_back() -> None:
+def test_a_long_utterance_loses_its_look_back() -> None:
     pcm, said = speak([0.1, 0.1, 1.4] + [0.3] * 45)
     engine = Recording()
     assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
@@ -108,3 +119,16 @@ def test_a_look_back_that_leads_the_model_astray_is_left_out() -> None:
 
     pcm, said = speak(THREE_UTTERANCES)
     assert words(play(make_session(), Repeating(), cut_evenly(pcm, 8_000))) == said
+
+
+def test_a_stream_that_is_given_up_has_heard_its_look_back() -> None:
+    pcm, _ = speak(THREE_UTTERANCES)
+    session, engine, detector = make_session(), FakeEngine(), FakeDetector()
+    waiting: list[Request] = []
+    for piece in cut_evenly(pcm, 8_000):
+        waiting += session.feed(piece, detector.probabilities(piece)).requests
+        while waiting and not (waiting[0].kind is Kind.COMMIT and len(waiting[0].prefix) >= 6):
+            waiting += session.apply(engine.run(waiting.pop(0))).requests
+    assert waiting and waiting[0].start < 2 * RATE  # the third utterance, with both before it
+    _, heard = session.abandon()
+    assert heard > 5 * RATE

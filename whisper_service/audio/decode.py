@@ -1,4 +1,4 @@
-"""Encoded audio to mono float32 samples: whole files, raw samples, and base64 around them."""
+"""Decodes whole files and raw samples to float32 samples, and base64 text to bytes."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from whisper_service.audio.wav import WavReader
 from whisper_service.config import RawFormat
 from whisper_service.errors import BadAudio, BadBase64, UnsupportedAudio
 
-#: Longest file that :func:`decode` takes, 4 hours at 48 kHz: a few kilobytes of silence can be coded for
-#: days.
+#: Longest file that :func:`decode` accepts: 4 hours at 48 kHz. It needs a limit because a few kilobytes can
+#: encode days of silence.
 MAX_FILE_SAMPLES = 4 * 3600 * 48_000
-#: Bytes that become samples at once: a fraction of a millisecond.
+#: Number of bytes that are converted to samples at once. This takes a fraction of a millisecond.
 _PIECE_BYTES = 1 << 16
 
 
@@ -36,14 +36,14 @@ _PIECE_BYTES = 1 << 16
 
 
 def decode(data: bytes, *, max_samples: int = MAX_FILE_SAMPLES) -> Recording:
-    """Return the audio of one whole file, in any format that we take, at the file's own rate.
+    """Return the audio of one whole file, in any accepted format, at the file's own rate.
 
-    Where the rate changes within the file, the rest is resampled to the first rate. Blocks for as long as
-    decoding takes: 0.01 ms for 500 ms of WAV, 3 to 4 ms for each second of MP3. Needs 4 bytes for each sample
-    of the result, and as much again while it is put together.
+    If the rate changes within the file, the rest is resampled to the first rate. The call blocks while it
+    decodes: 0.01 ms for 500 ms of WAV, 3 to 4 ms for each second of MP3. It needs 4 bytes of memory for each
+    sample of the result, and the same amount again while it joins the pieces.
 
-    :raises BadAudio: if the format is known and the contents are broken, or longer than ``max_samples``.
-    :raises UnsupportedAudio: if the format is none that we take.
+    :raises BadAudio: if the format is known but its contents are broken, or longer than ``max_samples``.
+    :raises UnsupportedAudio: if the format or its codec is not accepted.
     """
     rate, count = 0, 0
     pieces: list[Samples] = []
@@ -61,7 +61,7 @@ def decode(data: bytes, *, max_samples: int = MAX_FILE_SAMPLES) -> Recording:
 
 
 def mono_blocks(data: bytes) -> Iterator[Recording]:
-    """Yield the audio of one whole file piece by piece, each at its own rate; see ``decode``."""
+    """Yield the mono audio of one whole file in pieces, each at its own rate; see ``decode``."""
     mixer = Downmix()
     for block in _blocks(data):
         yield Recording(mixer.mix(block), block.rate)
@@ -74,7 +74,7 @@ def _blocks(data: bytes) -> Iterator[Block]:
             yield from _wav_blocks(data)
         case Kind.STREAM | Kind.FILE:
             for item in file_blocks(data, form.name):
-                # What a gap stands for is gone, and nobody waits for a clock here.
+                # Gaps are left out: their audio is lost, and a whole file need not keep time with a clock.
                 if isinstance(item, Block):
                     yield item
         case Kind.INDEX_LAST | Kind.MORE if data[4:8] == b"ftyp":
@@ -90,14 +90,14 @@ def _wav_blocks(data: bytes) -> Iterator[Block]:
         yield from reader.read(data)
         reader.end()
     except UnsupportedAudio as error:
-        try:  # ADPCM, GSM and the like: rare, but FFmpeg knows them
+        try:  # ADPCM, GSM and other rare codecs, which FFmpeg knows
             yield from (item for item in file_blocks(data, "wav") if isinstance(item, Block))
         except (BadAudio, UnsupportedAudio):
             raise error from None
 
 
 def _at_one_rate(blocks: Iterator[Recording]) -> Iterator[Recording]:
-    """Yield ``blocks`` at the rate of the first."""
+    """Yield ``blocks``, resampled to the rate of the first one."""
     rate = 0
     resampler: Resampler | None = None
     for block in blocks:
@@ -116,9 +116,9 @@ def _at_one_rate(blocks: Iterator[Recording]) -> Iterator[Recording]:
 
 
 class RawReader:
-    """Reads samples without a header, channels interleaved, cut anywhere.
+    """Reads samples without a header, with interleaved channels. The bytes may be cut at any position.
 
-    :raises BadAudio: if rate or channel count is out of range.
+    :raises BadAudio: if the rate or the channel count is out of range.
     :raises UnsupportedAudio: if the encoding is unknown.
     """
 
@@ -133,7 +133,7 @@ class RawReader:
         self._partial = b""
 
     def read(self, data: bytes) -> Iterator[Block]:
-        """Yield the audio of the next bytes, 64 KiB at a time; part of a frame waits for its rest."""
+        """Yield the audio of the next bytes, 64 KiB at a time. An incomplete frame waits for more bytes."""
         view = memoryview(data)
         for start in range(0, len(data), _PIECE_BYTES):
             body = b"".join((self._partial, view[start : start + _PIECE_BYTES]))
@@ -143,7 +143,7 @@ class RawReader:
             yield Block(samples.reshape(-1, self._raw.channels), self._raw.rate)
 
 
-#: By encoding: bytes of a sample, and what makes float32 ``(n,)`` of them.
+#: For each encoding: the bytes of one sample, and the function that converts bytes to float32 ``(n,)``.
 _RAW_ITEMS: dict[str, tuple[int, Callable[[memoryview], Samples]]] = {
     "s16le": (2, lambda body: int16_to_float32(np.frombuffer(body, "<i2"))),
     "f32le": (4, lambda body: bounded(np.frombuffer(body, "<f4"))),
@@ -158,16 +158,17 @@ _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _PREFIX_CHARACTERS = 256
 _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
 _WHITE = b" \t\n\r\v\f"
-#: Characters that are decoded at once. Each step holds the interpreter's lock for a fraction of a
-#: millisecond.
+#: Number of characters that are decoded at once. Each step holds the interpreter's lock (GIL) for a fraction
+#: of a millisecond.
 _PIECE_CHARACTERS = 1 << 18
 _NO_BASE64 = "The text is neither a JSON message nor base64. Send audio as binary frames, or as base64 text."
 
 
 def decode_base64(text: str) -> bytes:
-    """Return the bytes of ``text``, with or without a ``data:…;base64,`` prefix.
+    """Return the bytes that ``text`` encodes, with or without a ``data:…;base64,`` prefix.
 
-    White space, missing padding and the URL-safe alphabet (RFC 4648, section 5) are tolerated, nothing else.
+    White space, missing padding and the URL-safe alphabet (RFC 4648, section 5) are accepted. Any other
+    deviation from base64 is an error.
 
     :raises BadBase64: if ``text`` is not base64.
     """
@@ -187,7 +188,7 @@ def decode_base64(text: str) -> bytes:
             raise BadBase64(_NO_BASE64) from None
         body = rest + piece.translate(_FROM_URLSAFE, _WHITE)
         if ended and body:
-            raise BadBase64(_NO_BASE64)  # something follows the padding
+            raise BadBase64(_NO_BASE64)  # there are characters after the padding
         whole = len(body) - len(body) % 4
         rest = body[whole:]
         decoded += _decoded(body[:whole])

@@ -1,7 +1,7 @@
-"""MP3 and FLAC as they come: frames are cut out here and decoded one by one.
+"""MP3 and FLAC streams: they are cut into frames, and each frame is decoded as soon as it has arrived.
 
-FFmpeg's demuxers read such streams in blocks of 1 KiB, and its FLAC parser looks ten frames ahead: up to
-0.65 s of audio would wait. Here a frame waits for the header behind it, no more.
+FFmpeg's demuxers read such streams in blocks of 1 KiB, and its FLAC parser looks ten frames ahead. This would
+delay up to 0.65 s of audio. Here a frame waits at most for the header of the next frame.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from whisper_service.audio.framing import Readable
 from whisper_service.audio.pcm import Block, Gap
 from whisper_service.errors import BadAudio
 
-#: Samples that every MP3 begins with: 529 of the decoder's own delay and, with LAME, 576 of the encoder's.
+#: Delay that is removed from the beginning of every MP3, in samples: 529 from the decoder and, with LAME, 576
+#: from the encoder.
 _MP3_DELAY_SAMPLES = 1105
-#: Where the mark of a first frame lies that holds a table and no audio.
+#: The first frame may hold a table instead of audio. The mark of the table lies within this many bytes.
 _XING_BYTES = 48
-#: An MP3 that goes on for this long without a frame is none; the longest frame has 1,441 bytes.
+#: A stream with more bytes than this between two frames is not an MP3. The longest frame has 1,441 bytes.
 _LONGEST_LOSS_BYTES = 1 << 16
 _STREAMINFO_BYTES = 34
-#: Metadata before the first frame, pictures included.
+#: Limit for the metadata before the first frame, pictures included.
 _LONGEST_METADATA_BYTES = 32 << 20
-#: A FLAC frame is never longer than its samples uncompressed; this is far above any.
+#: Limit for a FLAC frame. A frame is hardly longer than its uncompressed samples, in practice far below this.
 _LONGEST_FRAME_BYTES = 1 << 20
 
 
 def mp3_blocks(source: Readable) -> Iterator[Block | Gap]:
-    """Yield an MP3 stream frame by frame; a tag in front is skipped.
+    """Yield the audio of an MP3 stream frame by frame. An ID3 tag at the beginning is skipped.
 
-    :raises BadAudio: if nothing in it can be decoded.
+    :raises BadAudio: if no frame can be decoded, or if more than 64 KiB come between two frames.
     Source: ISO/IEC 11172-3; ID3v2.4.0, section 3.1.
     """
     frames = _Frames("mp3")
@@ -69,7 +70,7 @@ def _behind_tag(source: Readable) -> bytes:
     if data[:3] != b"ID3" or len(data) < 10:
         return data
     size = 0
-    for byte in data[6:10]:  # seven bits each
+    for byte in data[6:10]:  # each byte holds seven bits of the size
         size = size << 7 | byte & 0x7F
     rest = 10 + size
     while rest >= len(data):
@@ -81,9 +82,9 @@ def _behind_tag(source: Readable) -> bytes:
 
 
 def flac_blocks(source: Readable) -> Iterator[Block | Gap]:
-    """Yield a FLAC stream frame by frame.
+    """Yield the audio of a FLAC stream frame by frame.
 
-    :raises BadAudio: if the header is broken, or no frame can be found behind it.
+    :raises BadAudio: if the header is broken, or if more than 1 MiB comes without a frame header.
     Source: RFC 9639, sections 8 and 9.
     """
     stream_info, data = _flac_header(source)
@@ -103,7 +104,7 @@ def flac_blocks(source: Readable) -> Iterator[Block | Gap]:
             continue
         if len(buffer) > _LONGEST_FRAME_BYTES:
             raise BadAudio("The FLAC stream is broken: no frame follows the one before.")
-        # A header may lie across the end of what is here.
+        # A frame header may be cut at the end of the buffer, so the last 16 bytes are searched again.
         searched = max(1, len(buffer) - 16)
         more = source.read(-1)
         if not more:
@@ -114,7 +115,7 @@ def flac_blocks(source: Readable) -> Iterator[Block | Gap]:
 
 
 def _flac_header(source: Readable) -> tuple[bytes, bytes]:
-    """Return the stream info, and what was read behind the metadata."""
+    """Return the stream info, and the bytes that were read after the metadata."""
     data = bytearray()
     stream_info, last, passed = b"", False, 0
     _need(source, data, 4)
@@ -130,7 +131,7 @@ def _flac_header(source: Readable) -> tuple[bytes, bytes]:
         if kind == 0:
             _need(source, data, size)
             stream_info = bytes(data[:size])
-        while size > len(data):  # pictures and the like are passed over as they come
+        while size > len(data):  # pictures and other long metadata are not kept
             size -= len(data)
             data.clear()
             _more(source, data)
@@ -153,9 +154,10 @@ def _more(source: Readable, data: bytearray) -> None:
 
 
 def _next_frame(buffer: bytearray, start: int, number: int | None) -> tuple[int | None, int | None]:
-    """Return where the next frame begins at or behind ``start``, and its number.
+    """Return the position of the first frame header at or after ``start``, and its number, or None for both.
 
-    :param number: that of the frame at the beginning of the buffer, None if it is not known.
+    :param number: number of the frame at the beginning of the buffer, None if it is not known. The next frame
+        must have a larger one.
     """
     at = start
     while (at := buffer.find(b"\xff", at)) >= 0:
@@ -167,7 +169,7 @@ def _next_frame(buffer: bytearray, start: int, number: int | None) -> tuple[int 
 
 
 def _frame_number(header: bytes | bytearray) -> int | None:
-    """Return the frame's or sample's number if ``header`` begins with a whole frame header, else None."""
+    """Return the frame or sample number if ``header`` begins with a complete frame header, else None."""
     if len(header) < 6 or header[0] != 0xFF or header[1] & 0xFE != 0xF8 or header[3] & 1:
         return None
     size, rate = header[2] >> 4, header[2] & 15
@@ -187,7 +189,7 @@ def _frame_number(header: bytes | bytearray) -> int | None:
 
 
 def _crc8(data: bytes | bytearray) -> int:
-    """Return the checksum of a frame header: x^8 + x^2 + x + 1 (RFC 9639, section 9.1.8)."""
+    """Return the CRC of a frame header: polynomial x^8 + x^2 + x + 1 (RFC 9639, section 9.1.8)."""
     crc = 0
     for byte in data:
         crc ^= byte
@@ -198,16 +200,16 @@ def _crc8(data: bytes | bytearray) -> int:
 
 
 class _Frames:
-    """Decodes frames one by one. A damaged frame costs itself, not the stream."""
+    """Decodes frames one by one. If a frame is damaged, only this frame is lost."""
 
     def __init__(self, name: str) -> None:
         codec = av.CodecContext.create(name, "r")
         assert isinstance(codec, AudioCodecContext)
         self.codec = codec
-        self._samples, self._rate = 0, 0  # of the last frame
+        self._samples, self._rate = 0, 0  # of the last decoded frame
 
     def decode(self, packet: av.Packet[Any]) -> Iterator[Block | Gap]:
-        """Yield the audio of a frame, or the gap that it leaves."""
+        """Yield the audio of a frame. A damaged frame yields a gap as long as the last decoded frame."""
         try:
             frames = self.codec.decode(packet)
         except InvalidDataError:
@@ -219,11 +221,11 @@ class _Frames:
             yield frame_block(frame)
 
     def missing(self, ahead: int, *, in_samples: bool) -> Iterator[Gap]:
-        """Yield the gap of FLAC frames that did not come.
+        """Yield the gap that missing FLAC frames leave.
 
-        :param ahead: by how much the number of the next frame is larger than that of the last one.
-        :param in_samples: whether these numbers count samples, as they do where frames differ in length, or
-            frames. Source: RFC 9639, sections 9.1.1 and 9.1.5.
+        :param ahead: number of the next frame minus number of the last one.
+        :param in_samples: True if these numbers count samples, as they do if frames differ in length. False
+            if they count frames. Source: RFC 9639, sections 9.1.1 and 9.1.5.
         """
         samples = ahead - self._samples if in_samples else (ahead - 1) * self._samples
         if 0 < samples <= LONGEST_GAP_S * self._rate:

@@ -1,8 +1,8 @@
-"""Containers to samples, by FFmpeg through PyAV.
+"""Decodes containers to samples with FFmpeg, through PyAV.
 
-FFmpeg writes no line of its own: PyAV, unless told otherwise, discards FFmpeg's log in C. It must stay so.
-A call of ``av.logging.set_level`` with a number would put a Python callback there, which takes a lock and
-writes to Python's handlers from whatever native thread decodes, and both freeze a gevent process.
+FFmpeg must not write to Python's log. By default PyAV discards FFmpeg's log in C. A call of
+``av.logging.set_level`` with a number would install a Python callback instead. This callback takes a lock and
+calls Python's log handlers in the native thread that decodes. Both freeze a gevent process.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from whisper_service.audio.pcm import Block, Gap, Samples, bounded, check_rate_a
 from whisper_service.audio.webm import WebmFramer
 from whisper_service.errors import AudioError, BadAudio, UnsupportedAudio
 
-#: What we take, in the words of an error message.
+#: The accepted formats, as error messages name them.
 ACCEPTED = "WAV, FLAC, MP3, Ogg, WebM, MP4/M4A, AAC, AIFF, CAF, AU or AMR"
 
-#: Timestamps are rounded, and those of recorders jitter: a gap is longer than this, where nothing else speaks
-#: for one, and longer than that where something does. A jump over more than a minute is another clock, and no
-#: gap.
+#: Shortest gap without other signs of damage, shortest gap with them, and longest gap. A shorter jump is no
+#: gap because timestamps are rounded, and those of recorders jitter. A jump of more than a minute is no gap
+#: either, but the start of another clock.
 _LEAST_GAP_S, _LEAST_CERTAIN_GAP_S, LONGEST_GAP_S = 0.1, 0.02, 60.0
-#: So much audio in a row that cannot be decoded is told before the next sound comes.
+#: After this much audio in a row that cannot be decoded, the gap is reported without waiting for more audio.
 _LONGEST_DAMAGE_S = 1.0
 GAP = "a piece of the stream is damaged or missing"
 
 
 class Clock:
-    """Follows the timestamps of one container stream, so that audio that is missing is noticed.
+    """Follows the timestamps of one container stream, and detects missing audio.
 
-    What is missing takes its place as a ``Gap``. Every block that comes is kept: times that step back are
-    another clock, as where one stream follows another.
+    A ``Gap`` takes the place of missing audio. Every decoded block is kept, even if its timestamp is earlier
+    than expected. That means another clock, as when one stream follows another.
     """
 
     def __init__(self) -> None:
         self._expected_s: float | None = None
         self._shift_s = 0.0
-        self._damaged_s = 0.0  # of packets that could not be decoded, since the last sound
-        self._damaged = False  # whether there were any
+        self._damaged_s = 0.0  # length of the undecodable packets since the last block
+        self._damaged = False  # whether there were any undecodable packets
 
     def place(self, block: Block, at_s: float | None, *, damaged: bool = False) -> Iterator[Block | Gap]:
-        """Yield ``block``, after the gap before it.
+        """Yield ``block``. If audio is missing before it, yield a gap first.
 
-        :param at_s: its time in the container, in seconds; None if it has none.
-        :param damaged: whether something was left out before it.
+        :param at_s: timestamp of the block in the container, in seconds; None if it has none.
+        :param damaged: whether bytes of the container were dropped shortly before the block.
         """
         damaged_s, self._damaged_s = self._damaged_s, 0.0
         if self._expected_s is None:
@@ -62,7 +62,8 @@ class Clock:
             self._expected_s += damaged_s
             yield from _gap(damaged_s)
         else:
-            # Where the head of a cluster is lost, its blocks have times of the one before it.
+            # If the header of a WebM cluster is lost, its blocks get times relative to the cluster before it.
+            # The shift corrects these, until the plain timestamps fit better again.
             late_s = min(at_s - self._expected_s, at_s + self._shift_s - self._expected_s, key=abs)
             if late_s == at_s - self._expected_s:
                 self._shift_s = 0.0
@@ -79,11 +80,14 @@ class Clock:
 
     @property
     def has_heard_nothing(self) -> bool:
-        """Whether there were packets, and none of them could be decoded."""
+        """Whether there were packets, but none of them could be decoded."""
         return self._expected_s is None and self._damaged
 
     def damage(self, seconds: float) -> Iterator[Gap]:
-        """Note that a packet cannot be decoded. It leaves a gap once others follow it, or many cannot."""
+        """Record a packet that cannot be decoded. Yield a gap after 1 s of such packets in a row.
+
+        A shorter gap is yielded by ``place``, before the next block.
+        """
         self._damaged = True
         self._damaged_s += seconds
         if self._damaged_s >= _LONGEST_DAMAGE_S and self._expected_s is not None:
@@ -98,17 +102,17 @@ def _gap(seconds: float) -> Iterator[Gap]:
 
 
 def file_blocks(data: bytes, name: str) -> Iterator[Block | Gap]:
-    """Yield the first audio stream of a whole file; see ``container_blocks``."""
+    """Yield the blocks of the first audio stream of a whole file; see ``container_blocks``."""
     return container_blocks(io.BytesIO(checked_file(data) if name == "mov" else data), name)
 
 
 def stream_blocks(source: Readable, name: str) -> Iterator[Block | Gap]:
-    """Yield the first audio stream of a container whose bytes come one after the other.
+    """Yield the blocks of the first audio stream of a container, while its bytes arrive.
 
-    Runs in a thread of its own, which waits in ``source.read``.
+    Runs in its own thread, because ``source.read`` blocks until more bytes arrive.
 
     :param name: FFmpeg's name of the demuxer.
-    :raises DeafStream: if nothing can be made of 5 s of the stream.
+    :raises DeafStream: if 5 s of the stream have no part that can be used.
     :raises BadAudio, UnsupportedAudio: see ``container_blocks``.
     """
     framer = _FRAMERS[name](source) if name in _FRAMERS else None
@@ -124,12 +128,12 @@ def stream_blocks(source: Readable, name: str) -> Iterator[Block | Gap]:
 
 
 def container_blocks(file: Readable, name: str) -> Iterator[Block | Gap]:
-    """Yield the first audio stream of a container, packet by packet, at its own rate.
+    """Yield the blocks of the first audio stream of a container, packet by packet, at its own rate.
 
-    :param name: FFmpeg's name of the demuxer. Left to guess, FFmpeg would also take playlists, which make it
-        open other files and addresses.
+    :param name: FFmpeg's name of the demuxer. If FFmpeg guessed it, FFmpeg would also accept playlists, which
+        make it open other files and addresses.
     :raises BadAudio: if the contents are broken.
-    :raises UnsupportedAudio: if there is no audio, or in a codec that we do not decode.
+    :raises UnsupportedAudio: if there is no audio stream, or its codec cannot be decoded.
     """
     clock = Clock()
     framer = file if isinstance(file, Framer) else None
@@ -143,7 +147,7 @@ def container_blocks(file: Readable, name: str) -> Iterator[Block | Gap]:
                 except DecoderNotFoundError:
                     raise
                 except FFmpegError:
-                    # It costs its own 20 ms, as in the ffmpeg program, and not the whole file.
+                    # Only this packet (20 ms) is lost, not the whole file. The ffmpeg program does the same.
                     yield from clock.damage(_seconds(packet.duration, packet.time_base) or 0.0)
                     continue
                 for frame in frames:
@@ -162,7 +166,7 @@ def container_blocks(file: Readable, name: str) -> Iterator[Block | Gap]:
         ) from error
 
 
-#: For containers of which a piece may be missing.
+#: Framers for the containers that can be decoded although a piece is missing.
 _FRAMERS: dict[str, Callable[[Readable], Framer]] = {
     "matroska": WebmFramer,
     "mov": BoxFramer,
@@ -171,7 +175,7 @@ _FRAMERS: dict[str, Callable[[Readable], Framer]] = {
 
 
 def frame_block(frame: av.AudioFrame) -> Block:
-    """Return the samples of one frame.
+    """Return the samples of one decoded frame.
 
     :raises BadAudio: if its rate or channel count is out of range.
     """

@@ -1,13 +1,12 @@
-"""Container streams on their way to FFmpeg: cut into the parts that they consist of, and given out part by
-part.
+"""Framers cut a container stream into its parts, and give the parts to FFmpeg one by one.
 
-A demuxer of which a piece is lost finds itself in the middle of something, takes the next bytes for a length,
-and swallows what comes: for ever, without an error. FFmpeg's own program seeks back in its file and searches;
-the bytes of a socket are gone by then. So the parts (blocks of a WebM, boxes of an MP4) are found here. What
-is none is left out, up to the next place that is one beyond doubt, and FFmpeg reads a stream without damage.
-What is missing shows in the timestamps.
+If a piece of a stream is lost, a demuxer reads on in the middle of a part. It takes the next bytes for a
+length and swallows all that follows, for ever and without an error. The ffmpeg program seeks back in its file
+and searches, but the bytes of a socket are gone by then. So the parts (blocks of a WebM, boxes of an MP4) are
+found here. Bytes that are no part are dropped, up to the next position that certainly begins a part. FFmpeg
+then reads a stream without damage. The missing audio shows in the timestamps.
 
-Everything here takes time and memory in proportion to what is sent, and the parts are bounded.
+All code here takes time and memory in proportion to the bytes received. The length of a part is limited.
 """
 
 from __future__ import annotations
@@ -17,27 +16,28 @@ from typing import Protocol
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.errors import AudioError, BadAudio
 
-#: So much of the stream's clock without anything that can be used ends it.
+#: A stream ends after this many seconds without a part that can be used.
 _DEAF_S = 5.0
-#: FFmpeg decodes by no more than that behind what it has read.
+#: FFmpeg has read at most this many bytes more than it has decoded.
 _AHEAD_BYTES = 1 << 16
-#: What is left out may not be less than that, where a rate says little, nor more.
-#: A stream may end within a part; a longer rest was no sound.
+#: A stream may end within a part. If more bytes than this are left, they were no audio, and count as lost.
 _LONGEST_REST_BYTES = 1 << 14
+#: Bounds for the number of bytes that ``_DEAF_S`` stands for: the measured byte rate may be unknown or wrong.
 _LEAST_DEAF_BYTES, _MOST_DEAF_BYTES = 1 << 16, 8 << 20
 
 
 class Readable(Protocol):
-    """What FFmpeg reads from; with ``seek`` and ``tell`` it seeks too."""
+    """A source of bytes for FFmpeg. If it also has ``seek`` and ``tell``, FFmpeg seeks in it."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to ``size`` bytes, b"" at the end. May block."""
+        """Return up to ``size`` bytes, or b"" at the end. May block."""
 
 
 class DeafStream(BadAudio):
-    """Bytes have gone in for long, and nothing came out.
+    """Many bytes came without a part that can be used.
 
-    :param bytes_per_s: how fast the stream was, to tell what is lost of it from now on.
+    :param bytes_per_s: byte rate of the stream, to estimate how much audio is lost from now on; 0.0 if it is
+        not known.
     """
 
     def __init__(self, message: str, *, lost_samples: int, bytes_per_s: float) -> None:
@@ -48,8 +48,7 @@ class DeafStream(BadAudio):
 class Framer:
     """Reads a stream and gives out its parts.
 
-    A subclass takes parts from the beginning of ``held``, and says what becomes of them: ``give``, ``skip``
-    or ``drop``.
+    A subclass takes parts from the beginning of ``held``, and calls ``give``, ``skip`` or ``drop`` for each.
     """
 
     def __init__(self, source: Readable) -> None:
@@ -57,40 +56,43 @@ class Framer:
         self._ready = bytearray()
         self._ended = False
         self._heard_s = 0.0
-        self._dropped = 0  # bytes since the last part that was given out
-        #: Bytes that are not sorted yet.
+        self._dropped = 0  # bytes dropped since the last part that was given out
+        #: Bytes received but not yet cut into parts.
         self.held = bytearray()
-        #: Whether the next place to go on at is being searched.
+        #: Whether there was damage, and the next position to go on at is not found yet.
         self.lost = False
-        #: Bytes that were given out.
+        #: Number of bytes given out so far.
         self.given = 0
-        self._damage_at = -_AHEAD_BYTES  # bytes that were given out before the last damage
-        #: Why nothing is given out any more.
+        self._damage_at = -_AHEAD_BYTES  # value of ``given`` at the last damage
+        #: The error that has ended the stream; nothing is given out any more. None while it goes on.
         self.problem: AudioError | None = None
 
     def sort(self) -> None:
-        """Take as many parts from the beginning of ``held`` as are there.
+        """Take all parts from the beginning of ``held`` that have arrived.
 
-        :raises AudioError: if nothing can be made of this stream.
+        :raises AudioError: if this stream cannot be decoded.
         """
         while self.held and (self.search() if self.lost else self.take()):
             pass
 
     def take(self) -> bool:
-        """Take a part, or notice damage (``lost``); return whether there was either."""
+        """Take one part, or set ``lost`` if there is damage; return whether there was either."""
         raise NotImplementedError
 
     def search(self) -> bool:
-        """Drop what is before the next place to go on at; return whether there is one, no more ``lost``."""
+        """Drop the bytes before the next position to go on at; return whether there is one.
+
+        ``lost`` is False afterwards if there is one.
+        """
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Do with what is left in ``held``, a part that is cut off, what is to be done at the end."""
+        """Handle the end of the stream: ``held`` may still have a part that is cut off."""
         if len(self.held) > _LONGEST_REST_BYTES:
             self.drop(len(self.held))
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, never more; b"" at the end, or after a ``problem``. May block."""
+        """Return up to ``size`` bytes, or b"" at the end and after a ``problem``. May block."""
         while not self._ready and self.problem is None and not self._ended:
             data = self._source.read(1 << 16)
             self._ended = not data
@@ -102,31 +104,31 @@ class Framer:
             except AudioError as problem:
                 self.problem = problem
         if self.problem is not None:
-            return b""  # FFmpeg asks again after an exception, and would wait
+            return b""  # after an exception FFmpeg would read again, and block
         count = len(self._ready) if size < 0 else size
         data = bytes(self._ready[:count])
         del self._ready[:count]
         return data
 
     def give(self, count: int) -> None:
-        """Give out the first ``count`` bytes."""
+        """Give out the first ``count`` bytes of ``held``."""
         self.give_instead(count, self.held[:count])
 
     def give_instead(self, count: int, part: bytes | bytearray) -> None:
-        """Give out ``part`` in the place of the first ``count`` bytes."""
+        """Give out ``part`` instead of the first ``count`` bytes of ``held``."""
         self._ready += part
         self.given += len(part)
         self._dropped = 0
         del self.held[:count]
 
     def skip(self, count: int) -> None:
-        """Leave out the first ``count`` bytes, which nobody needs."""
+        """Remove the first ``count`` bytes of ``held``, which are not needed."""
         del self.held[:count]
 
     def drop(self, count: int) -> None:
-        """Leave out the first ``count`` bytes, of which nothing can be made.
+        """Remove the first ``count`` bytes of ``held``, which are damaged.
 
-        :raises DeafStream: if that goes on for long.
+        :raises DeafStream: if too many bytes were dropped since the last part.
         """
         del self.held[:count]
         self._dropped += count
@@ -144,16 +146,16 @@ class Framer:
 
     @property
     def damaged(self) -> bool:
-        """Whether something was left out not long before what FFmpeg decodes now."""
+        """Whether bytes were dropped shortly before those that FFmpeg decodes now."""
         return self.given - len(self._ready) < self._damage_at + _AHEAD_BYTES
 
     def heard(self, seconds: float) -> None:
-        """Note that so much sound came out."""
+        """Record that FFmpeg has decoded ``seconds`` of audio."""
         self._heard_s += seconds
 
     @property
     def lost_s(self) -> float:
-        """How long that is which was left out since the last part, by the bytes; 0.0 if that is not known."""
+        """Seconds dropped since the last part, estimated from the byte rate; 0.0 if the rate is not known."""
         return self._dropped / self._bytes_per_s if self._bytes_per_s else 0.0
 
     @property

@@ -1,4 +1,4 @@
-"""The two codings of telephones, ITU-T G.711: a logarithm of each sample in eight bits."""
+"""The two telephone codecs of ITU-T G.711. They store the logarithm of each sample in eight bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From several channels to one."""
+"""Mixes several channels to one."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from whisper_service.audio.pcm import Block, Samples
 
 log = logging.getLogger(__name__)
 
-#: Channels are compared over this much audio.
+#: Seconds of audio over which the channels are compared.
 _COMPARED_S = 0.1
-#: Channels cancel each other where their average has less than this share of their power, and do no more
-#: where it has more than that share. 32 channels that have nothing to do with each other keep 1/32.
+#: The channels cancel each other if their average has less than the first share of their mean power. They no
+#: longer do if it has more than the second share. The average of 32 uncorrelated channels has 1/32.
 _CANCELS, _ADDS = 0.01, 0.1
-#: Mean square of a channel below which nothing is said: -60 dB of full scale.
+#: The channels are not judged if their mean square is not above this: -60 dB of full scale.
 _SILENCE = 1e-6
 
 
 class Downmix:
-    """Averages the channels of one stream, or takes one of them where they cancel each other.
+    """Averages the channels of one stream, or takes one of them if they cancel each other.
 
-    Averaged, not summed as FFmpeg's mixer does (it has a gain of 1.41 from stereo to mono, and clips). A
-    cable with one wire crossed, or a microphone that inverts one channel, makes silence of an average. So
-    power is compared every 100 ms, counted from the first sample, and decides about what follows. The result
-    depends on the samples alone, not on how they were cut.
+    The channels are averaged, not summed as in FFmpeg's mixer (it has a gain of 1.41 from stereo to mono, and
+    clips). If a cable has one wire crossed, or a microphone inverts one channel, the average is silence. So
+    the power is compared every 100 ms, counted from the first sample, and decides how the samples after it
+    are mixed. The result depends on the samples alone, not on how they were cut into blocks.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Downmix:
         self._begin_comparison()
 
     def mix(self, block: Block) -> Samples:
-        """Return one channel, float32 ``(n,)``."""
+        """Return ``block`` mixed to one channel, float32 ``(n,)``."""
         samples = block.samples
         count, channels = samples.shape
         if self._shape != (block.rate, channels):

@@ -1,9 +1,8 @@
-"""MP4, box by box.
+"""Checks MP4 files and streams box by box.
 
-FFmpeg reserves memory for as many samples as a table names. A file of 1,529 bytes that names a hundred
-million took 2.8 GB. So every count is held against the bytes that could hold so many, before FFmpeg sees it,
-and boxes that nobody needs to hear the sound (titles, pictures, compressed tables) are handed on as free
-space.
+FFmpeg allocates memory for as many samples as a table states. A file of 1,529 bytes that stated a hundred
+million took 2.8 GB. So every count is compared with the bytes of its table before FFmpeg sees it. Boxes that
+are not needed to decode the audio (titles, pictures, compressed tables) are passed on as free space.
 
 Source: ISO/IEC 14496-12, sections 4.2 and 8.
 """
@@ -18,21 +17,21 @@ from whisper_service.errors import BadAudio
 
 _Data = bytes | bytearray | memoryview
 
-#: Boxes that hold boxes.
+#: Boxes that contain boxes.
 _HOLDERS = frozenset(b"moov trak mdia minf dinf stbl edts mvex moof traf".split())
-#: Boxes with something to be heard by. All others are free space for us.
+#: Boxes that are needed to decode the audio. All others are turned into free space.
 _NEEDED = _HOLDERS | frozenset(
     b"mvhd tkhd mdhd hdlr smhd vmhd nmhd dref stsd elst trex mehd mfhd tfhd tfdt "
     b"stts ctts stsc stsz stz2 stco co64 stss trun".split()
 )
-#: Boxes at the top level; anything else there is damage.
+#: Boxes that may be at the top level. Anything else there is damage.
 _TOP = frozenset(
     b"ftyp styp moov moof mdat free skip wide sidx ssix emsg prft uuid pdin meta udta mfra imda pnot "
     b"junk".split()
 )
-#: Those of them that FFmpeg gets as they are.
+#: The top-level boxes that FFmpeg gets. The others are turned into free space.
 _GIVEN = frozenset(b"ftyp styp moov moof mdat".split())
-#: Bytes of an entry, in tables that begin with version, flags and a count.
+#: Bytes of one entry, for the tables that begin with version, flags and a count.
 _ENTRY_BYTES = {
     b"stts": 8,
     b"ctts": 8,
@@ -42,7 +41,7 @@ _ENTRY_BYTES = {
     b"stss": 4,
     b"elst": 12,
 }
-#: What FFmpeg would read in a description of samples too, and does not belong there.
+#: Boxes that FFmpeg would also read inside a sample description (stsd), where they do not belong.
 _MISPLACED = (
     b"trak",
     b"stbl",
@@ -56,9 +55,10 @@ _MISPLACED = (
     b"iinf",
     b"saiz",
 )
-#: Samples of a stream whose bytes have not come yet: 6 hours of AAC; of a fragment: 38 minutes.
+#: Most samples that the index of a stream may state before their bytes arrive: 6 hours of AAC. Most samples
+#: of a fragment: 38 minutes.
 _MOST_AHEAD, _MOST_OF_FRAGMENT = 1 << 20, 100_000
-#: FFmpeg makes one entry for 1,024 samples of constant length and duration.
+#: FFmpeg makes only one index entry for 1,024 samples if their length and duration are constant.
 _PCM_SHARE = 1024
 _MOST_BOXES = 10_000
 _DEEPEST = 8
@@ -67,9 +67,9 @@ _LONGEST_DESCRIPTION_BYTES = 1 << 16
 
 
 def boxes(data: _Data, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int, int]]:
-    """Yield the name of each box, and where it, its contents and what follows it begin.
+    """Yield each box: its name, its position, the position of its contents, and the position after its end.
 
-    The last one may end after ``end``.
+    The last box may end after ``end``.
     """
     at, end = start, len(data) if end is None else end
     while at + 8 <= end:
@@ -77,7 +77,7 @@ def boxes(data: _Data, start: int = 0, end: int | None = None) -> Iterator[tuple
         begin = at + 8
         if size == 1 and at + 16 <= end:
             size, begin = struct.unpack_from(">Q", data, at + 8)[0], at + 16
-        if size < begin - at:  # 0: to the end of the file
+        if size < begin - at:  # a size of 0 means: to the end of the file
             yield name, at, begin, end
             return
         yield name, at, begin, at + size
@@ -85,9 +85,9 @@ def boxes(data: _Data, start: int = 0, end: int | None = None) -> Iterator[tuple
 
 
 def checked_file(data: bytes) -> bytes:
-    """Return a whole MP4 for FFmpeg: what nobody needs is free space.
+    """Return a copy of a whole MP4 in which the boxes that are not needed are free space.
 
-    :raises BadAudio: if a table names more than there can be.
+    :raises BadAudio: if a table states more than there can be, or the boxes do not fit into each other.
     """
     copy = bytearray(data)
     for name, at, _, end in boxes(copy):
@@ -99,15 +99,15 @@ def checked_file(data: bytes) -> bytes:
 
 
 class BoxFramer(Framer):
-    """Gives out the boxes of an MP4 stream whose index comes first."""
+    """Gives out the boxes of an MP4 stream whose index (moov) comes first."""
 
     def __init__(self, source: Readable) -> None:
         super().__init__(source)
-        self._pass = 0  # bytes of a box that go on as they come
+        self._pass = 0  # bytes of the current box that are still to be given out as they arrive
         self._described = self._fragmented = False
 
     def take(self) -> bool:
-        """Take one box, or its beginning; return whether there was one, or damage."""
+        """Take one box, or as much of it as has arrived; return whether there was any, or damage."""
         held = self.held
         if self._pass:
             count = min(self._pass, len(held))
@@ -136,7 +136,8 @@ class BoxFramer(Framer):
             return self._lose()
         if len(held) < size + 8 * (name == b"moof"):
             return False
-        # Where a piece of a fragment's index is lost, no box follows its end. Its samples do in any case.
+        # If a piece of a moof is lost, no box begins where the moof should end. In an intact stream, the box
+        # with its samples begins there.
         if name == b"moof" and bytes(held[size + 4 : size + 8]) not in _TOP:
             return self._lose()
         box = self.held[:size]
@@ -160,14 +161,17 @@ class BoxFramer(Framer):
         if not self._fragmented:
             if not self._described:
                 raise BadAudio("The MP4 is damaged before its index (moov), which says how it is coded.")
-            self._pass = 1 << 62  # all of it may be samples, and there is no place to begin anew
+            self._pass = 1 << 62  # all that follows may be samples, without a position to start again at
             return True
         self.lost = True
         self.drop(8)
         return True
 
     def search(self) -> bool:
-        """Drop what is before the next fragment; return whether there is one: its first box is its header."""
+        """Drop the bytes before the next fragment; return whether there is one.
+
+        A fragment begins with a moof whose first box is mfhd.
+        """
         held = self.held
         at = held.find(b"moof", 4)
         while at >= 0 and len(held) >= at + 12 and held[at + 8 : at + 12] != b"mfhd":
@@ -181,9 +185,11 @@ class BoxFramer(Framer):
 
 
 def _put_place(fragment: bytearray, place: int) -> None:
-    """Write into a moof at which byte it begins, in each tfhd that says so (``base_data_offset``).
+    """Write the position of a moof into each of its tfhd boxes that states it (``base_data_offset``).
 
-    FFmpeg's own muxer writes it. Where a piece of the stream is lost it is another one.
+    FFmpeg's own muxer writes this position. It changes if a piece of the stream is lost.
+
+    :param place: position of the moof in the stream that FFmpeg gets.
     """
     for name, _, begin, end in boxes(fragment, 8):
         if name == b"traf":
@@ -193,10 +199,10 @@ def _put_place(fragment: bytearray, place: int) -> None:
 
 
 def _check(data: bytearray, start: int, end: int, *, most: int) -> None:
-    """Check a moov or moof, and make free space in it of what nobody needs.
+    """Check a moov or moof, and turn the boxes in it that are not needed into free space.
 
-    :param most: samples that there may be.
-    :raises BadAudio: if a table names more than there can be, or the boxes do not fit into each other.
+    :param most: largest number of samples that is accepted.
+    :raises BadAudio: if a table states more than there can be, or the boxes do not fit into each other.
     """
     index = _Index(data)
     _, _, begin, _ = next(boxes(data, start, end))
@@ -243,7 +249,10 @@ class _Index:
 
 
 def _has_room(data: bytearray, name: bytes, begin: int, end: int) -> bool:
-    """Return whether a table has room for what it names."""
+    """Return whether a table has room for the entries that it states.
+
+    For a sample description (stsd): whether it is short enough and contains no misplaced boxes.
+    """
     size = end - begin
     if name == b"stsd":
         inside = data[begin:end]
@@ -261,9 +270,9 @@ def _has_room(data: bytearray, name: bytes, begin: int, end: int) -> bool:
 
 
 def _samples(data: bytearray, tables: dict[bytes, tuple[int, int]]) -> int:
-    """Return for how many samples of a track FFmpeg will make an entry.
+    """Return the number of index entries that FFmpeg will make for the samples of a track.
 
-    :raises BadAudio: if its tables do not agree how many there are.
+    :raises BadAudio: if the tables of the track disagree about the number of samples.
     """
     count = _number(data, tables.get(b"stsz", tables.get(b"stz2", (0, 0)))[0] + 8)
     for name in (b"stts", b"ctts"):
@@ -272,7 +281,7 @@ def _samples(data: bytearray, tables: dict[bytes, tuple[int, int]]) -> int:
             raise _too_many(name)
     chunks = max(_number(data, tables[name][0] + 4) if name in tables else 0 for name in (b"stco", b"co64"))
     runs = list(_entries(data, tables, b"stsc"))
-    ends = [*(run[0] for run in runs[1:]), chunks + 1]  # the chunk after the last of each run
+    ends = [*(run[0] for run in runs[1:]), chunks + 1]  # the chunk after the last one of each run
     in_chunks = sum(max(0, end - run[0]) * run[1] for run, end in zip(runs, ends, strict=False))
     if in_chunks > 2 * count + 4096:
         raise _too_many(b"stsc")

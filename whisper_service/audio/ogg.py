@@ -1,4 +1,4 @@
-"""Ogg streams. FFmpeg finds the next page by itself; here it is noticed where none comes.
+"""Framer for Ogg streams. FFmpeg finds the next page by itself; this framer detects that no page comes.
 
 Source: RFC 3533, section 6.
 """
@@ -13,11 +13,11 @@ _LONGEST_PAGE_BYTES = 65_307
 
 
 class PageFramer(Framer):
-    """Gives out what comes, and drops what goes on for longer than a page without another one."""
+    """Gives out all bytes, except those after the longest possible page if no new page has begun."""
 
     def __init__(self, source: Readable) -> None:
         super().__init__(source)
-        self._since = 0  # bytes since the beginning of a page
+        self._since = 0  # bytes since the beginning of the last page
 
     def sort(self) -> None:
         while len(self.held) >= len(_PAGE):

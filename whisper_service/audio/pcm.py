@@ -1,4 +1,4 @@
-"""Decoded samples: what they are, how they are converted, and what is within bounds."""
+"""Decoded samples: their types, conversions and limits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import numpy.typing as npt
 
 from whisper_service.errors import BadAudio
 
-#: Rate that Whisper hears, in Hz (Radford et al. 2022, section 2.2).
+#: Sample rate of Whisper's input, in Hz (Radford et al. 2022, section 2.2).
 SAMPLE_RATE = 16_000
 
 MIN_RATE = 1_000
 MAX_RATE = 384_000
 MAX_CHANNELS = 32
 
-#: One past the largest int16. A power of two: every int16 is exact in float32, and comes back unchanged.
+#: The largest int16 plus one. As this is a power of two, every int16 is exact in float32 and converts back
+#: unchanged.
 INT16_SCALE = 32_768
 
 #: Audio samples in [-1, 1]; mono ``(n_samples,)`` unless a docstring says otherwise.
@@ -39,7 +40,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some decoded audio with its channels.
+    """A piece of decoded audio with all its channels.
 
     :param samples: float32 in [-1, 1], shape ``(n, channels)``.
     :param rate: samples per second, in Hz.
@@ -51,10 +52,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Audio that was sent and could not be heard. Silence takes its place.
+    """Audio that was sent but is lost or cannot be decoded. Silence takes its place.
 
-    :param seconds: how long it is, by the clock of the container or by its bytes.
-    :param reason: a sentence for the client.
+    :param seconds: its length, by the timestamps of the container or estimated from its bytes.
+    :param reason: why the audio is lost. If this is empty, the client gets no message about the gap.
     """
 
     seconds: float
@@ -70,9 +71,9 @@ def int16_to_float32(samples: npt.NDArray[Any]) -> Samples:
 
 
 def float32_to_int16(samples: npt.NDArray[np.floating[Any]]) -> Int16:
-    """Return ``samples`` as int16, rounded to the nearest.
+    """Return ``samples`` as int16, rounded to the nearest integer.
 
-    What is outside of [-1, 1) saturates; NaN becomes 0.
+    Values outside of [-1, 1) saturate, and NaN becomes 0.
 
     :param samples: float in [-1, 1], any shape; the result has the same shape.
     """
@@ -84,7 +85,7 @@ def float32_to_int16(samples: npt.NDArray[np.floating[Any]]) -> Int16:
 def bounded(samples: npt.NDArray[np.floating[Any]]) -> Samples:
     """Return ``samples`` as float32 in [-1, 1]: NaN and infinities become 0, the rest is clipped.
 
-    An infinity is no loud sample but a fault of the sender; as 1.0 it would be a click.
+    An infinity is not a loud sample but a fault of the sender. As 1.0 it would be heard as a click.
 
     :param samples: float of any width, byte order and shape; the result has the same shape.
     """
@@ -101,5 +102,5 @@ def check_rate_and_channels(rate: int, channels: int) -> None:
 
 
 def at_16k(count: int, per_s: int) -> int:
-    """Return how many samples at 16 kHz last as long as ``count`` units of which ``per_s`` make a second."""
+    """Return how many samples at 16 kHz last as long as ``count`` units at ``per_s`` units per second."""
     return round(count * SAMPLE_RATE / per_s)

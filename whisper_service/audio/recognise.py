@@ -1,4 +1,4 @@
-"""What the first bytes of a client's audio are."""
+"""Recognises the format of a client's audio from its first bytes."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from whisper_service.audio.wav import is_wav
 
 
 class Kind(enum.Enum):
-    """What can be done with the bytes."""
+    """How bytes can be decoded."""
 
-    #: A WAV, whole or its beginning.
+    #: A whole WAV, or its beginning.
     WAV = enum.auto()
-    #: A container that can be decoded as its bytes come.
+    #: A container that can be decoded while its bytes arrive.
     STREAM = enum.auto()
-    #: A whole file in one message, of a format that cannot.
+    #: A whole file in one message, in a format that cannot be decoded while its bytes arrive.
     FILE = enum.auto()
-    #: An MP4 whose index comes last, and not all of it is here.
+    #: An incomplete MP4 whose index comes last.
     INDEX_LAST = enum.auto()
-    #: Too few bytes to tell.
+    #: Too few bytes to recognise the format.
     MORE = enum.auto()
-    #: None of ours.
+    #: No format that is accepted.
     UNKNOWN = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """A kind, and for streams and files FFmpeg's name of the format."""
+    """A kind and, for streams and files, FFmpeg's name of the format."""
 
     kind: Kind
     name: str = ""
@@ -46,20 +46,22 @@ _FILES = (
     (0, b".snd", "au"),
     (0, b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", "w64"),
 )
-#: Shorter messages than this may be the beginning of anything.
+#: A message with fewer bytes than this may be too short to recognise its format.
 _TELLING_BYTES = 12
-#: Metadata in front of the samples may be long, but not longer.
+#: Limit for the metadata of an MP4 before its samples.
 _LONGEST_HEADER_BYTES = 1 << 20
-#: Boxes at the top level of an MP4 before its samples or its index: a handful.
+#: Limit for the top-level boxes that are read. An MP4 has a handful before its samples or its index.
 _MOST_BOXES = 64
 _OGG_FIRST_PAGE = 2
 
 
 def recognise(data: bytes | bytearray) -> Recognised:
-    """Return what ``data``, all that came so far of something new, begins with. Takes constant time.
+    """Return the format that ``data`` begins with. Takes constant time.
 
-    MP3 and AAC have no signature but a sync word of 11 or 12 bits, which raw samples hit by chance (-1 does):
-    they count only if a second frame follows where the first one ends.
+    MP3 and AAC have no signature, only a sync word of 11 or 12 bits. Raw samples contain it by chance (-1
+    does). So these formats are recognised only if a second frame, or the end of ``data``, follows the first.
+
+    :param data: all bytes received so far of a new stream or file.
     """
     if is_wav(data):
         return Recognised(Kind.WAV)
@@ -84,7 +86,7 @@ def recognise(data: bytes | bytearray) -> Recognised:
 
 
 def begins_anew(data: bytes) -> bool:
-    """Return whether a message that comes while a container is open begins another one, or a WAV."""
+    """Return whether a message within an open stream begins a new container or a WAV."""
     if data[:4] == b"OggS":
         return len(data) > 5 and bool(data[5] & _OGG_FIRST_PAGE)
     return (
@@ -105,7 +107,7 @@ def _may_begin_a_stream(data: bytes | bytearray) -> bool:
 
 
 def _recognise_mp4(data: bytes | bytearray) -> Recognised:
-    """Tell an MP4 that can be decoded as it comes (its index is before the samples) from one that cannot.
+    """Return how an MP4 can be decoded: while it arrives only if its index comes before the samples.
 
     Source: ISO/IEC 14496-12, section 4.2.
     """
@@ -129,7 +131,7 @@ def _recognise_mp4(data: bytes | bytearray) -> Recognised:
 _MPEG_1 = 3
 _MPEG_1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 _MPEG_2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
-#: By the header's version: MPEG 2.5, reserved, MPEG 2, MPEG 1.
+#: Rates in Hz by the version in the header: MPEG 2.5, reserved, MPEG 2, MPEG 1.
 _MPEG_RATES = (
     (11_025, 12_000, 8_000, 0),
     (0, 0, 0, 0),
@@ -139,7 +141,7 @@ _MPEG_RATES = (
 
 
 def mp3_frame_bytes(header: bytes | bytearray) -> int:
-    """Return the length of the MPEG layer III frame that begins with ``header``, or 0 if none does.
+    """Return the length in bytes of the MPEG layer III frame that begins with ``header``, or 0 if none does.
 
     Source: ISO/IEC 11172-3, section 2.4.2.3, and 13818-3.
     """
@@ -155,7 +157,7 @@ def mp3_frame_bytes(header: bytes | bytearray) -> int:
 
 
 def _adts_frame_bytes(header: bytes | bytearray) -> int:
-    """Return the length of the AAC frame that begins with ``header``, or 0 if none does.
+    """Return the length in bytes of the AAC frame that begins with ``header``, or 0 if none does.
 
     Source: ISO/IEC 14496-3, section 1.A.2.2.
     """

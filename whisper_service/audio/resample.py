@@ -1,4 +1,4 @@
-"""One continuous resampler for each stream, on libswresample, as Whisper's own ``load_audio`` has it."""
+"""One continuous resampler for each stream. It uses libswresample, as Whisper's own ``load_audio`` does."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from av import AudioFrame, AudioResampler
 
 from whisper_service.audio.pcm import SAMPLE_RATE, Samples
 
-#: Longest frame handed to FFmpeg at once: its frame sizes in bytes are C ints.
+#: Longest frame that is passed to FFmpeg at once. FFmpeg stores the size of a frame in bytes as a C int.
 MAX_FRAME_SAMPLES = 1 << 20
 
 
 class Resampler:
-    """Converts one mono stream from ``rate`` to ``target`` Hz, whatever slices it arrives in.
+    """Resamples one mono stream from ``rate`` to ``target`` Hz. The stream may arrive in any slices.
 
-    The filter runs on across slices: one restarted at each slice clicks at each boundary. The output of all
-    calls together is the same, bit for bit, for every way of cutting the input (at rates that no device has,
-    as 15,999 Hz, single samples differ by 2e-6). Up to 17 samples at the lower of the two rates are held back
-    until more input, or :meth:`flush`, arrives: 2 ms from 8 kHz on. Input at ``target`` Hz passes through
-    untouched. The filter overshoots: a clipped input can leave [-1, 1] by some percent.
+    The filter continues across slices: a filter that restarts at each slice clicks at each boundary. The
+    output of all calls together is the same, bit for bit, for every way of cutting the input (at rates that
+    no device has, such as 15,999 Hz, single samples differ by 2e-6). Up to 17 samples at the lower of the two
+    rates are held back until more input arrives or :meth:`flush` is called: 2 ms from 8 kHz on. Input at
+    ``target`` Hz is returned unchanged. The filter overshoots: clipped input can exceed [-1, 1] by some
+    percent.
 
-    Not safe for use by two threads at once. Nothing here blocks.
+    Two threads must not use it at the same time. Nothing here blocks.
 
     :param rate: rate of the input in Hz.
     :param target: rate of the output in Hz.
@@ -42,7 +43,7 @@ class Resampler:
         self._swr = AudioResampler(format="flt", layout="mono", rate=self.target)
 
     def resample(self, samples: Samples) -> Samples:
-        """Return what can be given out after ``samples``; it may be empty.
+        """Return the output that is ready after ``samples``; it may be empty.
 
         :param samples: float32, shape ``(n,)``, at ``rate`` Hz; n may be 0.
         :returns: float32, shape ``(m,)``, at ``target`` Hz.
@@ -58,10 +59,10 @@ class Resampler:
         return _joined(pieces)
 
     def flush(self) -> Samples:
-        """Return the samples held back, and begin a new stream.
+        """Return the samples that were held back, and begin a new stream.
 
-        libswresample ends a stream up to a sample late, depending on the ratio. The tail is cut, or filled
-        with zeros, so that the whole output has ``round(n_in * target / rate)`` samples.
+        libswresample ends a stream up to one sample late, depending on the ratio. So the tail is cut, or
+        padded with zeros, until the whole output has ``round(n_in * target / rate)`` samples.
 
         :returns: float32, shape ``(m,)``, at ``target`` Hz.
         """

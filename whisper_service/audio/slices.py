@@ -1,4 +1,4 @@
-"""From a client's messages to one gapless 16 kHz stream."""
+"""Decodes a client's messages to one gapless 16 kHz stream."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from whisper_service.audio.wav import WavReader
 from whisper_service.config import RawFormat
 from whisper_service.errors import TO_STOP, AudioError, BadAudio, UnsupportedAudio
 
-#: So many samples are resampled at once, in what comes out: about a millisecond.
+#: Number of output samples that are resampled at once. This takes about a millisecond.
 _PIECE_SAMPLES = SAMPLE_RATE
-#: A stream out of which nothing can be heard any more is mentioned this often, in seconds of its clock.
+#: Interval between the errors about a stream that can no longer be decoded, in seconds of the stream.
 _REMIND_S = 5.0
-#: One message of it counts as no more lost audio than this.
+#: One message of such a stream counts as at most this many seconds of lost audio.
 _LONGEST_LOSS_S = 60.0
 
 
 class SliceReader:
     """Decodes messages and resamples them as one stream.
 
-    Everything comes in pieces of bounded size, which are made when they are asked for. So a small file of
-    many hours costs no more memory, and no longer turn of the hub, than a slice of half a second.
+    The audio comes in pieces of bounded size, and each piece is computed only when the caller asks for it. So
+    a small file of many hours needs no more memory than a slice of half a second, and never blocks the hub
+    for longer.
 
-    :param declared: format of the samples, where the client has declared one: then every message is that.
-    :param undeclared: format of messages that are no known file; None refuses them.
-    :param containers: decodes container streams.
+    :param declared: format of the raw samples in every message, if the client has declared one.
+    :param undeclared: format of messages that are no known file. If it is None, such messages are rejected.
+    :param containers: opens the container streams.
     """
 
     def __init__(
@@ -55,20 +56,21 @@ class SliceReader:
         self._resampler: Resampler | None = None
 
     def read(self, data: bytes) -> Iterator[Samples | Gap]:
-        """Yield what ``data`` adds to the stream. Blocks the greenlet.
+        """Yield the audio that ``data`` adds to the stream. Blocks the greenlet.
 
-        Sound is float32 ``(n_samples,)`` at 16 kHz. A ``Gap`` stands for sound that was sent and is lost.
+        Audio is float32 ``(n_samples,)`` at 16 kHz. A ``Gap`` stands for audio that was sent but is lost.
 
-        :raises AudioError: if it cannot be decoded.
+        :raises AudioError: if ``data`` cannot be decoded.
         :raises Full: if too many container streams are open.
         """
         for item in self._decode(data):
             yield from self._resampled(item)
 
     def finish(self) -> Iterator[Samples | Gap]:
-        """Yield what is still held back: the stream ends here.
+        """Yield the audio that is still held back at the end of the stream.
 
-        :raises AudioError: if the last container was cut off before its audio, or what came was no audio.
+        :raises AudioError: if the last container or WAV was cut off before its audio, or if the bytes held
+            back are no audio.
         """
         for item in self._end_container():
             yield from self._resampled(item)
@@ -81,7 +83,7 @@ class SliceReader:
             raise UnsupportedAudio(_UNKNOWN)
 
     def abort(self) -> None:
-        """Free what the stream holds, for a client that is gone."""
+        """Free the resources of the stream, after the client has gone."""
         if self._container is not None:
             self._container.abort()
             self._container = None
@@ -110,7 +112,7 @@ class SliceReader:
         elif self._container is not None and not begins_anew(data):
             yield from self._continue(self._container, data)
         elif self._wav is not None and not begins_anew(data) and self._wav.belongs(data):
-            if self._wav.promised:  # else it is a chunk after the samples
+            if self._wav.promised:  # otherwise the message is a chunk after the samples
                 yield from self._read_wav(self._wav, data)
         elif self._deaf is not None and not begins_anew(data):
             yield from self._deaf.lose(data)
@@ -129,7 +131,7 @@ class SliceReader:
             if self._wav is not None:
                 self._wav.end()
         except AudioError as error:
-            problem = error  # it is not about these bytes: they come first
+            problem = error  # it concerns the stream before: these bytes are decoded first
         self._wav = self._deaf = None
         form = recognise(data)
         if self._held and form.kind in (Kind.UNKNOWN, Kind.MORE):
@@ -146,7 +148,7 @@ class SliceReader:
             raise problem
 
     def _begin(self, form: Recognised, data: bytes) -> Iterator[Block | Gap]:
-        """Yield the audio of bytes that begin something new."""
+        """Yield the audio of bytes that begin a new stream or file."""
         match form.kind:
             case Kind.MORE:
                 self._held = bytearray(data)
@@ -179,7 +181,7 @@ class SliceReader:
             raise
 
     def _read_rare_wav(self, wav: WavReader, problem: UnsupportedAudio) -> Iterator[Block | Gap]:
-        """Yield the audio of a WAV in a coding that only FFmpeg knows: ADPCM, GSM and the like."""
+        """Yield the audio of a WAV in a codec that only FFmpeg knows, such as ADPCM or GSM."""
         container = self._containers.stream("wav")
         container.write(wav.head)
         if wav.promised:
@@ -213,9 +215,9 @@ class SliceReader:
 
 
 class _Deaf:
-    """Takes the bytes of a stream out of which nothing can be heard any more, as audio that is lost.
+    """Counts the bytes of a stream that can no longer be decoded as lost audio.
 
-    :param bytes_per_s: how fast it was; 0 if that is not known.
+    :param bytes_per_s: byte rate of the stream; 0 if it is not known.
     """
 
     def __init__(self, bytes_per_s: float) -> None:
@@ -225,7 +227,7 @@ class _Deaf:
     def lose(self, data: bytes) -> Iterator[Gap]:
         """Yield the gap that ``data`` leaves.
 
-        :raises BadAudio: now and then, to say what to do.
+        :raises BadAudio: every 5 s of the stream, or always if the byte rate is not known, to say what to do.
         """
         seconds = min(len(data) / self._bytes_per_s, _LONGEST_LOSS_S) if self._bytes_per_s else 0.0
         yield Gap(seconds, "")

@@ -1,4 +1,4 @@
-"""Container streams, decoded in native threads as their bytes come."""
+"""Container streams, decoded in native threads while their bytes arrive."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from whisper_service.native import ByteSource, Pipe
 
 
 class ContainerThreads:
-    """Opens container streams, each with a native thread, up to a limit.
+    """Opens container streams, each with its own native thread, up to a limit.
 
-    :param limit: streams that may be open at once.
+    :param limit: number of streams that may be open at once.
     """
 
     def __init__(self, limit: int) -> None:
@@ -22,16 +22,16 @@ class ContainerThreads:
         self._open = 0
 
     def stream(self, name: str) -> ContainerStream:
-        """Return a new stream of the format ``name``, to be decoded as its bytes come.
+        """Return a new stream of the format ``name``, which is decoded while its bytes arrive.
 
         :raises Full: if the limit is reached.
         """
         return self._start(lambda source: _stream_blocks(source, name))
 
     def file(self, data: bytes, name: str) -> ContainerStream:
-        """Return the stream of a whole file, of a format that needs all its bytes first.
+        """Return the stream of a whole file, in a format that can be decoded only from all its bytes.
 
-        :raises Full: as ``stream``.
+        :raises Full: if the limit is reached.
         """
         opened = self._start(lambda source: file_blocks(data, name))
         opened.close()
@@ -51,10 +51,10 @@ class ContainerThreads:
 
 
 class ContainerStream:
-    """One open container. Blocks come out while its bytes go in.
+    """One open container. It decodes blocks while its bytes are still arriving.
 
-    :param blocks: decodes a source; runs in a native thread.
-    :param on_end: called once when the thread is not needed any more.
+    :param blocks: function that decodes a source. It runs in a native thread.
+    :param on_end: called once, when the thread is no longer needed.
     """
 
     def __init__(
@@ -65,21 +65,21 @@ class ContainerStream:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will come any more."""
+        """Whether no more blocks will come."""
         return self._on_end is None
 
     def write(self, data: bytes) -> None:
-        """Add bytes."""
+        """Add bytes to the container."""
         self._pipe.source.put(data)
 
     def close(self) -> None:
-        """Say that no more bytes come."""
+        """Mark the end of the bytes."""
         self._pipe.source.close()
 
     def blocks(self) -> Iterator[Block | Gap]:
-        """Yield what can be decoded of the bytes so far. Blocks the greenlet.
+        """Yield the audio that can be decoded from the bytes so far. Blocks the greenlet.
 
-        :raises AudioError: if the stream is broken; then it has ended.
+        :raises AudioError: if the stream is broken. The stream has then ended.
         """
         try:
             while not self.ended:
@@ -89,12 +89,12 @@ class ContainerStream:
                 yield from items
                 if self._pipe.hungry:
                     return
-        except BaseException:  # also of a generator that nobody reads to its end
+        except BaseException:  # also GeneratorExit, if the caller does not read to the end
             self.abort()
             raise
 
     def abort(self) -> None:
-        """Let the thread end, whatever it is doing."""
+        """Let the thread end. Audio that was not yet yielded is dropped."""
         self._pipe.abort()
         self._end()
 

@@ -1,7 +1,7 @@
-"""WAV files to samples, with the standard library and NumPy: 0.01 ms for half a second, FFmpeg takes 1 ms.
+"""Decodes WAV with the standard library and NumPy. Half a second takes 0.01 ms, with FFmpeg 1 ms.
 
-Everything here is done on the hub, so no message costs more than one walk through its chunks, which are
-counted, and the samples come in pieces of bounded size.
+All code here runs in the thread of the gevent hub and must not block it for long. So a message costs at most
+one pass through its chunks, whose number is limited, and the samples come in pieces of bounded size.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from whisper_service.audio.pcm import (
 from whisper_service.errors import BadAudio, UnsupportedAudio
 
 _PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
-#: A compressed WAV of under 8 kbit/s is none: such a byte rate would turn one slice into hours of lost audio.
+#: A byte rate below 8 kbit/s in a compressed WAV is not believed: it would turn one slice into hours of lost
+#: audio.
 _LEAST_BYTES_PER_S = 1_000
-#: Programs write this where they do not know the length: a pipe cannot be corrected afterwards.
+#: Programs write this size if they do not know the length: into a pipe they cannot write a correction later.
 _UNKNOWN_SIZE = 0xFFFFFFFF
-#: Metadata before the samples may be longer only where all of it comes in one message.
+#: Limit for the header before the samples, if it comes in several messages, and for a chunk after them.
 _LONGEST_HEADER_BYTES = 1 << 20
 _MOST_CHUNKS = 1_000
 _CHUNK_HEAD_BYTES = 8
-#: Chunks that are no samples, as programs write them before or after the data.
+#: Chunks without samples that programs write before or after the data.
 _OTHER_CHUNKS = (
     b"LIST",
     b"fmt ",
@@ -46,7 +47,7 @@ _OTHER_CHUNKS = (
     b"PEAK",
 )
 _LONGEST_TITLES_BYTES = 4096
-#: Bytes that become samples at once: a fraction of a millisecond.
+#: Number of bytes that are converted to samples at once. This takes a fraction of a millisecond.
 _PIECE_BYTES = 1 << 16
 
 
@@ -65,48 +66,49 @@ class _WavFormat:
 
 
 def is_wav(data: bytes | bytearray) -> bool:
-    """Return whether ``data`` begins as a RIFF (or RF64, BW64) WAVE file."""
+    """Return whether ``data`` begins with the signature of a RIFF (or RF64, BW64) WAVE file."""
     return data[:4] in (b"RIFF", b"RF64", b"BW64") and data[8:12] == b"WAVE"
 
 
 class WavReader:
-    """Reads one WAV, cut anywhere.
+    """Reads one WAV. Its bytes may be cut at any position.
 
-    Takes 1 to 32 channels at 1 to 384 kHz of 8-bit unsigned, 16, 24 or 32-bit integer, 32 or 64-bit float,
-    mu-law or A-law samples. A data length of 0 or 0xFFFFFFFF is unknown, as in what ``ffmpeg -f wav -``
-    writes to a pipe: the data goes on until the reader is given no more. Chunks after the data are no sound.
+    Accepts 1 to 32 channels at 1 to 384 kHz of 8-bit unsigned, 16, 24 or 32-bit integer, 32 or 64-bit float,
+    mu-law or A-law samples. A data length of 0 or 0xFFFFFFFF means an unknown length, as in the output of
+    ``ffmpeg -f wav -`` to a pipe. The data then goes on until no more bytes come. Chunks after the data are
+    not audio and are skipped.
 
     Source: Microsoft/IBM, "Multimedia Programming Interface and Data Specifications 1.0", and for RF64 EBU
     Tech 3306.
     """
 
     def __init__(self) -> None:
-        self._head = b""  # from "RIFF" on, until the samples begin; one message is not copied
+        self._head = b""  # bytes from "RIFF" on, until the samples begin; a single message is not copied
         self._messages = 0
-        self._at = 12  # of the next chunk in the header
+        self._at = 12  # position of the next chunk in the header
         self._chunks = 0
         self._format: bytes | None = None
         self._data: tuple[int, int | None] | None = (
-            None  # where the samples begin, and how many bytes they have
+            None  # position of the samples, and their number of bytes (None: unknown)
         )
         self._long_size = 0
         self._form: _WavFormat | None = None
         self._item: Callable[[memoryview], Samples] | None = None
-        self._left: int | None = 0  # bytes of samples to come; None: unknown
+        self._left: int | None = 0  # bytes of samples still to come; None: unknown
         self._partial = b""
-        self._odd = False  # whether the samples end with a byte that pads them
-        self._skip = 0  # bytes of a chunk after the samples
-        self._tail = b""  # the beginning of the head of such a chunk
-        self._foreign = False  # whether what comes after it is no chunk any more
+        self._odd = False  # whether a padding byte follows the samples
+        self._skip = 0  # bytes still to be skipped of a chunk after the samples
+        self._tail = b""  # incomplete header of such a chunk
+        self._foreign = False  # whether the bytes after the samples have turned out to be no chunk
 
     @property
     def head(self) -> bytes:
-        """The bytes so far, while the header is being read and after it was refused."""
+        """The bytes received so far, while the header is being read and after it was rejected."""
         return self._head
 
     @property
     def promised(self) -> bool:
-        """Whether the header promises more bytes than are here."""
+        """Whether the header promises more bytes than have arrived."""
         if self._form is not None:
             return self._left != 0
         if self._data is None:
@@ -115,11 +117,11 @@ class WavReader:
         return known is None or begin + known > len(self._head)
 
     def read(self, data: bytes) -> Iterator[Block]:
-        """Yield the audio of the next bytes, in blocks of at most 64 KiB of them.
+        """Yield the audio of the next bytes, in blocks of at most 64 KiB of input.
 
         :raises BadAudio: if the header is broken, or is longer than 1 MiB and comes in several messages.
-        :raises UnsupportedAudio: if it is no WAV, or coded in another way. ``lost_samples`` is set where the
-            length of the data is known.
+        :raises UnsupportedAudio: if the samples have another coding. ``lost_samples`` is set if the byte rate
+            in the header is credible.
         """
         view = memoryview(data)
         if self._form is None:
@@ -134,7 +136,7 @@ class WavReader:
             view, self._head = memoryview(self._head)[begin:], b""
             self._odd = bool(self._left and self._left % 2)
             if not view or not self._left and self._left is not None:
-                yield self._block(view[:0])  # no samples, but their rate
+                yield self._block(view[:0])  # an empty block, which still has the rate
         taken = view if self._left is None else view[: self._left]
         if self._left is None:
             taken = taken[: _sound_bytes(taken)]
@@ -146,20 +148,21 @@ class WavReader:
             yield self._block(taken[start : start + _PIECE_BYTES])
 
     def belongs(self, data: bytes) -> bool:
-        """Return whether a message without a header of its own goes on with this WAV.
+        """Return whether a message without its own header continues this WAV.
 
-        After the samples that is a chunk of another kind; ``read`` must not be called with it.
+        After the samples, such a message is a chunk of another kind. This call skips it, so ``read`` must not
+        be called with it.
         """
         if self._form is None or self._left != 0:
             return True
         if not (self._skip or self._tail or self._odd):
             name = data[: len(b"data")]
             if not data or (len(data) < _CHUNK_HEAD_BYTES and name not in _OTHER_CHUNKS):
-                return False  # too little to be taken for a chunk
+                return False  # too few bytes to recognise a chunk
         return bool(data) and not self._foreign and self._pass_chunks(data)
 
     def _pass_chunks(self, data: bytes) -> bool:
-        """Walk over chunks after the samples, cut anywhere; return whether ``data`` is such."""
+        """Skip chunks after the samples, cut at any position; return whether ``data`` consists of them."""
         if self._odd and data:
             self._odd, data = False, data[1:] if data[:1] == b"\0" else data
         chunks = 0
@@ -182,9 +185,10 @@ class WavReader:
         return True
 
     def end(self) -> None:
-        """Say that no more bytes come.
+        """Check, after the last bytes, that the samples have begun.
 
         :raises BadAudio: if the samples have not begun.
+        :raises UnsupportedAudio: if the bytes are no WAV.
         """
         if self._form is None:
             if self._data is not None:
@@ -196,7 +200,7 @@ class WavReader:
             raise BadAudio("The WAV has no data chunk: it was cut off within its header.")
 
     def _parse_header(self) -> bool:
-        """Walk on through the chunks; return whether the samples have begun."""
+        """Read on through the chunks of the header; return whether the samples have begun."""
         head = self._head
         while self._at + 8 <= len(head) and (self._format is None or self._data is None):
             self._chunks += 1
@@ -256,10 +260,10 @@ class WavReader:
 
 
 def _sound_bytes(body: memoryview) -> int:
-    """Return how many bytes of a message are samples, where the length of the data is unknown.
+    """Return how many bytes of a message are samples, if the length of the data is unknown.
 
-    Programs write titles and the like after the data. They are told from samples because the chunk ends
-    exactly where the message does.
+    Programs write titles and other metadata after the data. Such a chunk differs from samples in that it ends
+    exactly where the message ends, or one padding byte before.
     """
     tail = bytes(body[-_LONGEST_TITLES_BYTES:])
     for name in _OTHER_CHUNKS:
@@ -278,7 +282,7 @@ def _wav_format(chunk: bytes) -> _WavFormat:
     if tag == _EXTENSIBLE and len(chunk) >= 26:
         tag = struct.unpack_from("<H", chunk, 24)[0]  # the sub-format's GUID begins with the plain tag
     sample_bytes = (bits + 7) // 8
-    if channels and frame_bytes % channels == 0:  # 24 bits may lie in 4 bytes, left-justified
+    if channels and frame_bytes % channels == 0:  # 24 bits may be stored in 4 bytes, left-justified
         sample_bytes = max(sample_bytes, frame_bytes // channels)
     return _WavFormat(tag, channels, rate, bytes_per_s, sample_bytes, bits)
 
@@ -305,7 +309,8 @@ def _integers_24(body: memoryview) -> Samples:
     return padded.view("<i4")[:, 0].astype(np.float32) * np.float32(2.0**-31)
 
 
-#: Reader for each (coding, bytes of a sample); each returns float32 in [-1, 1], shape ``(n * channels,)``.
+#: For each (coding, bytes of a sample): a function that converts bytes to float32 in [-1, 1], shape
+#: ``(n * channels,)``.
 _WAV_ITEMS: dict[tuple[int, int], Callable[[memoryview], Samples]] = {
     (_PCM, 1): _unsigned_8,
     (_PCM, 2): _integers("<i2", 2.0**15),

@@ -1,4 +1,4 @@
-"""WebM streams, element by element.
+"""Framer for WebM streams, which reads them element by element.
 
 Source: RFC 8794 (EBML), section 6, and RFC 9559 (Matroska), sections 5.1 and 10.
 """
@@ -15,9 +15,9 @@ _SEGMENT = b"\x18\x53\x80\x67"
 _INFO, _TRACKS = b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b"
 _CLUSTER = b"\x1f\x43\xb6\x75"
 _TIMESTAMP, _SIMPLE_BLOCK, _BLOCK_GROUP = b"\xe7", b"\xa3", b"\xa0"
-#: Elements that say how the stream is coded; they are given out whole.
+#: Elements that describe how the stream is coded. They are given out whole.
 _DESCRIPTIONS = (_HEADER, _INFO, _TRACKS)
-#: Elements that nobody needs: seek head, cues, tags, chapters, attachments, silent tracks, void, checksums,
+#: Elements that are not needed: seek head, cues, tags, chapters, attachments, silent tracks, void, checksums,
 #: and sizes and positions of clusters.
 _NEEDLESS = (
     b"\x11\x4d\x9b\x74",
@@ -32,15 +32,16 @@ _NEEDLESS = (
     b"\xa7",
     b"\xaf",
 )
-#: Damage may look like an element with a name of one byte, and a length of terabytes.
+#: Limit for an unneeded element with a short name: damage may look like one with a name of one byte and a
+#: length of terabytes.
 _LONGEST_SHORT_BYTES = 1 << 16
 _LONGEST_DESCRIPTION_BYTES = 1 << 20
-#: A picture of a video may be as long.
+#: Limit for a block. A frame of video may be this long.
 _LONGEST_BLOCK_BYTES = 16 << 20
-#: After damage a block is believed if another one follows it; so long may the first one be.
+#: After damage, a block is accepted only if another block follows it. Limit for the first of the two.
 _LONGEST_AUDIO_BLOCK_BYTES = 8192
 _LONGEST_HEAD_BYTES = 12
-#: Where a demuxer may go on after damage.
+#: Elements at which a demuxer can go on after damage.
 _PLACES = re.compile(re.escape(_CLUSTER) + b"|" + re.escape(_SIMPLE_BLOCK))
 _UNKNOWN_LENGTH = b"\x01\xff\xff\xff\xff\xff\xff\xff"
 
@@ -48,7 +49,8 @@ _UNKNOWN_LENGTH = b"\x01\xff\xff\xff\xff\xff\xff\xff"
 class WebmFramer(Framer):
     """Gives out the descriptions, the clusters and their blocks.
 
-    Lengths of segment and clusters are written as unknown, since bytes may be missing of them.
+    The lengths of the segment and of the clusters are written as unknown, since some of their bytes may be
+    missing.
     """
 
     def __init__(self, source: Readable) -> None:
@@ -57,7 +59,7 @@ class WebmFramer(Framer):
         self._described = False
 
     def take(self) -> bool:
-        """Take one element; return whether there was a whole one, or damage."""
+        """Take one element; return whether there was a complete one, or damage."""
         held = self.held
         if self._skipping:
             count = min(self._skipping, len(held))
@@ -69,7 +71,7 @@ class WebmFramer(Framer):
             return self._lose()
         name = bytes(held[:width])
         length, begin = _length(held, width)
-        if begin < 0:  # its head is not whole
+        if begin < 0:  # its header is incomplete or broken
             return len(held) >= _LONGEST_HEAD_BYTES and self._lose()
         if name in (_SEGMENT, _CLUSTER):
             if name == _CLUSTER and not self._described:
@@ -104,7 +106,7 @@ class WebmFramer(Framer):
         return True
 
     def search(self) -> bool:
-        """Drop what is before the next cluster or block; return whether there is one."""
+        """Drop the bytes before the next cluster or block; return whether there is one."""
         count, found = _next_place(self.held)
         self.drop(count)
         self.lost = not found
@@ -112,19 +114,19 @@ class WebmFramer(Framer):
 
 
 def _next_place(data: bytearray) -> tuple[int, bool]:
-    """Return how many bytes are before the next place to go on at, and whether it is certainly one."""
+    """Return how many bytes are before the next position to go on at, and whether the position is certain."""
     for match in _PLACES.finditer(data):
         at = match.start()
         found = _is_cluster(data, at) if match[0] == _CLUSTER else _are_two_blocks(data, at)
         if found is not False:
-            return at, bool(found)  # None: more bytes will tell
+            return at, bool(found)  # None: more bytes are needed to tell
     return max(0, len(data) - len(_CLUSTER) + 1), False
 
 
 def _length(data: bytearray, at: int) -> tuple[int | None, int]:
-    """Return the length that an element names at ``at``, None for unknown, and where its contents begin.
+    """Return the length of an element, stated at ``at`` (None: unknown), and the position of its contents.
 
-    The latter is -1 if the length is not whole, or is none.
+    The position is -1 if the bytes of the length are incomplete or invalid.
     """
     width = 9 - data[at].bit_length() if at < len(data) else 9
     if width > 8 or at + width > len(data):
@@ -135,7 +137,10 @@ def _length(data: bytearray, at: int) -> tuple[int | None, int]:
 
 
 def _is_cluster(data: bytearray, at: int) -> bool | None:
-    """Return whether a cluster begins at ``at``: its first element is its time. None: it is not here yet."""
+    """Return whether a cluster begins at ``at``, or None if more bytes are needed to tell.
+
+    The first element of a cluster is its timestamp.
+    """
     _, begin = _length(data, at + len(_CLUSTER))
     if begin < 0 or begin >= len(data):
         return None if len(data) - at < _LONGEST_HEAD_BYTES + 1 else False
@@ -143,7 +148,10 @@ def _is_cluster(data: bytearray, at: int) -> bool | None:
 
 
 def _are_two_blocks(data: bytearray, at: int) -> bool | None:
-    """Return whether two blocks of one track follow each other at ``at``: one alone might be chance."""
+    """Return whether two consecutive blocks of one track begin at ``at``, or None if more bytes are needed.
+
+    A single match may be chance.
+    """
     length, begin = _length(data, at + 1)
     if begin < 0:
         return None if len(data) - at < _LONGEST_HEAD_BYTES else False

@@ -1,4 +1,4 @@
-"""Between greenlets and the native threads that compute for them."""
+"""Bridges from greenlets to the native threads that compute for them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from whisper_service.native import HubCalls, Worker, patiently
 
 log = logging.getLogger(__name__)
 
-#: Called on the hub with an answer, or with what went wrong. Must neither block nor raise.
+#: Called on the hub with an answer or an error. Must neither block nor raise.
 OnAnswer = Callable[[Hypothesis | TranscriptionError], None]
 
-#: How long anybody waits for a speech probability before the thread counts as lost, in seconds.
+#: How long a caller waits for speech probabilities before the detector counts as failed, in seconds.
 _SPEECH_TIMEOUT_S = 30.0
-#: After this long with requests and without an answer the engine hangs, in seconds.
+#: An engine that has requests and gives no answer for this long counts as stuck, in seconds.
 _STUCK_S = 60.0
-#: The stream of the questions that only see whether the engine answers.
+#: The stream name of the requests that only test whether the engine answers.
 _CHECK = "check"
 
 
@@ -34,19 +34,19 @@ class Transcribes(Protocol):
     """Answers requests for sessions: an engine in this process, another one, or another machine."""
 
     def info(self) -> EngineInfo:
-        """Return what the engine is; only an engine that is loaded can say."""
+        """Return the description of the engine. Call it only after the engine has loaded."""
 
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
-        """Have ``request`` answered. Never blocks. A display request may get no answer."""
+        """Queue ``request``; ``on_answer`` gets the answer. Never blocks. A display request may get none."""
 
     def cancel(self, stream: str) -> None:
         """Forget the stream and its requests."""
 
 
 class EngineBridge:
-    """An engine in a native thread of this process. All methods are for the hub's thread.
+    """An engine in a native thread of this process. Call all methods in the hub's thread.
 
-    :param load: makes the runner, in the engine's thread.
+    :param load: creates the runner. Called in the engine's thread.
     """
 
     def __init__(self, load: Callable[[], Runs]) -> None:
@@ -63,8 +63,8 @@ class EngineBridge:
         )
         self._checks = 0
         self._busy_since = 0.0
-        #: What is wrong with the engine, for an operator; "" for nothing. It is checked when something fails,
-        #: and stays until an answer comes.
+        #: The engine's problem, for an operator; "" if there is none. It is set when a request fails, the
+        #: engine is stuck or its thread fails. The next successful answer clears it.
         self.trouble = ""
 
     def start(self) -> None:
@@ -72,7 +72,7 @@ class EngineBridge:
         self._engine.start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the engine can answer; return whether it can.
+        """Wait until the engine has loaded; return whether it has within ``timeout`` seconds.
 
         :raises ModelUnavailable: if the model could not be loaded.
         """
@@ -82,7 +82,7 @@ class EngineBridge:
         return self._loaded.is_set()
 
     def info(self) -> EngineInfo:
-        """Return what the engine is. Call it after ``wait`` has returned True."""
+        """Return the description of the engine. Call it only after ``wait`` has returned True."""
         assert self._info is not None
         return self._info
 
@@ -97,7 +97,7 @@ class EngineBridge:
         self._engine.submit(request)
 
     def check(self) -> None:
-        """Ask the engine something, to see whether it answers; ``trouble`` says. Never blocks."""
+        """Set ``trouble`` if the engine is stuck. During trouble, send a test request. Never blocks."""
         if self._waiting and time.monotonic() - self._busy_since > _STUCK_S:
             self._notice(f"the engine has not answered for {_STUCK_S:g} s")
         if self.trouble and _CHECK not in self._waiting:
@@ -112,7 +112,7 @@ class EngineBridge:
         self._engine.cancel(stream)
 
     def stop(self, timeout_s: float) -> bool:
-        """Let the thread end; return whether it has. Blocks the greenlet."""
+        """End the thread; return whether it ended within ``timeout_s``. Blocks the greenlet."""
         return self._engine.stop(timeout_s)
 
     def _on_loaded(self, loaded: EngineInfo | Exception) -> None:
@@ -131,7 +131,7 @@ class EngineBridge:
             return
         self._busy_since = time.monotonic()
         on_answer = stream.pop(request.number)
-        # Display requests that were replaced before their turn get no answer.
+        # A display request that a newer one replaced gets no answer.
         for number in [number for number in stream if number < request.number]:
             del stream[number]
         if not stream:
@@ -145,7 +145,7 @@ class EngineBridge:
         on_answer(answer)
 
     def _on_end(self, error: BaseException | None) -> None:
-        """Tell everybody who waits that no answer will come."""
+        """Answer all waiting requests with an error, if the thread ended because of one."""
         if error is None:
             return
         log.critical("the engine's thread has ended", exc_info=error)
@@ -174,17 +174,16 @@ class _Listen:
 
 
 class SpeechBridge:
-    """The speech detector in a native thread of its own; streams that wait together share a batch.
+    """The speech detector in a native thread of its own. Streams that wait at the same time share a batch.
 
-    :param load: makes the detector, in its thread.
+    :param load: creates the detector. Called in its thread.
     """
 
     def __init__(self, load: Callable[[], _Listens]) -> None:
         self._calls = HubCalls()
         self._load = load
         self._worker: Worker[_Listen] = Worker(self._begin)
-        #: What is wrong with the detector, for an operator; "" for nothing. It stays until it has heard
-        #: something.
+        #: The detector's problem, for an operator; "" if there is none. The next successful call clears it.
         self.trouble = ""
 
     def start(self) -> None:
@@ -192,15 +191,15 @@ class SpeechBridge:
         self._worker.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Let the thread end; return whether it has. Blocks the greenlet."""
+        """End the thread; return whether it ended within ``timeout_s``. Blocks the greenlet."""
         return self._worker.stop(timeout_s)
 
     def probabilities(self, state: Any, pcm: Samples) -> list[float]:
         """Return the speech probabilities of the frames that ``pcm`` completes. Blocks the greenlet.
 
-        :param state: the stream's ``SpeechState``; one call for it at a time.
+        :param state: the stream's ``SpeechState``. Only one call may use it at a time.
         :param pcm: the stream's next samples, mono float32 at 16 kHz, ``(n_samples,)``.
-        :raises InternalError: if the detector failed.
+        :raises InternalError: if the detector failed, or gave no answer in time.
         """
         result: AsyncResult[list[float] | Exception] = AsyncResult()
         self._worker.put(_Listen(state, pcm, result))
@@ -228,7 +227,7 @@ class SpeechBridge:
         try:
             detector = self._load()
         except Exception as error:
-            # The top of the thread: whoever asks gets it.
+            # An error raised here would end the thread. Each caller gets it instead.
             problem = error
 
         def handle(items: Sequence[_Listen]) -> bool:
@@ -238,7 +237,7 @@ class SpeechBridge:
                     raise problem or RuntimeError("no detector")
                 answers = detector.probabilities([(item.state, item.pcm) for item in items])
             except Exception as error:
-                # The top of the thread, as above.
+                # As above: the callers of this batch get the error.
                 answers = [error] * len(items)
             for item, answer in zip(items, answers, strict=True):
                 self._calls.post(item.result.set, answer)

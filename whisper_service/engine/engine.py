@@ -1,4 +1,4 @@
-"""The engine of one device: one real thread runs schedule → run → deliver."""
+"""The engine of one device: one native thread runs schedule → run → deliver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from whisper_service.engine.request import EngineInfo, Hypothesis, OutOfMemory, 
 from whisper_service.engine.scheduler import Scheduler
 from whisper_service.native import Worker, let_others_run
 
-#: Called in the engine's thread with the answer to one request, or what went wrong with it.
+#: Called in the engine's thread with a request, and with its answer or the error that it caused.
 Deliver = Callable[[Request, Hypothesis | Exception], None]
 
 
@@ -22,11 +22,12 @@ class _Cancel:
 class Engine:
     """Answers requests in a thread of its own.
 
-    :param load: called once in the thread, before the first request; its errors go to ``on_loaded``.
-    :param on_loaded: called in the thread with what the engine is once it can answer, or with the error if it
-        never will.
+    :param load: called once in the thread, before the first request. Its errors go to ``on_loaded``.
+    :param on_loaded: called in the thread: with the engine's description once it can answer, or with the
+        error if loading failed.
     :param deliver: called in the thread with every answer.
-    :param on_end: called in the thread when it ends, with what was raised, or None after ``stop``.
+    :param on_end: called in the thread when it ends: with the error that ended it, or with None after
+        ``stop``.
     """
 
     def __init__(
@@ -48,22 +49,22 @@ class Engine:
         self._worker.start()
 
     def submit(self, request: Request) -> None:
-        """Have ``request`` answered. Never blocks."""
+        """Queue ``request``. Never blocks."""
         self._worker.put(request)
 
     def cancel(self, stream: str) -> None:
-        """Drop what waits for ``stream``; what runs is still delivered."""
+        """Drop the waiting requests of ``stream``. The answer to a running request is still delivered."""
         self._worker.put(_Cancel(stream))
 
     def stop(self, timeout_s: float) -> bool:
-        """Let the thread end; what waits is dropped. Blocks; see ``Worker.stop``."""
+        """End the thread, drop the waiting requests; return whether it ended. Blocks; see ``Worker.stop``."""
         return self._worker.stop(timeout_s)
 
     def _begin(self) -> Callable[[Sequence[Request | _Cancel]], bool]:
         try:
             runner = self._load()
         except Exception as error:
-            # The top of the thread: whoever owns the engine logs it and says so to clients.
+            # An error raised here would end the thread. The engine's owner logs it and tells clients instead.
             self._on_loaded(error)
             return lambda items: False
         self._scheduler.most = runner.most
@@ -79,20 +80,23 @@ class Engine:
             requests = self._scheduler.pop()
             for request, answer in zip(requests, self._answer(runner, requests), strict=True):
                 self._deliver(request, answer)
-            # The hub hands out the answers while this thread lets go of the interpreter.
+            # Release the interpreter's lock, so that the hub can hand out the answers.
             let_others_run()
             return bool(requests)
 
         return handle
 
     def _answer(self, runner: Runs, requests: Sequence[Request]) -> Sequence[Hypothesis | Exception]:
-        """Answer requests together; where that fails in parts, so that a fault stays with what caused it."""
+        """Return an answer or an error for each request, computed in one batch.
+
+        If the batch fails, its parts are tried, so that only the request at fault gets the error.
+        """
         if not requests:
             return ()
         try:
             return runner.run_batch(requests)
         except Exception as error:
-            # The top of the thread: alone, whoever asked gets it.
+            # An error raised here would end the thread. A request that fails alone gets it as its answer.
             if len(requests) == 1:
                 return (error,)
             if isinstance(error, OutOfMemory):

@@ -1,4 +1,4 @@
-"""What crosses between a session and an engine: a question about a window of audio, and its answer."""
+"""The messages between a session and an engine: a request about a window of audio, and its answer."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ from typing import Protocol
 
 from whisper_service.audio.pcm import Samples
 
-#: Windows that begin at a multiple of this share what the engine has computed for their stream: 10 ms.
+#: Windows of a stream that start at multiples of this (10 ms) share the spectrogram frames computed so far.
 STEP_SAMPLES = 160
 
 
 class Kind(enum.IntEnum):
-    """Why a request is asked; the smaller value goes first."""
+    """The purpose of a request. Of requests of the same age, the kind with the smaller value goes first."""
 
-    #: The last word on an utterance: everything in the answer becomes final. Never dropped.
+    #: The last request for an utterance: all words of the answer become final. Never replaced.
     FINAL = 0
-    #: A position of the grid: what agrees with the answer before becomes final. Never dropped.
+    #: A request at a position of the grid: the words that the commit policy accepts become final. Never
+    #: replaced.
     COMMIT = 1
-    #: Shows a partial and changes nothing else. A newer request of the same stream replaces it.
+    #: A request for a partial; its answer makes nothing final. A newer request of the stream replaces it.
     DISPLAY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as it was heard.
+    """A word as the model heard it.
 
     :param text: with the leading space and the punctuation that its language writes.
     :param start: first sample on the stream's 16 kHz clock.
-    :param end: sample behind the last one.
-    :param attended: the sample that the model attended to most while it wrote the word (its last token).
-    :param probability: mean probability of its tokens, 0…1.
-    :param tokens: the ids that spell it; a later request passes them as forced prefix or as draft.
-    :param mark: the end of ``text`` that is punctuation alone, such as "." or ',"'; "" for none.
-    :param mark_tokens: how many of the last tokens spell that.
+    :param end: the sample after the last one.
+    :param attended: the sample that the model attended to most while it wrote the word: the latest of
+        the samples for the word's tokens.
+    :param probability: mean probability of the word's tokens without those of its marks, 0…1.
+    :param tokens: token ids of ``text``. A later request passes them as forced prefix or as draft.
+    :param mark: the punctuation at the end of ``text``, such as "." or ',"'; "" if there is none.
+    :param mark_tokens: number of tokens at the end of ``tokens`` that spell ``mark``.
     """
 
     text: str
@@ -49,14 +51,14 @@ class Word:
 
     @property
     def bare(self) -> Word:
-        """The word without the mark after it."""
+        """The word without the mark at its end."""
         if not self.mark:
             return self
         text, tokens = self.text.removesuffix(self.mark), self.tokens[: -self.mark_tokens]
         return replace(self, text=text, tokens=tokens, mark="", mark_tokens=0)
 
     def after(self, before: Word) -> Word:
-        """Return this word with the mark of the word before it at its beginning."""
+        """Return this word with the mark of ``before``, the previous word, at its beginning."""
         if not before.mark:
             return self
         tokens = before.tokens[-before.mark_tokens :] + self.tokens
@@ -65,22 +67,25 @@ class Word:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A question about one window: a pure function of its content, so that any engine may answer it.
+    """A request to transcribe one window. The answer depends on its fields alone, so any engine may give it.
 
-    :param stream: the session that asks; requests of one stream replace or follow each other.
-    :param number: counts the requests of the stream; the answer carries it back.
+    :param stream: the session that sends the request. Requests of one stream replace or follow each other.
+    :param number: counts the requests of the stream. The answer has the same number.
     :param start: the window's first sample on the stream's 16 kHz clock.
     :param pcm: the window, mono float32 in [-1, 1] at 16 kHz, at most 30 s, ``(n_samples,)``.
-    :param prompt: what the client wants the model to know: names, spelling; "" for none.
-    :param context: what was said before the window; "" for none.
-    :param prefix: tokens of this window's text that are final: the answer continues behind them.
-    :param draft: what the text behind the prefix may be (the last answer). It saves time and changes nothing.
-    :param language: two-letter code, or None: the engine detects it.
-    :param detect: have the language detected also where one is given; that one is decoded in.
+    :param prompt: the client's hints for the model: names, spelling; "" for none.
+    :param context: the text that was said before the window; "" for none.
+    :param prefix: tokens of this window's text that are final. The answer continues after them.
+    :param draft: a guess at the tokens after the prefix (from the last answer). It saves time and does not
+        change the answer.
+    :param language: two-letter code; None lets the engine detect the language.
+    :param detect: whether the engine detects the language even if ``language`` is given. It still decodes in
+        ``language``.
     :param task: ``transcribe`` or ``translate``.
-    :param timestamps: have Whisper write them; they become no words, but lead it through long windows.
-    :param beam_size: texts that are followed at once, 1 … 5; 1 is greedy.
-    :param fallback: draw texts by chance, ever more freely, where the likeliest repeats itself or is
+    :param timestamps: whether Whisper writes timestamps. They become no words, but guide it through long
+        windows.
+    :param beam_size: number of beams, 1 … 5; 1 is greedy decoding.
+    :param fallback: whether to sample at rising temperatures if the most probable text repeats itself or is
         improbable.
     """
 
@@ -102,7 +107,7 @@ class Request:
 
     @property
     def end(self) -> int:
-        """The sample behind the window's last."""
+        """The sample after the window's last one."""
         return self.start + len(self.pcm)
 
 
@@ -110,12 +115,13 @@ class Request:
 class Hypothesis:
     """The answer to the request of the same stream and number.
 
-    :param words: the text behind the request's prefix.
-    :param language: the code that was used to decode.
-    :param detected: the most probable language where the request wanted that, else ``language``.
-    :param language_probability: how probable that is, 0…1; 1 where nothing was detected.
+    :param words: the text after the request's prefix.
+    :param language: code of the language of the decoding.
+    :param detected: the most probable language if the engine detected it, else ``language``.
+    :param language_probability: probability of ``detected``, 0…1; 1 if the engine detected nothing.
     :param no_speech_probability: Whisper's own estimate that the window holds no speech, 0…1.
-    :param average_logprob: mean log-probability of the new tokens and the end of text.
+    :param average_logprob: mean log-probability of the new tokens and of the token after them: the end of
+        text, or the token at which the length limit cut the text off.
     """
 
     stream: str
@@ -129,18 +135,19 @@ class Hypothesis:
 
 
 class OutOfMemory(Exception):
-    """So many requests do not fit onto the device together; fewer may."""
+    """The requests of a batch do not fit onto the device together; fewer may fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine says about itself. It stays the same as long as the engine lives.
+    """The description of an engine. It stays the same as long as the engine lives.
 
     :param model: name of the checkpoint.
-    :param languages: codes that the checkpoint knows.
-    :param device: where it computes, such as ``cpu`` or ``cuda:0``.
-    :param precision: what its weights are kept in, such as ``float32``.
-    :param times_roughly: whether words are timed by attention heads that nobody has chosen for this model.
+    :param languages: codes of the languages that the checkpoint knows.
+    :param device: device that runs the model, such as ``cpu`` or ``cuda:0``.
+    :param precision: number format of the weights, such as ``float32``.
+    :param times_roughly: whether word times come from all heads of the decoder's upper half, because nobody
+        has chosen alignment heads for this model.
     :param warnings: sentences that every user of the model should see.
     """
 
@@ -153,20 +160,20 @@ class EngineInfo:
 
 
 class Runs(Protocol):
-    """Answers requests in the caller's thread. ``runner.Runner`` is the real one; tests have others."""
+    """Answers requests in the caller's thread. ``runner.Runner`` is the real one; tests use others."""
 
     def info(self) -> EngineInfo:
-        """Return what the model is."""
+        """Return the description of the engine that runs the model."""
 
     @property
     def most(self) -> int:
-        """How many requests it is worth to answer together, at most."""
+        """The largest number of requests that are worth answering in one batch."""
 
     def run_batch(self, requests: Sequence[Request]) -> Sequence[Hypothesis]:
-        """Answer requests together, in their order. Blocks.
+        """Return the answers to ``requests``, in the same order, computed in one batch. Blocks.
 
-        :raises OutOfMemory: if they are too many.
+        :raises OutOfMemory: if the batch does not fit onto the device.
         """
 
     def forget(self, stream: str) -> None:
-        """Drop what is kept of ``stream``: it is gone."""
+        """Drop the data that is kept for ``stream``, which has ended."""

@@ -1,8 +1,8 @@
-"""Answers requests: builds the tensors of a batch, runs the model, reads words off the result.
+"""Answers requests: builds the tensors of a batch, runs the model, extracts words from the result.
 
-All windows of a batch are encoded together, their drafts are verified in one forward, what is new is decoded
-step by step, and word times come from the attention of the same pass. Must only run in the thread that loaded
-the model.
+All windows of a batch are encoded together. Their drafts are verified in one forward pass, and the text after
+them is decoded token by token. Word times come from the attention of the same passes. This code must only run
+in the thread that loaded the model.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ from whisper_service.model.network.weights import decoder_weights, encoder_weigh
 
 #: Samples of one frame of the encoder's output: 20 ms at 16 kHz.
 _SAMPLES_PER_FRAME = 320
-#: A loop must not run to the end of the context: no speech has more tokens a second (fast speech: about 6).
+#: Limit on the text tokens per second of audio, so that a repetition loop ends before the context is full. No
+#: speech has more (fast speech: about 6).
 _TOKENS_PER_SECOND = 12
 _TOKENS_AT_LEAST = 16
-#: By the kind of device. On a CPU in float32 the encoder takes most of the time; windows share none of it.
+#: Largest batch by device type. On a CPU in float32 the encoder takes most of the time, and the windows of a
+#: batch share none of its work.
 _MOST = {"cpu": 2, "cuda": 64}
 _MOST_OFFLINE = {"cpu": 8, "cuda": 64}
 
@@ -50,10 +52,10 @@ _CPU = torch.device("cpu")
 class Runner:
     """Runs ``model`` on requests.
 
-    :param model: a loaded checkpoint in evaluation mode; may be dropped afterwards.
-    :param device: where it runs.
-    :param precision: what its weights are kept in there.
-    :param name: of the checkpoint.
+    :param model: a loaded checkpoint in evaluation mode. The caller may drop it afterwards.
+    :param device: device that runs the model.
+    :param precision: number format of the weights on that device.
+    :param name: name of the checkpoint.
     :param warnings: sentences that every user of the model should see.
     """
 
@@ -83,11 +85,13 @@ class Runner:
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> Runner:
-        """Read ``checkpoint`` and put it onto a device. Blocks, without network or locks.
+        """Return a runner with ``checkpoint`` on a device. Blocks, but uses no network and no locks.
 
-        :param device: see ``resolve_device``; ``dtype``: see ``resolve_precision``.
+        :param device: see ``resolve_device``.
+        :param dtype: see ``resolve_precision``.
         :raises ConfigError: if there is no such device or precision.
-        :raises ModelUnavailable: if the files are no checkpoint, or it does not fit onto the device.
+        :raises ModelUnavailable: if the files are not a checkpoint, it does not fit onto the device, or CUDA
+            is asked for and missing.
         """
         where = resolve_device(device)
         model = load_model(checkpoint)
@@ -98,24 +102,24 @@ class Runner:
             raise does_not_fit(checkpoint.name, where) from error
 
     def info(self) -> EngineInfo:
-        """Return what the model is."""
+        """Return the description of this engine."""
         return self._info
 
     def warm_up(self) -> None:
-        """Run once through everything, so that the first request does not pay for compilation."""
+        """Run every step once, so that the first request does not wait for compilation."""
         noise = np.random.default_rng(0).standard_normal(N_SAMPLES // 10).astype(np.float32) * 0.01
         self.run(Request(stream="", number=0, kind=Kind.DISPLAY, start=0, pcm=noise))
-        # Noise may give no words, and it is words that compile the alignment (numba, seconds).
+        # The noise may give no words, and without words the alignment is not compiled (numba, takes seconds).
         token_frames(torch.rand(2, 8, 64), first=1, frames=50)
 
     @property
     def most(self) -> int:
-        """How many requests share a batch at most: the first of them waits for the last."""
+        """The largest number of requests in a batch: the first request waits for the last one."""
         return _MOST[self.device.type]
 
     @property
     def most_offline(self) -> int:
-        """How many windows of files share a batch at most: nobody waits for the first."""
+        """The largest number of file windows in a batch: nobody waits for the first window."""
         return _MOST_OFFLINE[self.device.type]
 
     def run(self, request: Request) -> Hypothesis:
@@ -123,10 +127,10 @@ class Runner:
         return self.run_batch([request])[0]
 
     def run_batch(self, requests: Sequence[Request]) -> list[Hypothesis]:
-        """Answer requests together, in their order. Blocks for the length of the computation.
+        """Return the answers to ``requests``, in the same order, computed in one batch. Blocks until done.
 
         :raises ValueError: if a window is longer than 30 s.
-        :raises OutOfMemory: if they are too many for the device.
+        :raises OutOfMemory: if the batch does not fit onto the device.
         """
         try:
             return self._run(requests)
@@ -134,7 +138,7 @@ class Runner:
             raise OutOfMemory(str(error)) from error
 
     def forget(self, stream: str) -> None:
-        """Drop what is kept of ``stream``, which would only save time."""
+        """Drop the spectrogram frames that are kept for ``stream``. They only save time."""
         self._features.forget(stream)
 
     @torch.inference_mode()
@@ -150,7 +154,7 @@ class Runner:
         cache = self._decoder.open(audio, room=room_of(rows))
         detected = self._detect_languages(requests, cache)
         languages = [request.language or code for request, (code, _) in zip(requests, detected, strict=True)]
-        # A start sequence is as long in any language, so the room stays right.
+        # The start sequence has the same length in every language, so the cache's room stays right.
         rows = [
             row if request.language else self._row(request, language)
             for row, request, language in zip(rows, requests, languages, strict=True)
@@ -193,7 +197,10 @@ class Runner:
         )
 
     def _detect_languages(self, requests: Sequence[Request], cache: DecoderCache) -> list[tuple[str, float]]:
-        """Return each most probable language and its probability (``whisper.detect_language``)."""
+        """Return the language of each window and its probability (as in ``whisper.detect_language``).
+
+        Where nothing is detected, it is the request's language, or English, with probability 1.
+        """
         known = [(request.language or "en", 1.0) for request in requests]
         wanted = [request.detect or request.language is None for request in requests]
         if not self._languages or not any(wanted):
@@ -209,7 +216,7 @@ class Runner:
         return [heard[at] if asks else known[at] for at, asks in enumerate(wanted)]
 
     def _words(self, request: Request, language: str, decoded: Decoded) -> tuple[Word, ...]:
-        # Timestamps are no words; what was attended to while they were written times none.
+        # Timestamps are not words, and the attention of the steps that wrote them does not time any word.
         spoken = [at for at, token in enumerate(decoded.tokens) if token < self._vocabulary.eot]
         if not spoken:
             return ()
@@ -231,7 +238,11 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """Where each token was heard, on the stream's clock; one more entry for the end of the text."""
+    """The positions of each token on the stream's clock, with one more entry for the end of the text.
+
+    :param begins: the sample at which the token begins.
+    :param attended: the sample that the model attended to most when it chose the token.
+    """
 
     begins: NDArray[np.int64]
     attended: NDArray[np.int64]
@@ -257,9 +268,9 @@ _CLOSING = "\"'.。,，!！?？:：”)]}、"
 
 
 def _merge_punctuation(words: list[Word]) -> tuple[Word, ...]:
-    """Join marks with the word that they belong to (whisper/timing.py, ``merge_punctuations``).
+    """Return the words, each joined with its marks (whisper/timing.py, ``merge_punctuations``).
 
-    A mark that ends a word of the prefix opens the next word: the prefix cannot change.
+    A mark after the last word of the prefix goes to the beginning of the next word: the prefix cannot change.
     """
     merged: list[Word] = []
     for word in words:
@@ -285,5 +296,5 @@ def _closes(word: Word) -> bool:
 
 
 def _opens(word: Word) -> bool:
-    """Return whether ``word`` is a mark before a word, or one that ends the prefix."""
+    """Return whether ``word`` is a mark before a word, or one after the last word of the prefix."""
     return _closes(word) or (word.text.startswith(" ") and word.text.strip() in _OPENING)

@@ -1,4 +1,4 @@
-"""Which requests are answered next, together. Only decides: no torch, no clock, no thread."""
+"""Chooses the requests of the next batch. It uses no torch, no clock and no thread."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from itertools import count
 
 from whisper_service.engine.request import Kind, Request
 
-#: How long each kind may wait before it is due, in seconds. Between kinds this is a head start, no barrier: a
-#: partial that has waited long goes before a final that has just come, so nothing starves.
+#: How long each kind may wait before it is due, in seconds. The urgent kinds have a head start, not absolute
+#: priority: a partial that has waited long goes before a final that has just come, so no request starves.
 _PATIENCE_S = {Kind.FINAL: 0.0, Kind.COMMIT: 0.25, Kind.DISPLAY: 0.5}
 
-#: When a request is due, in which order it came, and the request.
+#: The time at which a request is due, its place in the order of arrival, and the request.
 _Entry = tuple[float, int, Request]
 
 
 class Scheduler:
-    """Requests that wait; the earliest deadline goes first.
+    """The requests that wait. The request with the earliest deadline goes first.
 
-    A final or commit is never dropped: a stream asks for one at a time. A display request is replaced by any
-    newer request of its stream: what it would show is old.
+    A final or commit request is never replaced: a stream asks for one at a time. A display request is
+    replaced by any newer request of its stream, because its partial would be out of date.
 
-    :param most: how many requests are answered together at most.
+    :param most: the largest number of requests in a batch.
     """
 
     def __init__(self, *, most: int) -> None:
@@ -31,20 +31,23 @@ class Scheduler:
         self._displays: dict[str, Request] = {}
 
     def add(self, request: Request, now_s: float) -> None:
-        """Let ``request`` wait, which came at ``now_s`` on any clock that only runs forward."""
+        """Add a request.
+
+        :param now_s: the time at which it came, in seconds, on any monotonic clock.
+        """
         self._displays.pop(request.stream, None)
         if request.kind is Kind.DISPLAY:
             self._displays[request.stream] = request
         heapq.heappush(self._waiting, (now_s + _PATIENCE_S[request.kind], next(self._order), request))
 
     def cancel(self, stream: str) -> None:
-        """Drop what waits for ``stream``."""
+        """Drop the waiting requests of ``stream``."""
         self._displays.pop(stream, None)
         self._waiting = [entry for entry in self._waiting if entry[2].stream != stream]
         heapq.heapify(self._waiting)
 
     def pop(self) -> list[Request]:
-        """Return the requests to answer now, the most urgent first; none if none waits."""
+        """Return the next batch, the most urgent request first; an empty list if none waits."""
         batch: list[Request] = []
         while self._waiting and len(batch) < self.most:
             _, _, request = heapq.heappop(self._waiting)

@@ -1,7 +1,7 @@
-"""What a protocol is to this service: an object that turns frames into commands, and events into frames.
+"""The interface of a protocol: an object that turns frames into commands, and events into frames.
 
 Each connection has a dialect of its own. A dialect does no I/O and knows neither sockets nor engines, so it
-can be tested with plain calls. A new protocol is a new file with such a class, and a route
+can be tested with plain calls. A new protocol needs a new file with such a class, and a route
 (``Transcriber.add_socket``).
 """
 
@@ -20,8 +20,8 @@ from whisper_service.events import Event
 class Frame(NamedTuple):
     """One WebSocket text frame for the client.
 
-    :param replaces: the frame before it need not be sent if that one replaces others too and still waits.
-        So a slow client gets fewer partials.
+    :param replaces: whether this frame replaces the one before it, if that one has ``replaces`` too and still
+        waits to be sent. So a slow client gets fewer partials.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """One slice as it came: the bytes, or their base64 text."""
+    """One slice of audio as the client sent it: the bytes, or their base64 text."""
 
     data: bytes | str
 
@@ -38,7 +38,7 @@ class Audio:
 class Control(enum.Enum):
     """A command without data."""
 
-    #: Make final what was said so far.
+    #: Make the text of all audio so far final.
     FLUSH = "flush"
     #: Make everything final and end the stream.
     STOP = "stop"
@@ -46,7 +46,7 @@ class Control(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The dialect answers a frame by itself, for instance a change of the settings."""
+    """The dialect's own answer to a frame, for instance to a change of the settings."""
 
     frames: tuple[Frame, ...]
 
@@ -56,11 +56,11 @@ Command = Audio | Control | Answer
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What the server tells a client about its new stream.
+    """The information that a client gets about its new stream.
 
-    :param stream: the name of the stream, which the server's log uses too.
+    :param stream: the name of the stream, which is also its name in the server's log.
     :param model: the name of the model.
-    :param languages: codes that the model knows.
+    :param languages: codes of the languages that the model knows.
     :param warnings: sentences that every user of the model should see.
     """
 
@@ -73,11 +73,11 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How a client learns of a problem.
+    """The frames and the close code that tell a client about a problem.
 
-    :param frames: what is sent to it.
+    :param frames: the frames that are sent to the client.
     :param close_code: the WebSocket close code, if the problem ends the stream.
-    :param reason: the text beside the close code, at most 123 bytes.
+    :param reason: the text that goes with the close code, at most 123 bytes.
     """
 
     frames: Sequence[Frame]
@@ -94,25 +94,27 @@ class Dialect(Protocol):
 
     @property
     def undeclared(self) -> RawFormat | None:
-        """The format of binary frames that are no known file; None refuses them."""
+        """The format of binary frames of no known file type; None refuses such frames."""
 
     def ready(self, opening: Opening) -> Sequence[Frame]:
-        """Return what tells the client that its stream is open. Comes before all that follows, once.
+        """Return the frames that tell the client that its stream is open.
 
-        :raises BadSetting: if the client has asked for something that the server does not have.
+        Called once, before ``receive`` and ``tell``.
+
+        :raises BadSetting: if the client has chosen a setting that the server does not have or accept.
         """
 
     def receive(self, data: str | bytes) -> Sequence[Command]:
-        """Return what a frame of the client asks for.
+        """Return the commands in a frame from the client.
 
-        :raises TranscriptionError: if the frame has no meaning. Unless the error is fatal the stream goes on.
+        :raises TranscriptionError: if the frame is not valid. The stream goes on unless the error is fatal.
         """
 
     def tell(self, event: Event) -> Sequence[Frame]:
-        """Return what the client is told of an event."""
+        """Return the frames that tell the client about an event."""
 
     def fail(self, problem: TranscriptionError, *, fatal: bool) -> Failure:
-        """Return how the client learns of a problem. This may come before ``ready``.
+        """Return the frames and the close code for a problem. May be called before ``ready``.
 
         :param fatal: whether the stream ends with it.
         """

@@ -15,7 +15,7 @@ def of_transcribe(
 ) -> Dialect:
     """Return the dialect of a connection to ``/transcribe``: ``reply=text`` asks for plain text.
 
-    :param chosen: the query parameters of the address.
+    :param chosen: the query parameters of the URL.
     :param defaults: the settings of a stream whose client chooses nothing.
     :param undeclared: see ``Dialect``.
     """

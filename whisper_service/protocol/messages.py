@@ -23,12 +23,12 @@ from whisper_service.events import (
 )
 from whisper_service.protocol.dialect import Opening
 
-#: Version of the protocol; it grows when a client has to change.
+#: Version of the protocol. It increases when clients have to change.
 VERSION = 1
 
 
 class LimitsMessage(TypedDict):
-    """What one client may send."""
+    """The limits on what a client may send."""
 
     max_message_bytes: int
 
@@ -47,7 +47,7 @@ class ReadyMessage(TypedDict):
 
 
 class SpeechMessage(TypedDict):
-    """Somebody has begun or ended to speak."""
+    """Somebody has started or stopped speaking."""
 
     type: Literal["speech_started", "speech_ended"]
     at: float
@@ -86,7 +86,7 @@ class FinalMessage(TypedDict):
 
 
 class KeywordMessage(TypedDict):
-    """A keyword was heard, or was not after all."""
+    """A keyword was heard, or an earlier hit is retracted or confirmed."""
 
     type: Literal["keyword"]
     id: int
@@ -99,7 +99,7 @@ class KeywordMessage(TypedDict):
 
 
 class LagMessage(TypedDict):
-    """How far the transcript is behind the audio."""
+    """The delay of the transcript behind the audio."""
 
     type: Literal["lag"]
     behind_s: float
@@ -138,7 +138,7 @@ Message = (
 
 
 def seconds(samples: int) -> float:
-    """Return a position of the 16 kHz clock in seconds, to the millisecond."""
+    """Return a position on the 16 kHz clock in seconds, rounded to milliseconds."""
     return round(samples / SAMPLE_RATE, 3)
 
 
@@ -226,7 +226,7 @@ def of_event(event: Event, *, words: bool, transcript: str = "") -> Message:
 
 
 def encode(message: Message) -> str:
-    """Return the text frame of a message."""
+    """Return the text of a message's WebSocket frame."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""The native protocol: audio and JSON control messages in, JSON messages out. ``docs/protocol.md`` has it."""
+"""The native protocol: audio and JSON control messages in, JSON messages out. See ``docs/protocol.md``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from whisper_service.events import Event, Final, Partial
 from whisper_service.protocol import messages
 from whisper_service.protocol.dialect import Audio, Command, Control, Failure, Frame, Opening
 
-#: A control message is no longer than this; the keywords of a stream have 10,000 characters at most.
+#: Limit on the length of a control message. The keywords of a stream have 10,000 characters at most.
 MAX_CONTROL_CHARACTERS = 1 << 16
-#: Other services take these for the end of a stream.
+#: Texts that end a stream in other services.
 _END_MARKS = frozenset(
     [
         "end_of_audio",
@@ -33,7 +33,7 @@ _END_MARKS = frozenset(
     ]
 )
 _LONGEST_END_MARK = 32
-#: Closes a stream that ends with an error which other streams survive, such as a bad setting in the address.
+#: Close code for an error without one of its own that ends the stream, such as a bad setting in the URL.
 _BAD_MESSAGE = 4400
 
 
@@ -49,7 +49,7 @@ class ControlType(enum.Enum):
 class NativeDialect:
     """The native protocol for one connection.
 
-    :param chosen: the query parameters of the address.
+    :param chosen: the query parameters of the URL.
     :param defaults: the settings of a stream whose client chooses nothing.
     :param undeclared: see ``Dialect``.
     """
@@ -70,9 +70,10 @@ class NativeDialect:
         return _frames(messages.ready(opening, language=self.settings.language))
 
     def receive(self, data: str | bytes) -> Sequence[Command]:
-        """Return what a frame asks for.
+        """Return the commands in a frame.
 
-        :raises BadMessage: if a control message is none of ours, is too long or comes too late.
+        :raises BadMessage: if a control message is unknown, too long or too late, or if a text is an end mark
+            of another service.
         :raises BadSetting: if a setting is unknown or out of range.
         """
         if isinstance(data, str):

@@ -1,7 +1,7 @@
-"""The plain-text protocol: the frames of the native one in, the text of finals out and nothing else.
+"""The plain-text protocol: it accepts the frames of the native protocol and sends only the text of finals.
 
-Pages of tutorials append every message to their text, so this dialect sends neither errors nor partials. The
-close code alone says how the stream ended.
+The pages of tutorials append every message to their text, so this dialect sends neither errors nor partials.
+Only the close code says how the stream ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from whisper_service.protocol.native import NativeDialect
 
 
 class PlainTextDialect(NativeDialect):
-    """``/transcribe?reply=text`` for one connection. Parameters are those of ``NativeDialect``."""
+    """The protocol of ``/transcribe?reply=text`` for one connection. Parameters: see ``NativeDialect``."""
 
     def ready(self, opening: Opening) -> Sequence[Frame]:
         super().ready(opening)

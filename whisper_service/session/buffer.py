@@ -6,14 +6,14 @@ import numpy as np
 
 from whisper_service.audio.pcm import Samples
 
-#: Room at the start: one window of 30 s at 16 kHz. It grows when a stream falls behind.
+#: Initial capacity: one window of 30 s at 16 kHz. It grows when a stream falls behind.
 _INITIAL_SAMPLES = 480_000
 
 
 class RollingBuffer:
-    """Mono float32 samples ``[start, end)``; ``trim`` forgets the oldest.
+    """Mono float32 samples ``[start, end)``. ``trim`` drops the oldest ones.
 
-    :param start: the first sample that comes.
+    :param start: position of the first sample that will be appended.
     """
 
     def __init__(self, start: int = 0) -> None:
@@ -22,7 +22,7 @@ class RollingBuffer:
         self.end = start
 
     def append(self, pcm: Samples) -> None:
-        """Add samples behind ``end``."""
+        """Append samples at ``end``."""
         kept = self.end - self.start
         if kept + pcm.shape[0] > self._data.shape[0]:
             grown = np.empty(max(2 * self._data.shape[0], kept + pcm.shape[0]), dtype=np.float32)
@@ -32,16 +32,16 @@ class RollingBuffer:
         self.end += pcm.shape[0]
 
     def read(self, start: int, end: int) -> Samples:
-        """Return a copy of the samples from ``start`` to ``end``, ``(end - start,)``.
+        """Return a copy of the samples ``[start, end)``, of shape ``(end - start,)``.
 
-        :raises IndexError: if some of them are forgotten or have not come yet.
+        :raises IndexError: if some of them have been dropped or have not come yet.
         """
         if not self.start <= start <= end <= self.end:
             raise IndexError(f"[{start}, {end}) is not in [{self.start}, {self.end})")
         return self._data[start - self.start : end - self.start].copy()
 
     def trim(self, before: int) -> None:
-        """Forget the samples before ``before``."""
+        """Drop the samples before ``before``."""
         drop = min(before, self.end) - self.start
         if drop <= 0:
             return

@@ -1,7 +1,7 @@
-"""Everything of a session that crosses the end of an utterance.
+"""The state of a session that outlives an utterance.
 
-A session that continues from a ``Carry`` makes the same finals as the one that gave it, so a stream can go on
-in another process. What is not in it begins anew with every utterance.
+A session that continues from a ``Carry`` makes the same finals as the session that returned it, so a stream
+can go on in another process. All other state begins anew with every utterance.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from whisper_service.session.lookback import LookBack
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """The state between two utterances. The defaults are those of a stream's beginning.
+    """The state between two utterances. The defaults are the state at the beginning of a stream.
 
     :param position: the next utterance begins at this sample or later.
-    :param frame: number of the first frame whose speech probability the session needs; frames have 512
-        samples. ``model.speech.lead_in_start`` says from which sample on the detector must hear for that.
+    :param frame: number of the first frame whose speech probability the session needs. A frame has 512
+        samples. ``model.speech.detector.lead_in_start`` returns the first sample that the detector must hear
+        for that.
     :param next_id: number of the next final.
     :param last_word_end: the sample at which the last final word ends.
     :param context: the end of the final text.
-    :param look_back: the last utterances, which the next one is heard with.
-    :param language: what is known of the language.
+    :param look_back: the last utterances, which the model hears again before the next one.
+    :param language: the knowledge about the language.
     :param keywords: the state of the client's keywords.
-    :param account: where every sample before ``position`` went.
+    :param account: the counts of all samples before ``position``.
     """
 
     position: int = 0
@@ -43,6 +44,6 @@ class Carry:
 
     @property
     def audio_from(self) -> int:
-        """The sample from which on the session must be fed."""
+        """The first sample that must be fed to the session."""
         parts = self.look_back.parts
         return parts[0].start if parts else self.position

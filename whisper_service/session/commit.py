@@ -1,4 +1,4 @@
-"""Which words of a hypothesis are certain: the commit policies."""
+"""The commit policies: they decide which words of a hypothesis become final."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from whisper_service.engine.request import Word
 
 
 class Agreed(NamedTuple):
-    """What becomes final of a hypothesis.
+    """The part of a hypothesis that becomes final.
 
-    :param words: its first so many words.
-    :param mark: with the mark after the last of them.
+    :param words: how many of its first words become final.
+    :param mark: whether the punctuation mark after the last of these words becomes final too.
     """
 
     words: int
@@ -21,25 +21,25 @@ class Agreed(NamedTuple):
 
 
 class CommitPolicy(Protocol):
-    """Looks at one answer of the grid after the other."""
+    """Takes the hypotheses of the grid one after the other and decides which words become final."""
 
     def agreed(self, words: Sequence[Word], end: int) -> Agreed:
         """Return how many of the first ``words`` become final.
 
-        :param words: the newest hypothesis, behind what is final already. What this call returns is final
-            from then on, and the next call's words begin behind it.
-        :param end: the sample behind the last that was heard.
+        :param words: the newest hypothesis, without the words that are final already. The next call's words
+            begin after those that this call makes final.
+        :param end: the sample after the last one that the model has heard.
         """
 
     def reset(self) -> None:
-        """Forget the hypotheses so far: the next one belongs to another utterance."""
+        """Forget the hypotheses so far: the next one does not continue them."""
 
 
 class LocalAgreement:
-    """LocalAgreement-2: final is what two hypotheses in a row begin with.
+    """LocalAgreement-2: the words with which two hypotheses in a row begin become final.
 
-    Words are compared without case and punctuation, which flicker; the newer spelling counts. The last word
-    of a hypothesis is never final: more audio may still lengthen it or change the mark behind it.
+    Words are compared without case and punctuation, because these flicker. The newer spelling counts. The
+    last word of a hypothesis never becomes final: more audio may lengthen it or change the mark after it.
 
     Source: Liu et al. 2020, "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by Partial
     Hypothesis Selection"; Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System".
@@ -63,11 +63,12 @@ class LocalAgreement:
 
 
 class AlignAtt:
-    """Final is what the model reads off audio that lies well before the end of what it has heard.
+    """Words that the model reads off audio well before the end of the window become final.
 
-    The first word that attends to the newest audio ends it: more audio may change that word, and all behind.
+    The first word that attends to the newest audio does not, nor do the words after it: more audio may change
+    them.
 
-    :param margin: audio before the end that is too new, in samples.
+    :param margin: how much audio at the end of the window is too new, in samples.
 
     Source: Papi et al. 2023, "AlignAtt: Using Attention-based Audio-Translation Alignments as a Guide for
     Simultaneous Speech Translation". There decoding stops at that word; here the rest is shown as partial.
@@ -83,15 +84,16 @@ class AlignAtt:
         return Agreed(len(words))
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Do nothing: this policy remembers no hypotheses."""
 
 
 class Rule(NamedTuple):
-    """A word is certain when so many hypotheses in a row say it, and the newest is sure enough of it.
+    """One way for a word to be certain: all three conditions must hold.
 
-    :param times: how many hypotheses.
-    :param probability: of the word in the newest one, at least.
-    :param age: how long before the end of the audio it was read off, at least, in samples.
+    :param times: the least number of hypotheses in a row that have the word.
+    :param probability: the least probability of the word in the newest hypothesis.
+    :param age: the least distance from the audio that the word was read off to the end of the window, in
+        samples.
     """
 
     times: int
@@ -100,15 +102,15 @@ class Rule(NamedTuple):
 
 
 class ConfidentAgreement:
-    """Final is what hypotheses in a row agree on: two where the model is sure of a word, else three.
+    """Words become final if hypotheses in a row agree: two if the model is sure of a word, else three.
 
-    How probable a word is says best whether the model will still change it: see docs/quality.md. No word
-    waits for a third hypothesis for long, or improbable ones would hold up all that follow. The last word of
-    a hypothesis is never final.
+    The probability of a word tells best whether the model will still change it: see docs/quality.md. No word
+    waits long for a third hypothesis: otherwise improbable words would hold up all words after them. The last
+    word of a hypothesis never becomes final.
 
-    Marks and capitals are read off what comes after them, so they come late: two hypotheses must write a word
-    and the mark before it in the same way. The mark after the last word may stay open; it is final with the
-    next word.
+    The model chooses marks and capitals by the words after them, so they settle late. Therefore two
+    hypotheses must write a word and the mark before it in the same way, or four must have the word. The mark
+    after the last final word may stay open. It becomes final with the next word.
     """
 
     RULES: tuple[Rule, ...] = (
@@ -117,14 +119,14 @@ class ConfidentAgreement:
         Rule(2, 0.3, 24_000),
         Rule(2, 0.0, 32_000),
     )
-    #: Hypotheses in a row that write a mark in the same way, or that say the same word however they write it.
+    #: How many hypotheses in a row must write a word and the mark before it in the same way, or else must
+    #: have the same word, however they write it.
     _WRITTEN_TIMES = 2
     _SAID_TIMES = 4
 
     def __init__(self) -> None:
-        self._history: list[
-            list[_Said]
-        ] = []  # the newest hypotheses, without what is final; the newest first
+        # The newest hypotheses without their final words, the newest first.
+        self._history: list[list[_Said]] = []
 
     def agreed(self, words: Sequence[Word], end: int) -> Agreed:
         self._history = [_as_said(words), *self._history[: self._SAID_TIMES - 1]]
@@ -150,7 +152,10 @@ class ConfidentAgreement:
         return times >= self._SAID_TIMES or self._times(index, written=True) >= self._WRITTEN_TIMES
 
     def _times(self, index: int, *, written: bool = False) -> int:
-        """Return how many hypotheses in a row have the newest one's word at ``index``."""
+        """Return how many hypotheses in a row, from the newest back, have the newest one's word at ``index``.
+
+        :param written: whether its capitals and the mark before it must be the same too.
+        """
         wanted = self._history[0][index]
         times = 0
         for said in self._history:
@@ -163,9 +168,9 @@ class ConfidentAgreement:
 
 
 class _Said(NamedTuple):
-    """A word of a hypothesis.
+    """A word of a hypothesis in the two forms that are compared.
 
-    :param word: as it is compared.
+    :param word: without case and punctuation.
     :param written: with its capitals and with the mark before it.
     """
 
@@ -181,7 +186,7 @@ def _as_said(words: Sequence[Word]) -> list[_Said]:
     ]
 
 
-#: By the name of the setting ``policy``.
+#: The policies by the value of the setting ``policy``.
 POLICIES: dict[str, Callable[[], CommitPolicy]] = {
     "confident_agreement": ConfidentAgreement,
     "local_agreement": LocalAgreement,

@@ -1,29 +1,30 @@
-"""The model is told what stands before a window: the tail of the final text."""
+"""The text that the model is told before a window: the end of the final text."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: A sentence or two, in characters. Longer prompts confuse a Whisper more often than they help it.
+#: Longest context in characters: a sentence or two. Longer prompts confuse a Whisper more often than they
+#: help it.
 _LONGEST = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The end of the final text, in one language: words of another one would draw the model into it.
+    """The end of the final text, in one language. Words of another language would draw the model into it.
 
-    :param text: at most 120 characters, cut where a word begins.
+    :param text: at most 120 characters. It is cut where a word begins.
     """
 
     text: str = ""
     language: str | None = None
 
     def before(self, language: str | None) -> str:
-        """Return the text; "" if it is not of ``language``."""
+        """Return the text, or "" if it is not in ``language``."""
         return self.text if language == self.language else ""
 
     def followed_by(self, text: str, language: str) -> Context:
-        """Return the context after ``text``."""
+        """Return the context after ``text`` has become final."""
         text = (self.text if language == self.language else "") + text
         if len(text) > _LONGEST:
             tail = text[-_LONGEST:]
@@ -32,5 +33,5 @@ class Context:
         return Context(text, language)
 
     def forgotten(self) -> Context:
-        """Return the context without its text, which has led the model astray."""
+        """Return the context without its text, because the text has misled the model."""
         return Context("", self.language)

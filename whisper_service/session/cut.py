@@ -1,4 +1,4 @@
-"""Where endless speech is cut: the quietest place between two words."""
+"""Finds the place where endless speech is cut: the quietest one between two words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TAIL_SAMPLES = 2 * SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A new window begins at sample ``at``; the first ``words`` words stay behind."""
+    """A new window begins at sample ``at``. The first ``words`` words of the old window lie before it."""
 
     at: int
     words: int
@@ -29,13 +29,13 @@ class Cut:
 def cut_point(pcm: Samples, start: int, words: Sequence[Word], *, committed: int) -> Cut:
     """Return the best place to cut the window ``pcm``.
 
-    Between two final words if there is such a place, else between two words of the hypothesis, else at the
-    quietest frame.
+    The cut lies between two final words if there is such a place, else between two words of the hypothesis,
+    else at the quietest frame.
 
     :param pcm: the window, float32 ``(n_samples,)``, at least 7 s.
-    :param start: its first sample on the stream's clock.
+    :param start: the window's first sample on the stream's clock.
     :param words: all words of the window in order, final ones first.
-    :param committed: how many of them are final.
+    :param committed: how many of the words are final.
     """
     energy = _frame_energy(pcm)
     low, high = start + HEAD_SAMPLES, start + pcm.shape[0] - _TAIL_SAMPLES
@@ -63,7 +63,7 @@ def _frame_energy(pcm: Samples) -> Samples:
 
 
 def _quietest(energy: Samples, start: int, low: int, high: int) -> tuple[float, int]:
-    """Return the energy and the middle of the quietest frame between samples ``low`` and ``high``."""
+    """Return the energy of the quietest frame in ``[low, high)``, and its middle as a multiple of 10 ms."""
     first = min(max(0, (low - start) // _FRAME_SAMPLES), energy.shape[0] - 1)
     last = max(first + 1, (high - start) // _FRAME_SAMPLES)
     frame = first + int(energy[first:last].argmin())

@@ -1,8 +1,9 @@
-"""What is shown of the words that may still change.
+"""Chooses which of the words that may still change are shown.
 
-A hypothesis ends in words that the model has half heard. Shown at once, a quarter of them are replaced half a
-second later, and nobody can read that. So a doubtful word waits until a second hypothesis has it too, and
-what is shown stays until two hypotheses in a row have something else there. docs/quality.md has the figures.
+A hypothesis ends in words that the model has half heard. If they were shown at once, a quarter of them would
+be replaced half a second later, and nobody can read that. So a doubtful word waits until a second hypothesis
+has it too, and a shown word stays until two hypotheses in a row have something else in its place.
+docs/quality.md has the figures.
 """
 
 from __future__ import annotations
@@ -12,22 +13,23 @@ from collections.abc import Sequence
 from whisper_service.engine.request import Word
 from whisper_service.session.commit import normalise
 
-#: A word is shown the first time if it is this probable; the last one, which may be half a word, if it is
-#: more so; and the second time unless the model hardly believes it. Probabilities, 0…1.
+#: The least probability, 0…1, of a word that is shown. FIRST is for a word that is new in a hypothesis. LAST
+#: is for a new word at the end of it, which may be half a word. AGAIN is for a word that two hypotheses have:
+#: it is shown unless the model hardly believes it.
 FIRST = 0.6
 LAST = 0.9
 AGAIN = 0.2
 
 
 class Display:
-    """Follows the hypotheses of one utterance after the other."""
+    """Follows the hypotheses of a stream, one utterance after the other."""
 
     def __init__(self) -> None:
         self._shown: tuple[Word, ...] = ()
-        self._before: list[str] = []  # the last hypothesis, as words are compared
+        self._before: list[str] = []  # the words of the last hypothesis, normalised
 
     def commit(self, words: Sequence[Word]) -> None:
-        """Take note that ``words`` are final, which the next hypothesis does not have any more."""
+        """Take note that ``words`` are final. The next hypothesis begins after them."""
         count = len(words)
         was_shown = _compared(self._shown[:count]) == _compared(words)
         self._shown = self._shown[count:] if was_shown else ()
@@ -38,7 +40,7 @@ class Display:
         self._shown, self._before = (), []
 
     def update(self, words: Sequence[Word]) -> tuple[Word, ...]:
-        """Return what is shown after the hypothesis ``words``."""
+        """Return the words to show after the hypothesis ``words``."""
         heard, shown = _compared(words), _compared(self._shown)
         same = _common(heard, shown)
         again = _common(heard, self._before)
@@ -53,7 +55,7 @@ class Display:
         return self._shown
 
     def _is_said_twice(self, heard: Sequence[str], at: int, again: int) -> bool:
-        """Return whether the last two hypotheses have the same at ``at``, or both have nothing there."""
+        """Return whether the last two hypotheses have the same word at ``at``, or both end there."""
         return again > at or (again == at == len(heard) == len(self._before))
 
     def _is_worth_showing(self, words: Sequence[Word], index: int, *, again: bool) -> bool:
@@ -68,7 +70,7 @@ def _compared(words: Sequence[Word]) -> list[str]:
 
 
 def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    """Return how many words both begin with."""
+    """Return the number of equal words with which both begin."""
     for count, (one, other) in enumerate(zip(left, right, strict=False)):
         if one != other:
             return count

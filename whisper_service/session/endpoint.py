@@ -1,10 +1,10 @@
-"""Where utterances begin and end, from speech probabilities."""
+"""Finds from speech probabilities where utterances begin and end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Samples of one speech probability: Silero's window at 16 kHz, 32 ms.
+#: Samples in a frame, which has one speech probability: 32 ms, Silero's size at 16 kHz.
 FRAME_SAMPLES = 512
 #: Speech goes on until the probability falls this far below the threshold (Silero's own hysteresis).
 _HYSTERESIS = 0.15
@@ -12,23 +12,23 @@ _HYSTERESIS = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """There is speech since ``at``, for long enough to be some."""
+    """Speech began at sample ``at`` and has lasted long enough to count."""
 
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """There was none for long enough since ``at``."""
+    """Speech ended at sample ``at``, and the pause since then is long enough to end the utterance."""
 
     at: int
 
 
 class Endpointer:
-    """Turns one probability a frame into beginnings and ends.
+    """Turns the speech probabilities of frames into beginnings and ends of speech.
 
     :param threshold: speech begins at this probability, 0…1.
-    :param min_speech: shorter speech is taken for a noise, in samples.
+    :param min_speech: shorter speech is taken for noise, in samples.
     :param min_silence: a pause of this length ends an utterance, in samples.
     """
 
@@ -38,7 +38,7 @@ class Endpointer:
         self._min_speech = min_speech
         self._min_silence = min_silence
         self._heard = 0
-        #: Start of the first frame of speech, also while it is too short to count; None in silence.
+        #: Start of the first frame of speech, also while the speech is too short to count; None in silence.
         self.onset: int | None = None
         #: Whether the speech since ``onset`` counts.
         self.speaking = False
@@ -46,7 +46,11 @@ class Endpointer:
         self.last_speech = 0
 
     def push(self, probability: float, end: int) -> Began | Ended | None:
-        """Take the probability of the frame that ends at sample ``end``."""
+        """Return the beginning or end of speech that a new frame reveals, or None.
+
+        :param probability: the frame's speech probability.
+        :param end: the frame's end, in samples.
+        """
         if probability >= (self._threshold if self.onset is None else self._release):
             if self.onset is None:
                 self.onset, self._heard = end - FRAME_SAMPLES, 0
@@ -61,7 +65,7 @@ class Endpointer:
         return None
 
     def confirm(self) -> Began | None:
-        """Let the speech since ``onset`` count, however short; None if there is none or it counts already."""
+        """Let the speech since ``onset`` count, however short. None if there is none or it already counts."""
         if self.onset is None or self.speaking:
             return None
         self.speaking = True

@@ -1,4 +1,4 @@
-"""What of a hypothesis can be believed: gates against phantom words and loops, in no language in particular.
+"""Gates against phantom words and loops, for any language: they choose the words that can be believed.
 
 Sources: ``whisper.transcribe`` (Radford et al. 2022, section 4.5) for silence and compression;
 Polák et al. 2023 and the AlignAtt decoders built on it for attention that runs back.
@@ -15,21 +15,24 @@ from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.engine.request import Hypothesis, Word
 from whisper_service.session.commit import normalise
 
-#: A window holds no speech if the model believes so itself, and its words are guesses: the worse the
-#: guesses, the less it need believe. Each pair is a no-speech probability and an average log-probability; the
-#: first is Whisper's own. With tiny.en and base the last answer on each of 69 utterances of human talks has
-#: 0.22 at most; babble, cafés and music have 0.3 to 0.8.
+#: Pairs of a no-speech probability and an average log-probability. A window holds no speech if the model's
+#: no-speech probability is above the first and its average log-probability is below the second. The worse
+#: the model guesses the words, the lower the first may be. The first pair is Whisper's own. With tiny.en and
+#: base, the last hypothesis of each of 69 utterances of human talks has a no-speech probability of 0.22 at
+#: most; babble, cafés and music have 0.3 to 0.8.
 _NO_SPEECH = ((0.6, -1.0), (0.3, -1.2))
 #: Text that compresses better than this repeats itself (``whisper.transcribe``'s threshold).
 _COMPRESSION_RATIO = 2.4
-#: A run of the same words this often is a loop; people say one word several times, but hardly a phrase.
+#: How often a phrase must be said in a row to look like a loop, by its number of words. People say one word
+#: several times, but hardly a phrase.
 _LOOP_RUNS = {1: 6, 2: 4}
 _LOOP_RUNS_OF_PHRASES = 3
 _LONGEST_PHRASE = 12
-#: Nobody says a word in less than 60 ms; a loop hurries. Attention wavers, so some words may stand still.
+#: Nobody says a word in less than 60 ms, but a decoder in a loop hurries. Attention wavers, so only this
+#: share of the words must advance that far.
 _LEAST_WORD_SAMPLES = 6 * SAMPLE_RATE // 100
 _ADVANCING_SHARE = 0.8
-#: Speech runs forward: attention that jumps back this far belongs to a repetition.
+#: Speech runs forward. Attention that jumps back further than this belongs to a repetition.
 _REWIND_SAMPLES = 4 * SAMPLE_RATE
 
 
@@ -37,8 +40,8 @@ _REWIND_SAMPLES = 4 * SAMPLE_RATE
 class Belief:
     """The words that can be believed, and why the others cannot.
 
-    :param reason: for the log; "" if all can be.
-    :param repeats: whether they cannot because the model repeats itself.
+    :param reason: why some words cannot be believed, for the log; "" if all can.
+    :param repeats: whether the reason is that the model repeats itself.
     """
 
     words: tuple[Word, ...]
@@ -49,7 +52,7 @@ class Belief:
 def believe(answer: Hypothesis, start: int = 0) -> Belief:
     """Return the words of ``answer`` that can be believed.
 
-    :param start: the sample at which the speech begins whose words these are.
+    :param start: the sample at which the speech that these words belong to begins.
     """
     words = answer.words
     if not words:
@@ -68,7 +71,7 @@ def believe(answer: Hypothesis, start: int = 0) -> Belief:
     rewind = _rewind(words, start)
     if rewind is not None:
         return Belief(words[:rewind], f"attention runs back at word {rewind}", repeats=True)
-    # What was really said again and again says nothing about the rest.
+    # Words that a person really repeated would raise the ratio, but say nothing about the rest.
     once = "".join(word.text for index, word in enumerate(words) if index not in repeated)
     ratio = compression_ratio(once)
     if ratio > _COMPRESSION_RATIO:
@@ -77,7 +80,7 @@ def believe(answer: Hypothesis, start: int = 0) -> Belief:
 
 
 class Loop(NamedTuple):
-    """Words ``[begin, end)`` each say again what stands ``length`` words before them."""
+    """The words ``[begin, end)``. Each of them equals the word ``length`` words before it."""
 
     begin: int
     end: int
@@ -85,7 +88,7 @@ class Loop(NamedTuple):
 
 
 def loops(words: Sequence[str]) -> Iterator[Loop]:
-    """Yield the runs of the same words that are long enough for a loop, from the second time on."""
+    """Yield the repeated phrases that are long enough for a loop, each from its second occurrence on."""
     covered = 0
     for length in range(1, min(_LONGEST_PHRASE, len(words) // 2) + 1):
         least = length * (_LOOP_RUNS.get(length, _LOOP_RUNS_OF_PHRASES) - 1)
@@ -100,10 +103,10 @@ def loops(words: Sequence[str]) -> Iterator[Loop]:
 
 
 def _advances(words: Sequence[Word], loop: Loop) -> bool:
-    """Return whether the words of a run are read off different places of the audio, one after the other.
+    """Return whether the words of ``loop`` are read off later and later places of the audio.
 
-    Text alone proves nothing: people count, cheer and spell. Who says words again takes time for each of
-    them; a decoder that is caught in a loop looks at one place, or anywhere.
+    Text alone proves nothing: people count, cheer and spell. A person who repeats words takes time for each
+    of them. A decoder that is caught in a loop attends to one place, or to any place.
     """
     steps = [
         words[index].attended - words[index - loop.length].attended for index in range(loop.begin, loop.end)
@@ -113,13 +116,13 @@ def _advances(words: Sequence[Word], loop: Loop) -> bool:
 
 
 def compression_ratio(text: str) -> float:
-    """Return by how much zlib shortens ``text`` (``whisper.utils.compression_ratio``)."""
+    """Return the factor by which zlib shortens ``text`` (``whisper.utils.compression_ratio``)."""
     data = text.encode()
     return len(data) / len(zlib.compress(data))
 
 
 def _rewind(words: Sequence[Word], start: int) -> int | None:
-    """Return the first word that is read off audio long before that of an earlier one, or None."""
+    """Return the index of the first word whose audio lies long before that of an earlier word, or None."""
     furthest = max(start, words[0].attended)
     for index, word in enumerate(words):
         if furthest - word.attended > _REWIND_SAMPLES:

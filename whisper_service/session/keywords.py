@@ -1,4 +1,4 @@
-"""Finds a client's keywords in what is being said: at once in partials, for good in finals."""
+"""Finds a client's keywords in the transcript: at once in partials, for good in finals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from whisper_service.engine.request import Word
 from whisper_service.events import KeywordSpotted
 from whisper_service.session.window import Window
 
-#: Snowball's names of the languages that it has a stemmer for.
+#: The languages that Snowball has a stemmer for, with its names.
 _STEMMERS = {
     "ar": "arabic",
     "ca": "catalan",
@@ -51,7 +51,7 @@ _STEMMERS = {
     "tr": "turkish",
     "yi": "yiddish",
 }
-#: Languages that write no space between words: there every letter counts as one.
+#: Languages that write no space between words. In these every letter counts as a word.
 _SPACELESS = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _CHINESE = frozenset({"zh", "yue"})
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -59,7 +59,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is compared: a stem, and the pieces that its word came in, ``words[begin:end]`` of all."""
+    """The unit of comparison: a stem or a letter, from the pieces ``words[begin:end]`` of the transcript."""
 
     stem: str
     begin: int
@@ -72,7 +72,7 @@ class Spotted:
 
     :param next_number: number of the next hit.
     :param tail: the last final words, which may be the beginning of a phrase.
-    :param starts: for each keyword the first word of ``tail`` that may be part of its next hit.
+    :param starts: for each keyword, the index in ``tail`` of the first word that may be part of its next hit.
     """
 
     next_number: int = 0
@@ -83,10 +83,10 @@ class Spotted:
 class Spotter:
     """Follows all keywords of one stream.
 
-    What is compared is worked out once for all of them, so a hundred keywords cost little more than one.
+    The stems of the text are computed once for all keywords, so a hundred keywords cost little more than one.
 
-    :param keywords: words or phrases, compared without case, punctuation and inflection.
-    :param spotted: the state that the utterances before have left.
+    :param keywords: words or phrases. They are compared without case, punctuation and inflection.
+    :param spotted: the state after the utterances before.
     """
 
     def __init__(self, keywords: Sequence[str], spotted: Spotted | None = None) -> None:
@@ -96,8 +96,8 @@ class Spotter:
         self._watches = [
             _Watch(keyword, self._numbers, start) for keyword, start in zip(keywords, starts, strict=True)
         ]
-        self._tail = list(spotted.tail)  # final, and perhaps the beginning of a phrase
-        self._before = 0  # words of the stream before these
+        self._tail = list(spotted.tail)  # final words, perhaps the beginning of a phrase
+        self._before = 0  # how many words the stream had before the tail
 
     def spotted(self) -> Spotted:
         """Return the state at the end of an utterance."""
@@ -113,19 +113,19 @@ class Spotter:
         ended: bool = False,
         doubtful: Collection[str] = (),
     ) -> tuple[KeywordSpotted, ...]:
-        """Return what is new.
+        """Return the new events.
 
         :param final: words that have become final since the last call.
-        :param partial: all words behind them that are shown.
-        :param ended: whether the utterance has: what comes next does not go on with its last word.
-        :param doubtful: keywords that count as heard only where they did before.
+        :param partial: all words of the hypothesis after them.
+        :param ended: whether the utterance has ended. Then no later piece continues its last word.
+        :param doubtful: keywords that get no new hits. Their pending hits are still followed.
         """
         if not self._watches:
             return ()
         words = [*self._tail, *final, *partial]
         settled = len(self._tail) + len(final)
         units = _units(words, language)
-        # Behind the last final word may come another piece of it; then it is another word.
+        # The next piece may continue the last final word and so make it a different word.
         open_ended = bool(units) and settled == len(words) and not ended and language not in _SPACELESS
         whole = units[-1].begin if open_ended else settled
         heard = _Heard(words, units, whole, self._before)
@@ -144,12 +144,12 @@ class Spotter:
 
 
 class _Heard:
-    """What is compared with each keyword.
+    """The text that is compared with each keyword.
 
     :param words: the words that may be part of a hit.
-    :param units: of these.
-    :param whole: words before this one are final and whole.
-    :param before: words of the stream before the first of ``words``.
+    :param units: the units of these words.
+    :param whole: the words before this index are final and complete.
+    :param before: how many words the stream had before the first of ``words``.
     """
 
     def __init__(self, words: Sequence[Word], units: Sequence[_Unit], whole: int, before: int) -> None:
@@ -163,9 +163,9 @@ class _Heard:
             self._places.setdefault(stem, []).append(index)
 
     def matches(self, wanted: Sequence[str], start: int) -> Iterator[tuple[int, int]]:
-        """Yield the first and the last unit of each place where ``wanted`` stands; places do not overlap.
+        """Yield the indices of the first and last unit of each match of ``wanted``. Matches never overlap.
 
-        :param start: the first word of the stream that counts.
+        :param start: the first word that may be part of a match, counted from the stream's beginning.
         """
         free = 0
         for first in self._places.get(wanted[0], ()) if wanted else ():
@@ -188,18 +188,18 @@ class _Numbers:
 
 
 class _Watch:
-    """Follows one keyword: its hits in partials are pending until finals confirm them or they go away."""
+    """Follows one keyword. A hit in partials is pending until finals confirm it or its words disappear."""
 
     def __init__(self, keyword: str, numbers: _Numbers, start: int) -> None:
         self.keyword = keyword
         self._numbers = numbers
-        #: The first word of the stream that is not part of a hit that is over.
+        #: The first word after the last final match, counted from the stream's beginning.
         self.start = start
         self._pending: list[KeywordSpotted] = []
         self._wanted: dict[str, tuple[str, ...]] = {}
 
     def wanted(self, language: str) -> tuple[str, ...]:
-        """Return what of the keyword is compared."""
+        """Return the stems of the keyword, or its letters, as they are compared in ``language``."""
         if language not in self._wanted:
             self._wanted[language] = stems(self.keyword, language)
         return self._wanted[language]
@@ -237,15 +237,15 @@ class _Watch:
 
 
 class PromptedKeywords:
-    """The keywords in the client's own prompt: a model may write those without having heard them."""
+    """The keywords in the client's own prompt. A model may write these without having heard them."""
 
     def __init__(self, settings: StreamSettings) -> None:
         self._keywords = settings.keywords
         self._prompt = settings.prompt
-        self._in_prompt: dict[str, frozenset[str]] = {}  # by the language they are compared in
+        self._in_prompt: dict[str, frozenset[str]] = {}  # by language
 
     def doubtful(self, window: Window | None, language: str) -> frozenset[str]:
-        """Return those that were not heard in ``window`` without the prompt yet."""
+        """Return the keywords that the model has not yet heard in ``window`` without the prompt."""
         if not (self._prompt and self._keywords) or (window is not None and window.bare):
             return frozenset()
         if language not in self._in_prompt:
@@ -255,7 +255,7 @@ class PromptedKeywords:
 
 
 def within(keywords: Sequence[str], text: str, language: str) -> frozenset[str]:
-    """Return the keywords that ``text`` holds."""
+    """Return the keywords that occur in ``text``."""
     said = stems(text, language)
 
     def holds(wanted: tuple[str, ...]) -> bool:
@@ -265,7 +265,7 @@ def within(keywords: Sequence[str], text: str, language: str) -> frozenset[str]:
 
 
 def stems(text: str, language: str) -> tuple[str, ...]:
-    """Return what of ``text`` is compared: the stems of its words, or its letters."""
+    """Return the parts of ``text`` that are compared: the stems of its words, or its letters."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     if language in _CHINESE:
         plain = "".join(map(_simplified, plain))
@@ -275,13 +275,13 @@ def stems(text: str, language: str) -> tuple[str, ...]:
     return tuple(_stem(word, language) for word in words)
 
 
-#: Marks that a piece of a word may begin with.
+#: Marks with which a piece may begin that continues the word before it.
 _WITHIN_WORDS = "'’-"
 
 
 @lru_cache(maxsize=4096)
 def _simplified(letter: str) -> str:
-    """Return a Chinese character in its simplified form, whatever script a model writes."""
+    """Return a Chinese character in its simplified form, because a model may write either script."""
     return str(_to_simplified().convert(letter))
 
 
@@ -293,12 +293,12 @@ def _to_simplified() -> opencc.OpenCC:
 @lru_cache(maxsize=4096)
 def _stem(word: str, language: str) -> str:
     name = _STEMMERS.get(language)
-    # A stemmer keeps the word it works on, so each call has its own.
+    # A stemmer stores the word that it works on, so each call has a stemmer of its own.
     return str(snowballstemmer.stemmer(name).stemWord(word)) if name else word
 
 
 def _units(words: Sequence[Word], language: str) -> list[_Unit]:
-    """Return what is compared; a piece without a space or a mark before it goes on with the word before."""
+    """Return the units of ``words``. A piece with no space or mark before it continues the word before."""
     edges = [
         index
         for index, word in enumerate(words)

@@ -1,4 +1,4 @@
-"""Which language a stream is transcribed in."""
+"""Decides in which language a stream is transcribed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 from whisper_service.audio.pcm import SAMPLE_RATE
 
-#: Speech that a detection must have heard before it counts: Whisper guesses on less.
+#: Speech that a detection needs before it counts: Whisper guesses on less.
 _ENOUGH_SAMPLES = 2 * SAMPLE_RATE
-#: How probable another language must be before it replaces the one that was spoken so far, and the first one
-#: to make less than 2 s of speech final at once. With base, of 116 beginnings of English sentences of 0.6 to
-#: 1.4 s none was taken for another language with more than 0.6.
+#: The probability that another language needs to replace the one that was spoken so far. The first language
+#: needs it to make less than 2 s of speech final at once. With base, of 116 beginnings of English sentences
+#: of 0.6 to 1.4 s none was taken for another language with more than 0.6.
 _SURE = 0.7
-#: Below this a guess is no better than the language that most checkpoints know best.
+#: Below this probability a guess is no better than the language that most checkpoints know best.
 _LIKELY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What is known of a stream's language between two utterances.
+    """The knowledge about a stream's language between two utterances.
 
     :param current: the language that was spoken last, or None if none is known.
     :param doubt: another language that the last utterances sounded like.
-    :param doubtful_samples: speech that sounded like it, in samples.
+    :param doubtful_samples: how much speech sounded like ``doubt``, in samples.
     """
 
     current: str | None = None
@@ -31,16 +31,16 @@ class Spoken:
 
 
 class LanguageLock:
-    """Turns what the model detects into one language for each utterance.
+    """Turns the languages that the model detects into one language for each utterance.
 
     The first language is locked after 2 s of speech. Every later utterance confirms it at once, or leaves
-    doubt; only where 2 s of doubtful speech in a row are for one other language, surely so, that one takes
-    its place, before any word of the utterance is final.
+    doubt. Another language takes its place only if 2 s of doubtful speech in a row sound like that language
+    and the model is sure of it. This happens before any word of the utterance is final.
 
     :param fixed: the language that the client has chosen, or None: it is detected.
-    :param fallback: the language of a stream that ends before one is likely; None: the likeliest all the
-        same.
-    :param spoken: what is known from the utterances before.
+    :param fallback: the language to take if none is likely when held utterances must wait no longer; None:
+        take the likeliest all the same.
+    :param spoken: the knowledge from the utterances before.
     """
 
     def __init__(
@@ -49,30 +49,32 @@ class LanguageLock:
         spoken = spoken or Spoken()
         self._fallback = fallback
         self._fixed = fixed is not None
-        #: The language to decode in; None: in the language that the model detects.
+        #: The language to decode in; None: decode in the language that the model detects.
         self.current = fixed or spoken.current
-        #: Whether the language of this utterance cannot change any more, so that words may become final.
+        #: Whether the language of this utterance cannot change any more. Only then may hypotheses of the grid
+        #: make words final.
         self.settled = self._fixed
         self._doubt = spoken.doubt
-        self._carried = spoken.doubtful_samples  # of earlier short utterances for the same doubt
+        self._carried = spoken.doubtful_samples  # of earlier short utterances with the same doubt
         self._heard = 0
-        self._evidence: dict[str, float] = {}  # of utterances that were held back
+        # For each language, its highest probability in the utterances that are held back.
+        self._evidence: dict[str, float] = {}
 
     def begin(self) -> None:
-        """Take note that an utterance begins. The doubt that the one before has left counts on."""
+        """Take note that an utterance begins. The doubt from the utterance before still counts."""
         self._carried = self.spoken().doubtful_samples
         self._heard = 0
         self.settled = self._fixed
 
     def spoken(self) -> Spoken:
-        """Return what is known at the end of an utterance, if none is held back."""
+        """Return the knowledge at the end of an utterance, if none is held back."""
         heard = 0 if self.settled else self._heard
         return Spoken(None if self._fixed else self.current, self._doubt, self._carried + heard)
 
     def hear(self, language: str, probability: float, heard: int) -> None:
-        """Take what was detected.
+        """Take the result of a detection.
 
-        :param heard: samples of the utterance that were listened to.
+        :param heard: how much of the utterance the model has heard, in samples.
         """
         if self.settled:
             return
@@ -88,10 +90,11 @@ class LanguageLock:
         self.settle(self.current if keeps else language)
 
     def is_unsure(self, probability: float) -> bool:
-        """Return whether the language of an utterance that is over is a guess: none is known, and none is
-        sure.
+        """Return whether the language of an utterance that is over is a guess.
 
-        :param probability: of the language that was detected in the whole utterance.
+        It is a guess if no language is known from before and the detected one is not sure.
+
+        :param probability: the probability of the language that was detected in the whole utterance.
         """
         if self.settled or self.current is not None or probability >= _SURE:
             return False
@@ -100,14 +103,14 @@ class LanguageLock:
         return True
 
     def settle_on_likeliest(self) -> None:
-        """Take the language that is likeliest for the utterances that were held back."""
+        """Settle on the likeliest language of the utterances that were held back, or on the fallback."""
         if self.current is not None or not self._evidence:
             return
         likeliest = max(self._evidence, key=lambda language: self._evidence[language])
         self.settle(likeliest if self._evidence[likeliest] >= _LIKELY else self._fallback or likeliest)
 
     def settle(self, language: str | None) -> None:
-        """Take ``language`` for certain; does nothing more where it is so already."""
+        """Make ``language`` certain for this utterance. A repeated call changes nothing."""
         self.current, self.settled = language, True
         self._evidence.clear()
         self._doubt, self._carried = None, 0

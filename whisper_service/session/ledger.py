@@ -8,13 +8,13 @@ from whisper_service.events import Account
 class Ledger:
     """Counts samples as transcribed, lost or (the rest) judged silent.
 
-    :param account: of the samples before the first that this ledger sees.
+    :param account: the counts of all samples before the first one that this ledger sees.
     """
 
     def __init__(self, account: Account) -> None:
         self._settled = account
         self._speech = account.speech
-        self._lost_ranges: list[tuple[int, int]] = []  # after what is settled
+        self._lost_ranges: list[tuple[int, int]] = []  # after the settled position
 
     def lose(self, start: int, end: int) -> None:
         """Count ``[start, end)`` as lost: the samples stand in for audio that could not be decoded."""
@@ -23,11 +23,14 @@ class Ledger:
             self._lost_ranges.append((start, end))
 
     def speak(self, start: int, end: int) -> None:
-        """Count ``[start, end)`` as an utterance, which is final. Utterances come in order."""
+        """Count the final utterance ``[start, end)`` as speech, except lost samples.
+
+        Utterances come in order.
+        """
         self._speech += end - start - self._lost(start, end)
 
     def settle(self, position: int) -> Account:
-        """Return the balance of all samples before ``position``, whose utterances are all counted."""
+        """Return the counts of all samples before ``position``. All utterances before it must be counted."""
         lost = self._settled.lost + self._lost(self._settled.received, position)
         silent = position - self._speech - lost
         self._settled = Account(received=position, speech=self._speech, silent=silent, lost=lost)

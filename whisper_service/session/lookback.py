@@ -1,8 +1,7 @@
-"""A window hears the utterances before its own once more.
+"""The look-back of a window: the utterances before its own, which the model hears once more.
 
 A Whisper understands half a minute better than a few seconds; docs/quality.md has what that is worth. The
-words
-of the look-back are final, so they stand in the window as forced prefix.
+words of the look-back are final, so they are part of the window's forced prefix.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ LOOK_BACK_SAMPLES = 10 * SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the stream that is final: an utterance, or what a cut has left of it.
+    """A stretch of the stream that is final: an utterance, or a part of one that was cut.
 
     :param start: its first sample.
     :param words: its words, in order.
-    :param context: what stands before it.
+    :param context: the text before it.
     """
 
     start: int
@@ -33,13 +32,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class LookBack:
-    """The last parts of a stream, without a gap in their words, in one language."""
+    """The last parts of a stream, in one language. No words between them are missing."""
 
     parts: tuple[Part, ...] = ()
     language: str = ""
 
     def before(self, start: int, language: str | None, *, earliest: int = 0) -> tuple[Part, ...]:
-        """Return the parts that a window hears whose utterance begins at ``start``.
+        """Return the parts for the window of an utterance that begins at ``start``.
 
         :param earliest: the window may not begin before this sample.
         """
@@ -49,10 +48,10 @@ class LookBack:
         return tuple(part for part in self.parts if part.start >= earliest)
 
     def followed_by(self, part: Part, language: str) -> LookBack:
-        """Return the parts after ``part``, which follows the last one."""
+        """Return the look-back with ``part`` added, which follows the last one."""
         known = self.before(part.start, language)
         return LookBack((*known, part), language)
 
     def needed(self, start: int) -> LookBack:
-        """Return the parts that windows from ``start`` on may hear."""
+        """Return the look-back with only the parts that utterances from ``start`` on may need."""
         return replace(self, parts=self.before(start, self.language))

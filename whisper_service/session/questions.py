@@ -1,7 +1,7 @@
-"""What a session asks: samples become jobs, and jobs become requests, one after the other.
+"""The questions of a session: samples become jobs, and jobs become requests, one after the other.
 
-A request carries, as forced prefix, the words that the answers before it have made final. So each job waits
-for the answer to the one before, and the order in which an engine answers cannot matter.
+A request carries, as forced prefix, the words that earlier hypotheses have made final. So each job waits for
+the answer to the job before it, and the order in which an engine answers cannot matter.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from whisper_service.session.lookback import LookBack, Part
 from whisper_service.session.timeline import Job, Timeline
 from whisper_service.session.window import Window, text_of
 
-#: A partial is worth a request of its own when this much audio is new: 200 ms.
+#: A partial is worth a request of its own if at least this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
-#: Audio after the length at which a window is cut that the model still takes: 4 s.
+#: How much longer a window may become than the length at which it is cut, 4 s. The model still takes that.
 _AFTER_CUT_SAMPLES = 4 * SAMPLE_RATE
 #: An utterance whose language is not certain is held back for at most this long: 10 s.
 _HELD_SAMPLES = 10 * SAMPLE_RATE
 
 
 class Questions:
-    """The jobs of one stream, and the one that is being answered.
+    """The jobs of one stream, and the job that is being answered.
 
-    :param name: of the stream, unique among those of an engine.
-    :param grid_samples: distance of the positions at which words may become final.
-    :param language: decides in which language is asked.
-    :param carry: where the stream begins.
+    :param name: the stream's name, unique among the streams of an engine.
+    :param grid_samples: distance between the positions at which words may become final.
+    :param language: decides the language of the requests.
+    :param carry: the state at which the stream begins.
     """
 
     def __init__(
@@ -56,31 +56,31 @@ class Questions:
         self._timeline = Timeline.of(settings, grid=grid_samples, position=carry.position, frame=carry.frame)
         self._language = language
         self._jobs: deque[Job] = deque()
-        self._held: list[Job] = []  # the last ones of utterances whose language is not certain yet
-        self._flushed = carry.position  # what came before is not held back any more
+        self._held: list[Job] = []  # the last jobs of utterances whose language is not certain yet
+        self._flushed = carry.position  # jobs up to here are not held back any more
         self._asked: tuple[Job, Request] | None = None
         self._asked_display: Request | None = None
         self._display_end = carry.position
         self._number = 0
         self._context = carry.context
         self._look_back = carry.look_back
-        #: What is being transcribed; None between utterances.
+        #: The window that is being transcribed; None between utterances.
         self.window: Window | None = None
 
     @property
     def received(self) -> int:
-        """The sample after the last that was fed."""
+        """The sample after the last one that was fed."""
         return self._buffer.end
 
     @property
     def settled(self) -> int:
-        """The sample up to which every question that must be answered has been answered."""
+        """The sample up to which every job has been answered. Requests for partials do not count."""
         waiting = self._asked[0] if self._asked else self._jobs[0] if self._jobs else None
         return waiting.position if waiting else self.received
 
     @property
     def done(self) -> bool:
-        """Whether nothing is asked, waits or is held back, but for what is shown."""
+        """Whether no job is being answered, waits or is held back. Requests for partials do not count."""
         return self._asked is None and not self._jobs and not self._held
 
     @property
@@ -90,17 +90,17 @@ class Questions:
 
     @property
     def first_open(self) -> int:
-        """The first sample of the oldest utterance of which words are missing."""
+        """The sample from which on words may still be missing in the finals."""
         open_at = self.settled if self._timeline.utterance is None else self._timeline.utterance
         if self.window is not None:
             committed = self.window.committed
-            open_at = committed[-1].end if committed else self.window.start
+            open_at = committed[-1].end if committed else self.window.own_start
         return min([open_at, *(job.start for job in self._held)])
 
     def feed(self, samples: Samples, speech: Iterable[float]) -> tuple[list[Event], list[Job]]:
-        """Take the next samples; return what happened and what is to be asked now.
+        """Take the next samples; return the events and the new jobs.
 
-        :param speech: probabilities of the frames that are complete by now.
+        :param speech: probabilities of the frames that these samples complete.
         """
         self._buffer.append(samples)
         events, jobs = self._timeline.advance(self.received, speech)
@@ -108,7 +108,7 @@ class Questions:
         return events, jobs
 
     def close(self) -> list[Event]:
-        """End the utterance here, if there is one; return what happened."""
+        """End the utterance here, if there is one; return the events."""
         events, jobs = self._timeline.close(self.received)
         self._jobs.extend(jobs)
         self._flushed = self.received
@@ -117,7 +117,7 @@ class Questions:
     def next(self, *, show: bool) -> list[Request]:
         """Return the next request, unless one is being answered.
 
-        :param show: whether a partial may be asked for if nothing else is to be asked.
+        :param show: whether to ask for a partial if no job waits.
         """
         if self._asked is not None:
             return []
@@ -129,9 +129,9 @@ class Questions:
         return self._ask_display() if show else []
 
     def answered(self, answer: Hypothesis) -> tuple[Job, Request] | Request | None:
-        """Return what is answered: a job and its request, a request for a partial, or None.
+        """Return the question that ``answer`` belongs to: a job and its request, or a request for a partial.
 
-        Answers to superseded requests are for nobody.
+        Return None if the request has been superseded.
         """
         if self._asked is not None and answer.number == self._asked[1].number:
             asked, self._asked = self._asked, None
@@ -142,28 +142,28 @@ class Questions:
         return None
 
     def ask_again(self, job: Job) -> None:
-        """Have ``job`` asked once more, before all others."""
+        """Ask ``job`` once more, before all others."""
         self._jobs.appendleft(job)
 
     def ask_bare(self, job: Job, request: Request) -> Request:
-        """Return the request once more, without everything that the model might only repeat."""
+        """Return the request without prompt, context, prefix and draft: the model might only repeat these."""
         self._number += 1
         bare = replace(request, number=self._number, prompt="", context="", prefix=(), draft=())
         self._asked = job, bare
         return bare
 
     def forget_what_was_said(self) -> None:
-        """Have windows asked without the text and the audio so far, which have led the model astray."""
+        """Drop the context and the look-back for later windows, because they have misled the model."""
         self._context, self._look_back = self._context.forgotten(), LookBack()
 
     def cut(self, window: Window, at: int, words: int, language: str) -> None:
-        """Begin a new window at sample ``at`` in mid-speech; the first ``words`` final words stay behind."""
+        """Begin a new window at sample ``at`` in mid-speech, without the first ``words`` final words."""
         before = text_of(window.committed[:words])
         self._context = self._context.followed_by(before, language)
         self._look_back = self._look_back.followed_by(window.cut(at, words, self._context), language)
 
     def end(self, window: Window, language: str) -> None:
-        """Take note that the utterance of a window is final."""
+        """Take note that the utterance of ``window`` is final."""
         if window.committed:
             part = Part(window.own_start, tuple(window.committed), window.own_context)
             self._look_back = self._look_back.followed_by(part, language)
@@ -171,7 +171,7 @@ class Questions:
         self.window = None
 
     def crossing(self, position: int) -> tuple[Context, LookBack]:
-        """Return what utterances that begin at ``position`` or later are asked with."""
+        """Return the context and the look-back for utterances that begin at ``position`` or later."""
         return self._context, self._look_back.needed(position)
 
     def hold(self, job: Job) -> None:
@@ -180,12 +180,12 @@ class Questions:
         self.window = None
 
     def take_up_held(self) -> None:
-        """Have the utterances that were held back decoded before all that came after them."""
+        """Move the jobs that were held back to the front of the jobs that wait."""
         self._jobs.extendleft(reversed(self._held))
         self._held.clear()
 
     def audio(self, window: Window, end: int) -> Samples:
-        """Return the samples of a window up to ``end``."""
+        """Return the samples of ``window`` up to ``end``."""
         return self._buffer.read(window.start, end)
 
     def is_long(self, window: Window, end: int) -> bool:
@@ -193,9 +193,9 @@ class Questions:
         return end - window.start >= self._cut_samples
 
     def coarsen(self, spacing: int) -> None:
-        """Drop waiting jobs of the grid that lie closer than ``spacing`` samples.
+        """Drop waiting jobs of the grid, as long as the rest lie no more than ``spacing`` samples apart.
 
-        For a machine that has fallen behind: from here on the same samples may be committed differently.
+        For a machine that has fallen behind. From here on the same samples may give different finals.
         """
         kept: deque[Job] = deque()
         start = utterance = -1
@@ -207,7 +207,7 @@ class Questions:
             following = self._jobs[index + 1] if index + 1 < len(self._jobs) else None
             reached = kept[-1].position if kept else self._asked[0].position if self._asked else job.start
             needless = following is not None and following.position - reached <= spacing
-            # The model takes no more than 30 s: this one cuts the window before that.
+            # The model takes no more than 30 s. This job cuts the window before it gets so long.
             cuts = (
                 following is not None and following.position - start > self._cut_samples + _AFTER_CUT_SAMPLES
             )
@@ -218,7 +218,7 @@ class Questions:
         self._jobs = kept
 
     def forget(self) -> None:
-        """Drop audio that nobody will ask about any more."""
+        """Drop the audio that no later request needs."""
         needed = [self._timeline.needed]
         window = self.window
         if window is not None and (self._asked or window.utterance == self._timeline.utterance):
@@ -230,7 +230,7 @@ class Questions:
         self._buffer.trim(min(needed))
 
     def abandon(self) -> None:
-        """Ask nothing any more."""
+        """Drop all jobs and requests."""
         self._held.clear()
         self._jobs.clear()
         self._asked = self._asked_display = self.window = None
@@ -264,10 +264,10 @@ class Questions:
         return [self._asked_display]
 
     def _place(self, window: Window, position: int) -> None:
-        """Decide with which earlier utterances a window up to ``position`` is heard.
+        """Choose the earlier utterances at the beginning of a window up to ``position``.
 
-        While the language is not certain it has to be detected in the utterance alone. Where the window
-        grows too long, the oldest go.
+        While the language is not certain there are none: it has to be detected in the utterance alone. If
+        the window grows too long, the oldest are left out.
         """
         can_hear = self._settings.context and self._language.settled and not window.bare
         if not can_hear or window.own_start != window.utterance:
@@ -298,9 +298,9 @@ class Questions:
         )
 
     def _is_held_enough(self) -> bool:
-        """Return whether what is held back has waited for long enough, by the stream's own clock.
+        """Return whether the jobs that are held back have waited long enough, by the stream's sample clock.
 
-        The next question tells the time, so that it does not matter how fast the samples come.
+        The time is the position of the next job, so that it does not matter how fast the samples come.
         """
         first = self._held[0].position
         now = self._jobs[0].position if self._jobs else self.received

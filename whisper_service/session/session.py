@@ -1,12 +1,13 @@
-"""One stream: samples and speech probabilities in, requests and events out.
+"""The session of one stream: samples and speech probabilities in, requests and events out.
 
-A session is pure: no clock, no thread, no socket. It belongs to one stream. Data flows one way:
+A session is pure: it has no clock, no thread and no socket. Data flows one way:
 
     feed ─► Questions ─► Request ─ … engine … ─► Hypothesis ─► apply ─► Transcript ─► events
 
-``Questions`` knows what is asked, ``Transcript`` knows what is said, and the session decides what follows
-from an answer. The finals are a function of the samples and the settings: not of the slices, and not of the
-speed or the order of the answers. Only ``coarsen`` breaks that, and its caller must say so (``Lag``).
+``Questions`` keeps the jobs and requests, ``Transcript`` keeps the words, and the session decides what to do
+with a hypothesis. The finals are a function of the samples and the settings. They do not depend on the
+slices, nor on the speed or the order of the answers. Only ``coarsen`` breaks that. Its caller must report it
+(``Lag``).
 """
 
 from __future__ import annotations
@@ -31,15 +32,16 @@ from whisper_service.session.window import Window, text_of
 
 log = logging.getLogger(__name__)
 
-#: Words of a keyword, at most, that may be final before its last one is heard.
+#: How many final words, at most, are searched for the beginning of a keyword that ends in the hypothesis.
 _LONGEST_KEYWORD_WORDS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a call has brought about, in order.
+    """The result of a call: events and requests, each in order.
 
-    :param carry: from here another session can go on; where the call has made the end of an utterance final.
+    :param carry: the state from which another session can go on. None unless the call has made the end of an
+        utterance final.
     """
 
     events: tuple[Event, ...] = ()
@@ -50,11 +52,12 @@ class Step:
 class Session:
     """The state of one stream.
 
-    :param name: unique among the streams of an engine.
-    :param settings: what the client has chosen.
-    :param grid_samples: distance of the positions at which words may become final.
-    :param languages: codes that the model knows.
-    :param carry: the end of another session, whose stream goes on. ``feed`` begins at ``carry.audio_from``.
+    :param name: the stream's name, unique among the streams of an engine.
+    :param settings: the settings that the client has chosen.
+    :param grid_samples: distance between the positions at which words may become final.
+    :param languages: codes of the languages that the model knows.
+    :param carry: the state of another session, whose stream goes on here. ``feed`` begins at
+        ``carry.audio_from``.
     """
 
     def __init__(
@@ -82,19 +85,19 @@ class Session:
         self._ledger = Ledger(carry.account)
         self._prompted = PromptedKeywords(settings)
         self._doubt: Hypothesis | None = None  # an answer whose keywords are being checked
-        self._language = ""  # of the last answer
-        self._carry: Carry | None = None  # that the step at work has to give
+        self._language = ""  # language of the last answer
+        self._carry: Carry | None = None  # for the step that is being made
         self._finishing = False
         self._finished = False
 
     @property
     def received(self) -> int:
-        """The sample after the last that was fed."""
+        """The sample after the last one that was fed."""
         return self._questions.received
 
     @property
     def settled(self) -> int:
-        """The sample up to which every question that must be answered has been answered."""
+        """The sample up to which every job has been answered. Requests for partials do not count."""
         return self._questions.settled
 
     @property
@@ -106,8 +109,9 @@ class Session:
         """Take the next samples.
 
         :param samples: mono float32 in [-1, 1] at 16 kHz, ``(n_samples,)``.
-        :param speech: probabilities of the frames (512 samples of the absolute clock) complete by now.
-        :param lost: the samples stand in for audio that could not be decoded.
+        :param speech: probabilities of the frames (512 samples of the absolute clock) that these samples
+            complete.
+        :param lost: whether the samples stand in for audio that could not be decoded.
         """
         if lost:
             self._ledger.lose(self.received, self.received + samples.shape[0])
@@ -115,16 +119,16 @@ class Session:
         return self._step(events, show=not jobs)
 
     def flush(self) -> Step:
-        """Make final what was said so far: the utterance ends here."""
+        """End the utterance here, so that everything said so far becomes final."""
         return self._step(self._questions.close())
 
     def finish(self) -> Step:
-        """Make everything final; ``Done`` comes after the last final."""
+        """End the stream: everything becomes final. ``Done`` comes after the last final."""
         self._finishing = True
         return self.flush()
 
     def apply(self, answer: Hypothesis) -> Step:
-        """Take the answer to one of this session's requests. Answers to superseded ones change nothing."""
+        """Take the answer to a request of this session. Answers to superseded requests change nothing."""
         match self._questions.answered(answer):
             case (job, request):
                 return self._take(job, request, answer)
@@ -137,9 +141,9 @@ class Session:
         return Step()
 
     def abandon(self) -> tuple[Step, int]:
-        """End without waiting for answers: what the last one has shown becomes final, but for its last word.
+        """End without waiting for answers. The newest hypothesis becomes final, except for its last word.
 
-        :returns: what is to be told, and the sample from which on nothing is final.
+        :returns: the last events, and the sample from which on nothing is final.
         """
         events: list[Event] = []
         window = self._questions.window
@@ -153,16 +157,16 @@ class Session:
         return Step(tuple(events)), heard
 
     def coarsen(self, spacing: int) -> None:
-        """Drop waiting jobs of the grid that lie closer than ``spacing`` samples.
+        """Drop waiting jobs of the grid, as long as the rest lie no more than ``spacing`` samples apart.
 
-        For a machine that has fallen behind: from here on the same samples may be committed differently.
+        For a machine that has fallen behind. From here on the same samples may give different finals.
         """
         self._questions.coarsen(spacing)
 
     def _step(self, events: Sequence[Event], *, show: bool = False, first: Request | None = None) -> Step:
-        """Return the events with what is to be asked now.
+        """Return the events and the next requests.
 
-        :param first: is asked before all that waits.
+        :param first: a request to send before all jobs that wait.
         """
         told = list(events)
         requests = [first] if first is not None else self._questions.next(show=show)
@@ -182,7 +186,7 @@ class Session:
         return belief
 
     def _take(self, job: Job, request: Request, answer: Hypothesis) -> Step:
-        """Make final what is certain now, or ask the same once more in another way."""
+        """Turn the words that are certain now into finals, or ask the same job once more in another way."""
         window = self._questions.window
         assert window is not None
         if self._doubt is not None:
@@ -201,22 +205,23 @@ class Session:
         doubtful = self._prompted.doubtful(window, answer.language)
         said = text_of([*window.committed[-_LONGEST_KEYWORD_WORDS:], *belief.words])
         if request.prompt and within(tuple(doubtful), said, answer.language):
-            # The model writes what its prompt holds, said or not: have it listen without.
+            # The model may write keywords of its prompt that nobody said: ask once without the prompt.
             self._doubt = answer
             return self._step((), first=self._questions.ask_bare(job, request))
         return self._step(self._conclude(job, window, belief, answer.language))
 
     def _settle_language(self, job: Job, window: Window, answer: Hypothesis) -> list[Event] | None:
-        """Take note of the language that was heard.
+        """Take note of the language that was detected.
 
-        :returns: None if the answer counts; what is told where the job is asked again, or held back.
+        :returns: None if the answer counts; the events if the job is asked again or held back instead.
         """
         self._lock.hear(
             answer.detected, answer.language_probability, job.position - window.utterance - self._pre_roll
         )
         unsure = job.kind is Kind.FINAL and self._lock.is_unsure(answer.language_probability)
         if self._questions.holds_back and not unsure:
-            # Nothing may become final before what is held back. Once the language is known it comes first.
+            # Nothing may become final before the utterances that are held back, so they come first once the
+            # language is known.
             if job.kind is Kind.FINAL:
                 self._lock.settle(answer.detected)
             if self._lock.current is not None:
@@ -244,7 +249,7 @@ class Session:
         self._questions.ask_again(job)
 
     def _check(self, job: Job, window: Window, bare: Hypothesis) -> list[Event]:
-        """Take the answer without the prompt: keywords that it holds too were said."""
+        """Take the answer without the prompt. The keywords that it contains as well were said."""
         assert self._doubt is not None
         answer, self._doubt = self._doubt, None
         said = text_of(self._believe(bare).words)
@@ -252,7 +257,7 @@ class Session:
         return self._conclude(job, window, self._believe(answer, window.own_start), answer.language)
 
     def _conclude(self, job: Job, window: Window, belief: Belief, language: str) -> list[Event]:
-        """Make final what is certain now, and follow the keywords."""
+        """Turn the words that are certain now into finals; return the events, with those of the keywords."""
         transcript, questions = self._transcript, self._questions
         doubtful = self._prompted.doubtful(window, language)
         ended = job.kind is Kind.FINAL
@@ -275,7 +280,7 @@ class Session:
         return events
 
     def _end_utterance(self, job: Job) -> None:
-        """Account for an utterance that is final, and keep what crosses its end."""
+        """Count the samples of an utterance that is final, and prepare the ``Carry`` for its end."""
         self._ledger.speak(job.start, job.position)
         context, look_back = self._questions.crossing(job.position)
         self._carry = Carry(
@@ -292,9 +297,11 @@ class Session:
 
 
 def _is_misled(job: Job, window: Window, belief: Belief) -> bool:
-    """Return whether what stands before may be why the model repeats itself, or at the end has no words.
+    """Return whether the text and audio before the window may have misled the model.
 
-    Before the end the model often takes a window for silence that is only too short to be understood.
+    The signs are that it repeats itself, or that the last answer of an utterance has no words. An earlier
+    answer without words is no sign: the model often takes a window for silence that is only too short to be
+    understood.
     """
     if job.kind is not Kind.FINAL:
         return belief.repeats

@@ -1,8 +1,8 @@
-"""What is to be asked, and where: a function of the samples alone.
+"""Plans the jobs of a stream and their positions: a function of the samples alone.
 
-The timeline walks the stream's clock: at the end of every frame it takes the speech probability, at every
-position of the grid it asks for a hypothesis if there was new speech, at the end of an utterance for the
-last word on it. It knows nothing of answers, so nothing of how fast they come.
+The timeline walks the stream's clock. At the end of every frame it takes the speech probability. At every
+position of the grid it plans a job if there was new speech. At the end of an utterance it plans the last job.
+It does not see the answers, so their speed cannot matter.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from whisper_service.engine.request import STEP_SAMPLES, Kind
 from whisper_service.events import Event, SpeechEnded, SpeechStarted
 from whisper_service.session.endpoint import FRAME_SAMPLES, Began, Endpointer
 
-#: Audio behind the last frame of speech that belongs to the utterance: trailing consonants. 300 ms.
+#: Audio after the last frame of speech that belongs to the utterance, for trailing consonants: 300 ms.
 _TAIL_SAMPLES = 4_800
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A hypothesis to be asked for.
+    """A question that is planned: the request for one hypothesis.
 
     :param kind: ``COMMIT`` at a position of the grid, ``FINAL`` at the end of the utterance.
     :param start: first sample of the utterance.
-    :param position: the model hears ``[start, position)``, or the end of that.
-    :param frame: number of the first frame after the utterance; of a ``FINAL`` job alone.
+    :param position: the model hears ``[start, position)``, or after a cut only the end of that.
+    :param frame: number of the first frame after the utterance; only for ``FINAL``.
     """
 
     kind: Kind
@@ -41,9 +41,9 @@ class Timeline:
     """Walks the clock of one stream.
 
     :param endpointer: decides where utterances begin and end.
-    :param grid: distance of the positions at which words may become final, in samples.
-    :param pre_roll: audio before the first frame of speech that belongs to the utterance, in samples: soft
-        onsets are heard late.
+    :param grid: distance between the positions at which words may become final, in samples.
+    :param pre_roll: audio before the first frame of speech that belongs to the utterance, in samples. The
+        speech detector hears soft onsets late.
     :param position: no utterance begins before this sample.
     :param frame: number of the first frame whose probability ``advance`` will get.
     """
@@ -65,7 +65,7 @@ class Timeline:
 
     @classmethod
     def of(cls, settings: StreamSettings, *, grid: int, position: int = 0, frame: int = 0) -> Timeline:
-        """Return the timeline that a stream's settings ask for; for the others see the class."""
+        """Return the timeline for a stream's settings. The class describes the other parameters."""
         endpointer = Endpointer(
             threshold=settings.vad_threshold,
             min_speech=settings.min_speech_ms * SAMPLE_RATE // 1000,
@@ -76,7 +76,7 @@ class Timeline:
 
     @property
     def needed(self) -> int:
-        """The first sample that a coming utterance may still want."""
+        """The first sample that the current or the next utterance may still need."""
         if self.utterance is not None:
             return self.utterance
         onset = self._endpointer.onset
@@ -90,7 +90,7 @@ class Timeline:
     def advance(self, received: int, speech: Iterable[float]) -> tuple[list[Event], list[Job]]:
         """Walk to sample ``received``, in an order that does not depend on where slices end.
 
-        :param speech: probabilities of the frames that are complete since the last call.
+        :param speech: probabilities of the frames that were completed since the last call.
         """
         self._probabilities.extend(speech)
         events: list[Event] = []

@@ -1,4 +1,4 @@
-"""Times of words that a client can rely on: they never run back, and each word has a length."""
+"""Gives words times that a client can rely on: they never run back, and each word has a length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from whisper_service.engine.request import Word
 
-#: A word is no shorter than a frame of the encoder's output, 20 ms; where many share little time, than 1 ms.
+#: The least length of a word is a frame of the encoder's output, 20 ms. Where many words share little time,
+#: it may go down to 1 ms.
 _LEAST_SAMPLES = 320
 _LEAST_CROWDED_SAMPLES = 16
 
@@ -15,11 +16,11 @@ _LEAST_CROWDED_SAMPLES = 16
 def in_order(words: Sequence[Word], *, earliest: int, latest: int) -> tuple[Word, ...]:
     """Return ``words`` with times in order, each word with a length.
 
-    Alignment reads times off the model's attention, which may jump: a word may begin before the end of the
-    one before it, or end where it begins.
+    Alignment reads times off the model's attention, which may jump. So a word may begin before the word
+    before it ends, or may end where it begins.
 
-    :param earliest: the sample at which the word before them ends.
-    :param latest: the sample after the last that the model has heard.
+    :param earliest: the sample at which the word before ``words`` ends.
+    :param latest: the sample after the last one that the model has heard.
     """
     if not words:
         return ()

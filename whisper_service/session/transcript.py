@@ -1,4 +1,4 @@
-"""What a session says: words become final, partials are shown, keywords are told."""
+"""The output of a session: finals, partials and the events of keywords."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from whisper_service.session.window import Window, text_of
 
 
 class Transcript:
-    """What is said of one utterance after the other.
+    """Turns the hypotheses of a stream into events, one utterance after the other.
 
-    :param carry: where the stream begins.
+    :param carry: the state at which the stream begins.
     """
 
     def __init__(self, settings: StreamSettings, carry: Carry) -> None:
@@ -35,23 +35,23 @@ class Transcript:
         self.last_word_end = carry.last_word_end
 
     def begin_anew(self) -> None:
-        """Take note that the next hypothesis does not go on with the ones before."""
+        """Take note that the next hypothesis does not continue the ones before."""
         self._policy.reset()
 
     def agree(
         self, window: Window, words: tuple[Word, ...], position: int, language: str, *, certain: bool
     ) -> list[Event]:
-        """Take a hypothesis of the grid: the policy decides which of its words become final.
+        """Take a hypothesis of the grid. The policy decides which of its words become final.
 
         :param position: the model has heard the window up to here.
-        :param certain: whether words may become final at all; not before the language is certain.
+        :param certain: whether the language is certain. Before that no word may become final.
         """
         agreed = self._policy.agreed(words, position) if certain else Agreed(0)
         final, window.hypothesis = _parted(words, agreed)
         return self.finalise(window, final, position, language)
 
     def end(self, window: Window, words: tuple[Word, ...], position: int, language: str) -> list[Event]:
-        """Take the last hypothesis of an utterance: all of it becomes final."""
+        """Take the last hypothesis of an utterance. All of its words become final."""
         events = self.finalise(window, words, position, language)
         window.hypothesis = ()
         self._policy.reset()
@@ -59,7 +59,7 @@ class Transcript:
         return events
 
     def finalise(self, window: Window, words: Sequence[Word], position: int, language: str) -> list[Event]:
-        """Make ``words``, the next of the window, final."""
+        """Make ``words``, the next words of the window, final."""
         if not words:
             return []
         words = in_order(words, earliest=self.last_word_end, latest=position)
@@ -74,11 +74,11 @@ class Transcript:
     def cut(self, window: Window, audio: Samples, position: int, language: str) -> tuple[list[Event], Cut]:
         """Choose where a window is cut in mid-speech: at the quietest place between two final words.
 
-        The final words after the cut go with it, as forced prefix of the new window: nothing is lost or said
-        twice at the seam. Where agreement never came, the words before the cut become final here.
+        The final words after the cut become the forced prefix of the new window, so that no word is lost or
+        doubled at the seam. If the hypotheses never agreed, the words before the cut become final here.
 
-        :param audio: of the window, up to ``position``.
-        :returns: what is told, and the cut.
+        :param audio: the samples of the window, up to ``position``.
+        :returns: the events, and the cut.
         """
         words = [*window.committed, *window.hypothesis]
         cut = cut_point(audio, window.start, words, committed=len(window.committed))
@@ -91,7 +91,7 @@ class Transcript:
         return events, cut
 
     def show(self, words: Sequence[Word], end: int) -> list[Event]:
-        """Return the partial that shows what of ``words`` is worth it, if it differs from what is shown.
+        """Return a partial with those of ``words`` that are worth showing, if its text is not shown already.
 
         :param end: the model has heard the window up to here.
         """
@@ -113,12 +113,12 @@ class Transcript:
         ended: bool = False,
         doubtful: Collection[str] = (),
     ) -> list[Event]:
-        """Return what is new about the keywords.
+        """Return the new events of the keywords.
 
-        :param events: what was told last; words of its finals count as final.
-        :param words: those after the last final word.
+        :param events: the events since the last call. The words of their finals count as final.
+        :param words: the words after the last final word.
         :param ended: whether the utterance is over.
-        :param doubtful: keywords that count as heard only where they did before.
+        :param doubtful: keywords that get no new hits. Their pending hits are still followed.
         """
         final = [word for event in events if isinstance(event, Final) for word in event.words]
         return list(self._spotter.update(final, words, language, ended=ended, doubtful=doubtful))
@@ -129,7 +129,7 @@ class Transcript:
 
 
 def _parted(words: tuple[Word, ...], agreed: Agreed) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
-    """Return the final words and the others. The mark between them waits, unless it is agreed on."""
+    """Return the final words and the others. The mark between them goes to the others unless it is agreed."""
     final, rest = words[: agreed.words], words[agreed.words :]
     if not (final and rest) or agreed.mark:
         return final, rest

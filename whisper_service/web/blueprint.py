@@ -1,4 +1,4 @@
-"""The routes: the socket under its three names, health, and the page."""
+"""The routes: the WebSocket under its three paths, the health checks, and the page."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from whisper_service.web.socket import Socket
 from whisper_service.web.sockets import Sockets
 from whisper_service.web.transport import Transport
 
-#: The socket's paths: ours, and two that tutorials in circulation use.
+#: The WebSocket's paths: our own, and two that tutorials in circulation use.
 SOCKET_PATHS = ("/transcribe", "/transcription", "/ws/transcribe")
-#: On this path undeclared binary frames that are no known file are samples: a tutorial's client sends them.
+#: On this path, binary frames of no declared format and no known file type are raw samples, because a
+#: tutorial's client sends such frames.
 _RAW_PATH = "/ws/transcribe"
-#: The page's bundled sample, below the static folder.
+#: The audio sample that comes with the page, relative to the static folder.
 SAMPLE = "samples/talk-00.flac"
-#: The page loads nothing from elsewhere and runs nothing inline; RecordRTC makes its worker from a blob.
-#: Older Safari does not take 'self' for a WebSocket.
+#: The page loads nothing from other hosts and runs no inline scripts. RecordRTC creates its worker from a
+#: blob. Older versions of Safari do not accept 'self' for a WebSocket.
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
     "worker-src blob:; connect-src 'self' ws://{host} wss://{host}; base-uri 'none'; form-action 'none'; "
@@ -35,44 +36,47 @@ _PAGE_POLICY = (
 
 
 def assets_folder(name: str) -> Path:
-    """Return the folder ``static`` or ``templates``: inside an installed package, beside it in a checkout."""
+    """Return a folder of assets: inside an installed package, next to the package in a checkout.
+
+    :param name: ``static`` or ``templates``.
+    """
     package = Path(__file__).resolve().parents[1]
     installed = package / name
     return installed if installed.is_dir() else package.parent / name
 
 
 class Backend(Protocol):
-    """What the routes need of the service."""
+    """The part of the service that the routes use."""
 
     def state(self) -> tuple[bool, str]:
-        """Return whether streams are taken, and a word on why not."""
+        """Return whether new streams are accepted, and a status text that says why if they are not."""
 
     def about(self) -> dict[str, Any]:
-        """Return the name of the model and what its users should know, once it is loaded."""
+        """Return the model's name and the warnings for its users; an empty dict until it is loaded."""
 
     def parts(self) -> Parts:
-        """Return what streams share; waits for the model.
+        """Return the objects that all streams share. Waits for the model.
 
-        :raises ModelUnavailable: if there is no model.
-        :raises Draining: if the server takes no more streams.
+        :raises ModelUnavailable: if there is no model, or it does not load in time.
+        :raises Draining: if the server accepts no more streams.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """What all routes of one app share."""
+    """The objects that all routes of one app share."""
 
     config: Config
     backend: Backend
     sockets: Sockets
 
 
-#: Makes the dialect of a connection from the query parameters of its address and the server's defaults.
+#: Creates the dialect of a connection from the query parameters of its URL and the server's defaults.
 Speaks = Callable[[Mapping[str, str], StreamSettings], Dialect]
 
 
 def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) -> Blueprint:
-    """Return the service's routes.
+    """Return the blueprint with the service's routes.
 
     :param page: whether the page is served at the prefix.
     """
@@ -104,12 +108,12 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
         return jsonify(status=status, **mount.backend.about()), 200 if ready else 503
 
     if page:
-        # Not by name: the host app's own index.html would win over the blueprint's.
+        # Not rendered by file name: Flask would prefer an index.html of the host app to the blueprint's.
         template = (assets_folder("templates") / "index.html").read_text(encoding="utf-8")
 
         @blueprint.get("/")
         def index() -> Response:
-            # All addresses are relative to the page: a proxy may strip a prefix that nobody here knows.
+            # All URLs are relative to the page: a proxy may strip a prefix that the app does not know.
             page = render_template_string(
                 template,
                 static=static,
@@ -122,7 +126,10 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
 
 
 def socket_view(mount: Mount, speaks: Speaks) -> Callable[[], Response]:
-    """Return the view of a WebSocket route whose clients speak a dialect."""
+    """Return the view of a WebSocket route.
+
+    :param speaks: creates the dialect of each connection.
+    """
     config = mount.config
 
     def view() -> Response:

@@ -1,15 +1,15 @@
-"""How many bytes of messages all connections together may hold."""
+"""The limit on the bytes of messages that all connections together may hold."""
 
 from __future__ import annotations
 
-#: What each connection holds free of charge: a slice of half a second in the largest format of a microphone.
+#: Bytes that a connection may hold without using the budget: half a second in a microphone's largest format.
 _FREE_BYTES = 256 * 1024
 
 
 class ByteBudget:
-    """A number of bytes that connections share.
+    """A number of bytes that all connections share.
 
-    :param limit: bytes, beyond what each connection holds free of charge.
+    :param limit: in bytes, without the free bytes of each connection.
     """
 
     def __init__(self, limit: int) -> None:
@@ -17,28 +17,34 @@ class ByteBudget:
         self._taken = 0
 
     def open(self) -> Allowance:
-        """Return the share of a new connection: nothing yet."""
+        """Return the account of a new connection, which holds nothing yet."""
         return Allowance(self)
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether more is held than the limit."""
+        """Whether the connections hold more bytes than the limit."""
         return self._taken > self._limit
 
     def take(self, count: int) -> bool:
-        """Take ``count`` bytes, or give them back if it is negative; return whether there were as many."""
+        """Take ``count`` bytes; return False, and take none, if that exceeds the limit.
+
+        :param count: a negative number gives bytes back.
+        """
         if count > 0 and self._taken + count > self._limit:
             return False
         self._taken += count
         return True
 
     def charge(self, count: int) -> None:
-        """Count ``count`` bytes that are held already, or no more if it is negative."""
+        """Take ``count`` bytes that a connection holds already, even over the limit.
+
+        :param count: a negative number gives bytes back.
+        """
         self._taken += count
 
 
 class Allowance:
-    """What one connection holds."""
+    """The bytes that one connection holds, in all its places (its buffers and queues)."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
@@ -46,7 +52,10 @@ class Allowance:
         self._charged = 0
 
     def hold(self, place: str, count: int) -> bool:
-        """Let ``place`` hold ``count`` bytes now; return whether it may. If not, nothing changes."""
+        """Set the bytes that ``place`` holds to ``count``; return whether the budget allows it.
+
+        If it does not, nothing changes.
+        """
         charge = self._charge(place, count)
         if not self._budget.take(charge - self._charged):
             return False
@@ -54,14 +63,17 @@ class Allowance:
         return True
 
     def note(self, place: str, count: int) -> None:
-        """Note that ``place`` holds ``count`` bytes, which come from another place of this connection."""
+        """Set the bytes that ``place`` holds to ``count``, even over the limit.
+
+        Used for bytes that come from another place of this connection.
+        """
         charge = self._charge(place, count)
         self._budget.charge(charge - self._charged)
         self._charged, self._held[place] = charge, count
 
     @property
     def is_tight(self) -> bool:
-        """Whether this connection holds more than is free, and all together more than they may."""
+        """Whether this connection holds more than its free bytes, and all together exceed the limit."""
         return self._charged > 0 and self._budget.is_exceeded
 
     def _charge(self, place: str, count: int) -> int:
@@ -69,6 +81,6 @@ class Allowance:
         return max(0, total - _FREE_BYTES)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Give all bytes back."""
         self._budget.charge(-self._charged)
         self._charged, self._held = 0, {}

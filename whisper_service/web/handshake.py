@@ -1,4 +1,4 @@
-"""From a WSGI request to a WebSocket, on every gevent server, and back to what the server expects of a view.
+"""Opens a WebSocket from a WSGI request, on every gevent server, and ends it as the server expects of a view.
 
 A view on a route with ``websocket=True`` calls :func:`serve`, or :func:`accept` and :func:`finish`.
 """
@@ -22,7 +22,7 @@ from whisper_service.web.transport import PeerProtocol, Transport, TransportClos
 
 log = logging.getLogger(__name__)
 
-# Only what ServerProtocol looks at: a long cookie must not run into its limit for a header line.
+# Only the headers that ServerProtocol reads: a long cookie would exceed its limit for a header line.
 _HANDSHAKE_HEADERS = (
     "CONNECTION",
     "UPGRADE",
@@ -31,13 +31,13 @@ _HANDSHAKE_HEADERS = (
     "SEC_WEBSOCKET_PROTOCOL",
     "TRANSFER_ENCODING",
 )
-# For ServerProtocol. Our changes of state are atomic because nothing in them switches greenlets; a log
-# handler that locks or writes to a socket would, so this logger has none.
+# The logger of ServerProtocol. Our state changes are atomic because nothing in them switches greenlets. A log
+# handler that takes a lock or writes to a socket would switch, so this logger has no handlers.
 _SILENT = logging.Logger(f"{__name__}.protocol", level=logging.CRITICAL + 1)
 
 
 class UnsupportedServer(RuntimeError):
-    """The WSGI server gives no socket that gevent drives."""
+    """The WSGI server provides no gevent socket."""
 
     def __str__(self) -> str:
         return (
@@ -53,14 +53,14 @@ def accept(
     send_timeout_s: float,
     budget: ByteBudget | None = None,
 ) -> WsgiTransport:
-    """Return the transport of a WebSocket request, its handshake done.
+    """Return the transport of a WebSocket request after the handshake.
 
-    Extensions are declined: audio does not deflate and text is small.
+    Extensions are declined, because deflate does not shrink audio, and text is small.
 
-    :param environ: of the request.
-    :param budget: of what all connections together may hold.
-    :raises UnsupportedServer: if the server is not gevent's.
-    :raises HTTPException: if the handshake is bad; Flask turns it into a response.
+    :param environ: the WSGI environment of the request.
+    :param budget: limit on the bytes that all connections together may hold.
+    :raises UnsupportedServer: if the server is not a gevent server.
+    :raises HTTPException: if the handshake is bad. Flask turns it into a response.
     :raises TransportClosed: if the client has gone.
     """
     theirs = environ.get("wsgi.websocket")
@@ -73,9 +73,9 @@ def accept(
         sock = _server_socket(environ)
         _shake_hands(protocol, environ)
     else:
-        # gevent-websocket: its reader takes 4 ms for 21 KB and has no size limit, its close() loses the
-        # code, and it has no pings. We need only its socket. Marked as closed, it writes no frames of its
-        # own.
+        # gevent-websocket's reader takes 4 ms for 21 KB and has no size limit, its close() loses the close
+        # code, and it has no pings. We need only its socket. We mark its object as closed, so that it writes
+        # no frames of its own.
         sock = _gevent_socket(getattr(getattr(theirs, "handler", None), "socket", None))
         theirs.closed = True
     transport = WsgiTransport(sock, protocol, send_timeout_s=send_timeout_s, budget=budget)
@@ -84,18 +84,18 @@ def accept(
 
 
 class Handled(flask.Response):
-    """The response of a view whose WebSocket has ended: a 101 for the access log, of which no byte is sent.
+    """The response of a view whose WebSocket has ended. The access log shows a 101, but no byte is sent.
 
-    It may be called only on a socket that is shut down. Then on each server:
+    The server may call it only after the socket is shut down. Each server then ends the connection:
 
-    - pywsgi fails to write the headers (EPIPE, which it ignores) and closes the connection. Returning ``[]``
-      without ``start_response``, as flask-sock does, would leave it waiting for the next request.
-    - gunicorn's gevent worker does the same, and logs it at DEBUG. flask-sock raises StopIteration there,
-      which any middleware that catches exceptions, or iterates in a generator, turns into an error.
+    - pywsgi fails to write the headers (EPIPE, which it ignores) and closes the connection. If we returned
+      ``[]`` without ``start_response``, as flask-sock does, pywsgi would wait for the next request.
+    - gunicorn's gevent worker does the same, and logs it at DEBUG. flask-sock raises StopIteration there.
+      Any middleware that catches exceptions, or iterates in a generator, turns that into an error.
     - gevent-websocket's handler, alone or in gunicorn, has a ``start_response`` that does nothing.
 
-    A response put in its place by an ``after_request`` function, or Flask's own page after an error there,
-    ends in the same way.
+    The connection ends in the same way if an ``after_request`` function replaces this response, or if it
+    fails and Flask returns its own error page.
     """
 
     default_status = 101
@@ -103,7 +103,7 @@ class Handled(flask.Response):
 
 
 def finish(transport: Transport) -> Handled:
-    """Return what the view has to return, after the end of the connection."""
+    """Return the response for the view, after closing the connection."""
     transport.close()
     return Handled()
 
@@ -118,10 +118,10 @@ def serve(
 ) -> Handled:
     """Run ``handler`` on the connection and return the response for the view.
 
-    The connection is closed with 1000 when the handler returns, with the error's own code after a
-    :class:`TranscriptionError`, with 1011 after any other exception and with 1001 if the greenlet is killed.
+    The close code is 1000 when the handler returns, the error's own code after a :class:`TranscriptionError`
+    (1011 if it has none), 1011 after any other exception, and 1001 if the greenlet is killed.
 
-    :raises UnsupportedServer, HTTPException: as :func:`accept`.
+    :raises UnsupportedServer, HTTPException: as :func:`accept` does.
     """
     try:
         transport = accept(
@@ -166,9 +166,10 @@ def _gevent_socket(sock: object) -> gevent.socket.socket:
 
 
 def _shake_hands(protocol: ServerProtocol, environ: dict[str, Any]) -> None:
-    """Let ``protocol`` accept the request of ``environ``.
+    """Make ``protocol`` accept the request of ``environ``.
 
-    :raises HTTPException: with the status that it was refused with. Nothing has been written then.
+    :raises HTTPException: if the request is refused, with the status of the refusal. Nothing has been written
+        to the socket then.
     """
     protocol.receive_data(_request_bytes(environ))
     events = protocol.events_received()
@@ -186,7 +187,7 @@ def _shake_hands(protocol: ServerProtocol, environ: dict[str, Any]) -> None:
 
 
 def _request_bytes(environ: dict[str, Any]) -> bytes:
-    """Return the handshake as it came over the wire, as far as it matters (the path does not)."""
+    """Return the handshake request as bytes, without the parts that do not matter, such as the path."""
     lines = [f"{environ['REQUEST_METHOD']} / {environ['SERVER_PROTOCOL']}"]
     for key in _HANDSHAKE_HEADERS:
         value = environ.get(f"HTTP_{key}")

@@ -1,4 +1,4 @@
-"""The bounded queues of one socket: frames that came, and frames that go."""
+"""The bounded queues of one socket: the frames from the client, and the frames for the client."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from whisper_service.live import Arrival
 from whisper_service.protocol.dialect import Frame
 from whisper_service.web.budget import Allowance
 
-#: Frames that wait for the worker: 32 s of slices of 500 ms. Then the reader waits, and TCP holds the client.
+#: Limit on the frames that wait for the worker: 32 s in slices of 500 ms. At the limit the reader waits, and
+#: TCP holds the client back.
 _INBOX_FRAMES = 64
-#: Frames that wait for a client that does not read; partials replace each other, so these are finals.
+#: Limit on the frames for a client that does not read. Partials replace each other, so these are finals.
 _OUTBOX_FRAMES = 1024
 
 
 class Inbox:
-    """Frames from the reader to the worker. Full: the reader waits.
+    """Frames from the reader to the worker. While it is full, the reader waits.
 
-    :param max_bytes: of all frames that wait; one frame is always taken.
-    :param allowance: what the connection may hold.
+    :param max_bytes: limit for all frames that wait. An empty inbox accepts a frame of any size.
+    :param allowance: the connection's account in the byte budget.
     """
 
     def __init__(self, max_bytes: int, allowance: Allowance) -> None:
         self._max_bytes = max_bytes
         self._allowance = allowance
         self._frames: deque[Arrival] = deque()
-        self._bytes = 0  # of these
-        self._arriving = self._at_work = 0  # bytes of the frame before them, and of the one after them
-        #: Whether the reader waits for room: it hears nothing meanwhile, no pong either.
+        self._bytes = 0  # of the frames that wait
+        self._arriving = self._at_work = 0  # bytes of the frame in ``put``, and of the worker's frame
+        #: Whether the reader waits for room. Meanwhile it receives nothing, not even a pong.
         self.full = False
-        #: Frames that came after the end, or waited when it was reached.
+        #: Number of frames that came after the end, or that still waited when the worker had ended.
         self.dropped = 0
-        # One for each side: only who waits for an event clears it, or a wake-up would be lost.
+        # One event for each side. Only the greenlet that waits for an event clears it, or a wake-up could
+        # be lost.
         self._news = Event()
         self._room = Event()
         self._ended = False
@@ -43,9 +45,9 @@ class Inbox:
         self._problem: TranscriptionError | None = None
 
     def put(self, arrival: Arrival) -> bool:
-        """Add a frame; blocks while the inbox is full and somebody may still empty it.
+        """Add a frame. Blocks while the inbox is full and has not ended.
 
-        :returns: whether it had to wait.
+        :returns: whether the call had to wait.
         """
         self._arriving = len(arrival.data)
         self._hold()
@@ -65,13 +67,13 @@ class Inbox:
         return waited
 
     def end(self, error: TranscriptionError | None = None) -> None:
-        """Take no more frames; behind those that wait comes ``error``, or the plain end."""
+        """Accept no more frames. After the frames that wait, the iteration ends, or raises ``error``."""
         if not self._ended:
             self._last_words = error
             self._end()
 
     def interrupt(self, problem: TranscriptionError) -> None:
-        """End at once with ``problem``, whatever waits."""
+        """End at once: the iteration raises ``problem`` next, even if frames wait."""
         self._problem = problem
         self._end()
 
@@ -91,12 +93,12 @@ class Inbox:
             self._at_work = len(arrival.data)
             self._room.set()
             yield arrival
-            del arrival  # done with: while the next one is waited for, nothing is held of it
+            del arrival  # frees its memory while we wait for the next one
             self._at_work = 0
             self._hold()
 
     def clear(self) -> None:
-        """Drop what waits; nobody reads it any more."""
+        """Drop the frames that wait. Nobody will read them."""
         self.dropped += len(self._frames)
         self._frames.clear()
         self._bytes = self._at_work = 0
@@ -116,7 +118,7 @@ class Inbox:
 
 
 class Outbox:
-    """Frames for the client. Full: ``overflow`` is called, once."""
+    """Frames for the client. If one does not fit, it drops all, closes, and calls ``overflow`` once."""
 
     def __init__(self, overflow: Callable[[], None]) -> None:
         self._overflow = overflow
@@ -125,7 +127,7 @@ class Outbox:
         self._closed = False
 
     def put(self, frame: Frame) -> None:
-        """Add a frame; never blocks. One that ``replaces`` takes the place of one like it at the end."""
+        """Add a frame; never blocks. It replaces the last waiting frame if both have ``replaces``."""
         if self._closed:
             return
         if frame.replaces and self._frames and self._frames[-1].replaces:
@@ -139,12 +141,12 @@ class Outbox:
         self._changed.set()
 
     def close(self) -> None:
-        """Take no more frames."""
+        """Accept no more frames."""
         self._closed = True
         self._changed.set()
 
     def get(self, timeout_s: float) -> str | None:
-        """Return the text of the next frame, or None if there is none within ``timeout_s`` or ever."""
+        """Return the text of the next frame; None if none comes within ``timeout_s`` or after a close."""
         if not self._frames and not self._closed:
             self._changed.clear()
             self._changed.wait(timeout_s)
@@ -152,5 +154,5 @@ class Outbox:
 
     @property
     def drained(self) -> bool:
-        """Whether nothing will come any more."""
+        """Whether the outbox is closed and empty."""
         return self._closed and not self._frames

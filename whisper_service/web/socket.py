@@ -1,6 +1,7 @@
 """One open WebSocket: a reader, a worker and a writer greenlet, with bounded queues between them.
 
-The reader answers pings whatever the worker does; the worker runs the stream; the writer sends, and pings.
+The reader answers pings even while the worker is busy. The worker runs the stream. The writer sends messages
+and pings.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from whisper_service.web.transport import Transport, TransportClosed
 
 log = logging.getLogger(__name__)
 
-#: Bytes that wait for the worker, or one long message. Then the reader waits, and TCP holds the client.
+#: Limit on the bytes that wait for the worker; one message may be longer. At the limit the reader waits, and
+#: TCP holds the client back.
 _INBOX_BYTES = 4 << 20
-#: After this long without anything to read, a client that was kept waiting has caught up.
+#: A client that was held back has caught up once the reader waits this long for its data, in seconds.
 _CAUGHT_UP_S = 0.05
-#: Pings in a row that may go without an answer.
+#: A client is given up after this many pings in a row without an answer.
 _PINGS_MISSED = 2
-#: How long the last messages may take to go out.
+#: How long it may take to send the last messages, in seconds.
 _FLUSH_TIMEOUT_S = 10.0
 _FAULT = 1011
 
@@ -33,9 +35,10 @@ _FAULT = 1011
 class Socket:
     """Runs a stream on a transport.
 
-    :param work: runs the stream on this socket: takes what arrives in the inbox, and returns at its end.
-    :param ping_interval_s: a client that answers two pings in a row with nothing is given up.
-    :param fail: see ``Dialect.fail``: how the client learns of the problem that ends the stream.
+    :param work: runs the stream on this socket. It reads the inbox and returns when the stream has ended.
+    :param ping_interval_s: time between two pings. A client that answers neither of two pings is given up.
+    :param fail: returns the messages and the close code for a problem that ends the stream; see
+        ``Dialect.fail``.
     """
 
     def __init__(
@@ -52,10 +55,10 @@ class Socket:
         self._closing = False
         self._pings_missed = 0
         self._pinged_at = time.monotonic()
-        self._was_full = False  # the inbox, since the last ping
+        self._was_full = False  # whether the inbox was full since the last ping
         self._listens = True
         self._explain = fail
-        #: Called when the stream has to end by a time of the monotonic clock.
+        #: Called with the time of the monotonic clock by which the stream has to end.
         self.on_deadline: Callable[[float], None] = lambda deadline: None
         self.inbox = Inbox(_INBOX_BYTES, transport.allowance)
         self._outbox = Outbox(lambda: self.fail(TooSlow("The client does not read what it is sent.")))
@@ -70,15 +73,15 @@ class Socket:
         self.inbox.interrupt(problem)
 
     def drain(self, problem: TranscriptionError, deadline: float) -> None:
-        """End the stream with ``problem`` once what was received is transcribed; never blocks.
+        """End the stream with ``problem`` once the received audio is transcribed; never blocks.
 
-        :param deadline: time of the monotonic clock at which it ends even so.
+        :param deadline: time of the monotonic clock at which the stream ends in any case.
         """
         self.inbox.end(problem)
         self.on_deadline(deadline)
 
     def run(self) -> None:
-        """Blocks until the connection has ended."""
+        """Run the connection. Blocks until it has ended."""
         worker = gevent.spawn(self._run_worker)
         try:
             self._read()
@@ -89,7 +92,7 @@ class Socket:
         finally:
             self.inbox.end()
             if not self._closing:
-                worker.kill()  # the client is gone: nobody is left to read the answers
+                worker.kill()  # the client has gone: nobody will read the answers
             worker.join()
             self.inbox.clear()
 
@@ -105,11 +108,11 @@ class Socket:
                 held = False
             if self.inbox.put(Arrival(data, now, held)):
                 held = self._was_full = True
-            del data  # while the next one is waited for, nothing is held of this one
+            del data  # frees its memory while we wait for the next message
 
     def _run_worker(self) -> None:
         writer = gevent.spawn(self._write)
-        code, reason = 1001, ""  # of a worker that is killed
+        code, reason = 1001, ""  # for a worker that is killed
         try:
             self._work(self)
             code = 1000
@@ -150,10 +153,12 @@ class Socket:
             self._transport.close(_FAULT, InternalError.code)
 
     def _ping(self) -> None:
-        """Ping the client, or give it up: it has answered nothing while somebody listened.
+        """Ping the client, or give it up if it sent nothing after two pings while the reader was listening.
 
-        Pings are counted, and not seconds: after a time in which the whole process stood still, nobody has
-        listened, and the answer is still to be read.
+        The limit counts pings, not seconds: if the whole process was stopped for a time, nobody was
+        listening, and the pong is still to be read.
+
+        :raises TransportClosed: if the client is given up.
         """
         deaf = self.inbox.full or self._was_full or not self._listens
         self._was_full = False

@@ -1,4 +1,4 @@
-"""The open sockets of one app, and how they end together."""
+"""The open sockets of one app, and how all of them are drained."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from whisper_service.web.socket import Socket
 
 log = logging.getLogger(__name__)
 
-#: How long the last messages of a drained stream may take to go out, beyond its last words.
+#: How long after the drain's deadline the last messages may still take to be sent, in seconds.
 _CLOSING_S = 2.0
 
 
 class Sockets:
     """All open sockets of an app in this process.
 
-    :param buffer_bytes: they may hold so much of unfinished and unread messages together.
+    :param buffer_bytes: limit on the bytes of unfinished and unread messages that they hold together.
     """
 
     def __init__(self, buffer_bytes: int) -> None:
@@ -31,7 +31,7 @@ class Sockets:
 
     @contextmanager
     def opened(self, socket: Socket) -> Iterator[None]:
-        """Count ``socket`` as open for the body's time."""
+        """Count ``socket`` as open during the ``with`` block."""
         self._open.add(socket)
         try:
             yield
@@ -39,10 +39,10 @@ class Sockets:
             self._open.discard(socket)
 
     def drain(self, timeout_s: float) -> None:
-        """Make the stream of every open socket final and close it with 1012. Blocks.
+        """Make the text of every open stream final and close the socket with 1012. Blocks.
 
-        There is one deadline for all of it. A stream that has not come to its end by then is told what is
-        lost. Sockets that open meanwhile are not waited for.
+        All streams have the same deadline. If a stream has not finished by then, its client is told how much
+        audio was not transcribed. Sockets that open meanwhile are not waited for.
         """
         open_now = list(self._open)
         if open_now:

@@ -1,8 +1,9 @@
-"""An open WebSocket under gevent, to the end of its TCP connection.
+"""An open WebSocket under gevent, until its TCP connection ends.
 
 The protocol is ``websockets``' sans-I/O :class:`~websockets.server.ServerProtocol`; socket, locks and
-deadlines are ours. simple-websocket, which flask-sock builds on, ignores the count that ``send`` returns:
-under gevent a slow client gets a corrupt stream from 18 KB messages on; and it buffers without a bound.
+deadlines are ours. simple-websocket, on which flask-sock is built, ignores the byte count that ``send``
+returns: under gevent a slow client gets a corrupt stream if messages have 18 KB or more. It also buffers
+without a limit.
 
 Source: RFC 6455; ``websockets`` 17, "Integrate the Sans-I/O layer".
 """
@@ -27,14 +28,14 @@ from websockets.server import ServerProtocol
 from whisper_service.errors import Full, TooBig, TranscriptionError
 from whisper_service.web.budget import Allowance, ByteBudget
 
-#: One read; with one message of the limit it bounds what a client can make us hold.
+#: Size of one read. Together with the size limit of a message it bounds how much a client can make us hold.
 READ_BYTES = 64 * 1024
 #: How long :meth:`Transport.close` waits for the peer's close frame.
 CLOSE_TIMEOUT_S = 1.0
-#: RFC 6455, section 5.5: 125 bytes in a control frame, two of them are the code.
+#: RFC 6455, section 5.5: a control frame has at most 125 bytes, two of which are the close code.
 CLOSE_REASON_BYTES = 123
 
-#: For a connection that shares with no other.
+#: Byte budget of a connection that shares it with no other.
 _UNSHARED_BYTES = 1 << 30
 
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -71,9 +72,11 @@ class Transport(Protocol):
     def receive(self) -> str | bytes | None:
         """Return the next whole message, or None once the connection has ended. Blocks the greenlet.
 
+        After a TooBig or Full nothing more can be received. The connection stays open, so that the caller can
+        send the reason and close it.
+
         :raises TooBig: if a message is over the limit.
-        :raises Full: if all connections together hold too much. After either nothing can be received any
-            more; the connection is still open, for the caller to say why and to close it.
+        :raises Full: if all connections together hold too many bytes.
         """
 
     def send(self, text: str) -> None:
@@ -84,7 +87,7 @@ class Transport(Protocol):
         """
 
     def ping(self) -> None:
-        """Ask the peer for a pong, which moves :attr:`last_heard`.
+        """Ask the peer for a pong, which updates :attr:`last_heard`.
 
         :raises TransportClosed: as for :meth:`send`.
         """
@@ -92,12 +95,12 @@ class Transport(Protocol):
     def close(self, code: int = 1000, reason: str = "") -> None:
         """End the connection. Blocks for at most :data:`CLOSE_TIMEOUT_S`; a second call waits for the first.
 
-        Never raises for the peer's sake. Of a long ``reason`` as much is sent as fits.
+        No failure of the peer raises an error. A long ``reason`` is cut to the part that fits.
         """
 
 
 class PeerProtocol(ServerProtocol):
-    """Leaves it to us to close after a message over the limit: the client is told why before."""
+    """Does not close after a message over the limit: we tell the client the reason first, then close."""
 
     refusal: TranscriptionError | None = None
 
@@ -113,7 +116,7 @@ class PeerProtocol(ServerProtocol):
         )
 
     def refuse(self, problem: TranscriptionError) -> None:
-        """Take no more messages, because of ``problem``; what comes is dropped."""
+        """Accept no more messages, because of ``problem``. Data that still comes is dropped."""
         self.refusal = problem
         self.send_eof()
         self.parser = self.discard()
@@ -122,22 +125,22 @@ class PeerProtocol(ServerProtocol):
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of a frame that is not complete."""
+        """Number of bytes received of a frame that is not complete."""
         return len(self.reader.buffer)
 
 
 class WsgiTransport:
     """A :class:`Transport` on the socket of a WSGI server.
 
-    The socket stays the server's: a duplicate would cost a second descriptor for each stream and cannot be
-    had of a TLS socket. We only shut it down, which ends TCP for every descriptor, and the server closes it
-    when the view returns. That order also guards the stream: whatever the server still wants to write
-    (``handshake.Handled``) fails with EPIPE, which pywsgi and gunicorn ignore; on a closed socket it would be
-    EBADF and a traceback.
+    The socket still belongs to the server: a duplicate would cost a second descriptor for each stream, and a
+    TLS socket cannot be duplicated. We only shut it down, which ends TCP for every descriptor. The server
+    closes it when the view returns. This order also protects the stream: anything that the server still
+    writes (``handshake.Handled``) fails with EPIPE, which pywsgi and gunicorn ignore. On a closed socket it
+    would fail with EBADF and a traceback.
 
-    :param sock: connected socket of gevent.
-    :param protocol: in state CONNECTING after its ``accept``, or OPEN.
-    :param budget: of what all connections together may hold.
+    :param sock: connected gevent socket.
+    :param protocol: in state OPEN. It may still have the handshake response to send.
+    :param budget: limit on the bytes that all connections together may hold.
     """
 
     def __init__(
@@ -153,11 +156,11 @@ class WsgiTransport:
         self._protocol = protocol
         self._send_timeout_s = send_timeout_s
         self._write_turn = BoundedSemaphore(1)
-        # gevent refuses two readers on one socket: receive() holds this, close() takes over when it lets go.
+        # gevent allows only one reader on a socket. receive() holds this lock; close() reads once it is free.
         self._read_turn = BoundedSemaphore(1)
         self._outbox: list[bytes] = []
         self._messages: deque[str | bytes] = deque()
-        self._message_bytes = 0  # of these
+        self._message_bytes = 0  # length of these together, for text in characters
         self._partial = bytearray()
         self._partial_is_text = False
         self._closing = False
@@ -178,7 +181,7 @@ class WsgiTransport:
         return None if received is None else int(received.code)
 
     def start(self) -> None:
-        """Send what the handshake has left to send."""
+        """Send the handshake response, if it is not sent yet."""
         self._flush(self._send_timeout_s)
 
     def receive(self) -> str | bytes | None:
@@ -197,7 +200,8 @@ class WsgiTransport:
                     self._hang_up()
                 else:
                     self._read()
-            # A close() of another greenlet waits for the peer's close frame, and we sit on the socket.
+            # If another greenlet is in close(), it waits for the peer's close frame. We hold the read
+            # lock, so we read for it.
             while not self._heard_all and not self._ended.is_set():
                 self._read()
         return None
@@ -214,7 +218,8 @@ class WsgiTransport:
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         if self._closing:
-            # Our caller may return from the view next, and then the server writes: not before the end.
+            # Our caller may return from the view next, and then the server writes. The connection must have
+            # ended before that.
             if not self._ended.wait(2 * CLOSE_TIMEOUT_S):
                 self._drop()
             return
@@ -235,14 +240,17 @@ class WsgiTransport:
             raise TransportClosed
 
     def _failed(self) -> bool:
-        """Whether the peer broke the protocol: ServerProtocol has then written a close frame of its own."""
+        """Return whether the peer broke the protocol. ServerProtocol has then written a close frame."""
         return self._protocol.state is State.CLOSING and self._protocol.close_rcvd is None
 
     def _flush(self, timeout_s: float) -> None:
-        """Send what the protocol has written, in its order, or end the connection.
+        """Send the data that the protocol has written, in order. End the connection if that fails.
 
-        The protocol itself needs no lock, for gevent switches only where something blocks. So a reader that
-        has nothing to answer reads on while a writer waits for a peer that writes before it reads.
+        The protocol itself needs no lock, because gevent switches only where something blocks. So a reader
+        that has nothing to send keeps reading while a writer waits for a peer that writes before it reads.
+
+        :raises SendTimeout: if the data could not be sent in time.
+        :raises TransportClosed: if the connection has ended.
         """
         written = [data for data in self._protocol.data_to_send() if data != SEND_EOF]
         if not written:
@@ -262,12 +270,13 @@ class WsgiTransport:
             self._drop()
             raise TransportClosed from exc
         except BaseException:
-            # Killed in the middle of a frame: nothing can follow it.
+            # The greenlet was killed, or close() ran out of time, maybe in the middle of a frame: nothing can
+            # follow it.
             self._drop()
             raise
 
     def _read(self) -> None:
-        """Read once and take in what came; note the end of the stream."""
+        """Read once and process the data; note the end of the TCP stream."""
         try:
             data = self._sock.recv(READ_BYTES)
         except (OSError, ValueError):
@@ -292,7 +301,7 @@ class WsgiTransport:
             self._heard_all = True
         if self._protocol.close_rcvd is not None:
             self._heard_all = True
-        # Of a peer that sends without a pause recv() returns at once; nobody else would ever run.
+        # If the peer sends without a pause, recv() returns at once, and no other greenlet would ever run.
         gevent.sleep(0)
 
     def _take(self, frame: Frame) -> None:
@@ -305,9 +314,9 @@ class WsgiTransport:
             return
         message: bytes | bytearray
         if frame.fin and not self._partial:
-            message = bytes(frame.data)  # one that is bytes already is not copied
+            message = bytes(frame.data)  # a bytes object is not copied
         else:
-            # One buffer, no list of fragments: any number of empty ones costs nothing.
+            # One buffer, not a list of fragments: any number of empty fragments costs no memory.
             self._partial += frame.data
             if not frame.fin:
                 return
@@ -326,7 +335,7 @@ class WsgiTransport:
         self._message_bytes += len(message)
 
     def _count_held(self) -> bool:
-        """Tell the budget what is held here; return whether there is room for it."""
+        """Tell the budget how many bytes are held here; return whether there is room for them."""
         held = self._protocol.held_bytes + len(self._partial) + self._message_bytes
         return self.allowance.hold("socket", held)
 
@@ -346,7 +355,7 @@ class WsgiTransport:
                 self._read()
 
     def _hang_up(self) -> None:
-        """Say goodbye to a peer that broke the protocol. Called by the reader."""
+        """Close the connection to a peer that broke the protocol. Called by the reader."""
         self._closing = True
         try:
             with suppress(TransportClosed, _TimeIsUp), gevent.Timeout(CLOSE_TIMEOUT_S, _TimeIsUp()):
@@ -358,16 +367,16 @@ class WsgiTransport:
             self._shut()
 
     def _half_close(self) -> None:
-        """Show our end to a peer of which nothing is parsed any more, not even its close frame.
+        """End our sending direction, for a peer whose data is no longer parsed, not even its close frame.
 
-        What it still sends is discarded until it has closed too: a socket closed with unread data sends a
-        reset, which can overtake our close frame.
+        The data that the peer still sends is discarded until it has closed too: a socket closed with unread
+        data sends a reset, which can overtake our close frame.
         """
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
 
     def _drop(self) -> None:
-        """End the connection with a reset: the kernel need not keep what the peer does not read."""
+        """End the connection with a reset, so that the kernel drops the data that the peer does not read."""
         if self._ended.is_set():
             return  # a reset now could overtake a close frame
         with suppress(OSError):
@@ -375,12 +384,12 @@ class WsgiTransport:
         self._shut()
 
     def _shut(self) -> None:
-        """End the TCP connection; a reader on it wakes up. The server closes the descriptor."""
+        """End the TCP connection, which wakes up its reader. The server closes the descriptor."""
         self._closing = True
-        with suppress(OSError):  # the peer was first
+        with suppress(OSError):  # the peer closed first
             self._sock.shutdown(socket.SHUT_RDWR)
         self._ended.set()
-        # The protocol's objects refer to each other: what they hold would stay until a cyclic collection.
+        # The protocol's objects refer to each other: their data would stay until a cyclic garbage collection.
         self._drop_received()
         self._outbox.clear()
 

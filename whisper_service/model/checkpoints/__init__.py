@@ -1,1 +1,1 @@
-"""Checkpoints: a name becomes a file or a folder (``find``), fetched where necessary, and that a model."""
+"""Checkpoints: ``find`` turns a name into a file or folder, downloaded if necessary; ``load`` reads it."""

@@ -1,4 +1,4 @@
-"""What a name stands for: files on the disk, and what their users should know."""
+"""The description of a checkpoint: its files on disk, and warnings for its users."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 class Checkpoint:
     """A checkpoint on disk.
 
-    :param path: a file in OpenAI's format, or a folder in that of Hugging Face or CTranslate2.
-    :param name: official name, or that of the file or folder.
+    :param path: a file in OpenAI's format, or a folder in the format of Hugging Face or CTranslate2.
+    :param name: an official name, a Hub name (``hf:owner/name``), or the name of the file or folder.
     :param official: whether ``name`` is an official name (whose alignment heads Whisper knows).
     :param warnings: sentences that every user of the model should see.
     """

@@ -1,7 +1,7 @@
-"""Reads folders in CTranslate2's format, which faster-whisper's users have.
+"""Reads folders in CTranslate2's format, the format of models for faster-whisper.
 
-``model.bin`` has the weights by name, in float32, float16, bfloat16, or as integers with scales;
-``config.json`` has the alignment heads and language ids.
+``model.bin`` holds the weights by name, in float32, float16, bfloat16, or as integers with scales.
+``config.json`` holds the alignment heads and language ids.
 Source: ``python/ctranslate2/specs/model_spec.py`` (``serialize``, ``quantize``) and ``whisper_spec.py``.
 """
 
@@ -31,12 +31,12 @@ from whisper_service.model.checkpoints.state import (
     with_own_vocabulary,
 )
 
-#: Dtypes by the number that stands in the file.
+#: The file gives a dtype as an index into this tuple.
 _DTYPES = (torch.float32, torch.int8, torch.int16, torch.int32, torch.float16, torch.bfloat16)
 #: The version of the file's layout, unchanged since 2021.
 _VERSION = 6
 _EMBEDDING = "decoder/embeddings/weight"
-#: The token embedding, once more.
+#: The output projection: a second copy of the token embedding.
 _PROJECTION = "decoder/projection/weight"
 _NAMES = {
     "encoder.positional_embedding": "encoder/position_encodings/encodings",
@@ -57,7 +57,7 @@ _IN_BLOCKS = {
     "mlp.0": "ffn/linear_0",
     "mlp.2": "ffn/linear_1",
 }
-#: Layers with the same input are one matrix there.
+#: CTranslate2 joins the projections that have the same input into one matrix.
 _QKV = ("query", "key", "value")
 _JOINED = {
     "attn": ("self_attention/linear_0", _QKV),
@@ -71,16 +71,16 @@ def is_one(folder: Path) -> bool:
 
 
 def read(folder: Path) -> State:
-    """Return what the folder holds. Float tensors stay on the disk until they are used.
+    """Return the contents of the checkpoint in ``folder``. Float tensors stay on disk until they are used.
 
-    :raises NotWhisper: if it is no Whisper, a file is damaged, or a tensor is missing, unknown or of another
-        shape.
+    :raises NotWhisper: if the folder holds no Whisper, a file is damaged, or a tensor is missing, unknown or
+        of the wrong shape.
     :raises OSError: if a file cannot be read.
     """
     config = read_json(folder / "config.json")
     with (folder / "model.bin").open("rb") as file:
         try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # lives as long as its tensors
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # stays open as long as its tensors
         except ValueError as error:
             raise NotWhisper("model.bin is empty") from error
     try:
@@ -94,9 +94,9 @@ def read(folder: Path) -> State:
 
 
 class _Reader:
-    """Walks through the file.
+    """Reads the file from its start to its end.
 
-    :raises struct.error, UnicodeDecodeError, IndexError, ValueError: if it ends early or makes no sense.
+    :raises struct.error, UnicodeDecodeError, IndexError, ValueError: if the file ends early or is malformed.
     """
 
     def __init__(self, data: mmap.mmap) -> None:
@@ -104,7 +104,7 @@ class _Reader:
         self._at = 0
 
     def take(self, form: str) -> tuple[int, ...]:
-        """Return numbers, little-endian; ``form`` as ``struct`` spells it."""
+        """Return the next little-endian numbers; ``form`` is a format string of ``struct``."""
         values = struct.unpack_from(f"<{form}", self._data, self._at)
         self._at += struct.calcsize(f"<{form}")
         return values
@@ -115,7 +115,10 @@ class _Reader:
         return self._data[self._at - size : self._at - 1].decode()
 
     def tensor(self, name: str) -> Tensor:
-        """Return the variable ``name``, which begins with its shape; it shares the file's memory."""
+        """Return the next variable, which begins with its shape. The tensor shares the file's memory.
+
+        :param name: its name, for error messages.
+        """
         (rank,) = self.take("B")
         shape = self.take(f"{rank}I")
         kind, size = self.take("BI")
@@ -129,9 +132,9 @@ class _Reader:
 
 
 def _variables(data: mmap.mmap) -> dict[str, Tensor]:
-    """Return what stands in the file, by name.
+    """Return all variables of the file by name.
 
-    :raises NotWhisper: if it is of another kind.
+    :raises NotWhisper: if the file has another version or holds another kind of model.
     """
     reader = _Reader(data)
     (version,) = reader.take("I")
@@ -156,11 +159,11 @@ def _variables(data: mmap.mmap) -> dict[str, Tensor]:
 
 
 def _rescaled(variables: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights as floats: integers stand for themselves divided by the scale of their row."""
+    """Return the weights as floats: integers are divided by the scale of their row or their tensor."""
     weights: dict[str, Tensor] = {}
     for name, values in variables.items():
         if name.endswith("_scale") or not values.dim():
-            continue  # what is no tensor says how the model is built
+            continue  # a scale, or a scalar setting of the model
         if not values.is_floating_point():
             scale = variables.get(f"{name}_scale")
             if scale is None or scale.shape not in ((), values.shape[:1]):
@@ -220,7 +223,7 @@ def _check_keys(name: str, bias: Tensor) -> None:
 
 
 class _Place(NamedTuple):
-    """Part ``part`` of the ``parts`` that the variable ``name`` is made of."""
+    """Part number ``part`` of the variable ``name``, which consists of ``parts`` equal parts."""
 
     name: str
     part: int = 0
@@ -228,7 +231,7 @@ class _Place(NamedTuple):
 
 
 def _place(name: str) -> _Place:
-    """Return where the tensor is that OpenAI calls ``name``."""
+    """Return the place of the tensor that OpenAI calls ``name``."""
     module, _, kind = name.rpartition(".")
     if ".blocks." not in name:
         theirs = _NAMES.get(name) or f"{_NAMES[module]}/{kind}"
@@ -253,7 +256,7 @@ def _with_norm(name: str, is_norm: bool) -> str:
 
 
 def _own_vocabulary(folder: Path) -> int | None:
-    """Return how many tokens are Whisper's own, if the list of the words tells."""
+    """Return the number of Whisper's own tokens, or None if the folder's vocabulary does not tell it."""
     for name in ("vocabulary.json", "vocabulary.txt"):
         path = folder / name
         if path.is_file():

@@ -1,7 +1,7 @@
 """Checkpoints from OpenAI's own server.
 
 Whisper's own ``_download`` has no timeout, no lock and no atomic write: two workers race for the file, and
-behind a firewall it hangs. It is never reached here, while its cache folder and file names are shared.
+behind a firewall it hangs. This module never calls it, but uses the same cache folder and file names.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from filelock import FileLock, Timeout
 
 from whisper_service.errors import ModelUnavailable
 
-#: Longest silence of the server, from the first packet of the connection on.
+#: The longest time without a packet from the server, also while the connection is opened.
 READ_TIMEOUT_S = 10.0
 _BLOCK_BYTES = 1 << 20
 
-#: Called with (bytes so far, bytes in all, or 0 where the server does not say).
+#: Called with the number of bytes so far, and the total, or 0 if the server does not report it.
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an official checkpoint comes from, and how it is known to be whole."""
+    """The URL of an official checkpoint, its file name, and the checksum that verifies it."""
 
     url: str
     sha256: str
@@ -44,9 +44,9 @@ class Unreachable(Exception):
 
 
 def official_source(name: str) -> Source:
-    """Return where the official model ``name`` comes from.
+    """Return the source of the official model ``name``.
 
-    :raises ModelUnavailable: if there is no such model.
+    :raises ModelUnavailable: if there is no official model of that name.
     """
     url = whisper._MODELS.get(name)
     if url is None:
@@ -59,7 +59,10 @@ def official_source(name: str) -> Source:
 
 
 def cached(source: Source, cache_dir: Path) -> Path | None:
-    """Return the file of ``source`` if it is whole, else None. Reads all of it: about 1 s for each GB."""
+    """Return the cached file of ``source`` if its checksum is right, else None.
+
+    Reads the whole file, which takes about 1 s for each GB.
+    """
     path = cache_dir / source.filename
     try:
         with path.open("rb") as file:
@@ -69,11 +72,11 @@ def cached(source: Source, cache_dir: Path) -> Path | None:
 
 
 def download(source: Source, cache_dir: Path, *, deadline_s: float, progress: Progress | None = None) -> Path:
-    """Return the whole file of ``source`` in ``cache_dir``, downloaded if it is not there yet.
+    """Return the verified file of ``source`` in ``cache_dir``, downloaded if it is not there yet.
 
-    Blocks up to ``deadline_s``, plus READ_TIMEOUT_S where the server falls silent near the end. Processes
-    that want the same file wait for the first one, and take its file. For a plain process, not for a native
-    thread of a gevent process.
+    Blocks up to ``deadline_s``, plus READ_TIMEOUT_S if the server falls silent near the end. Processes that
+    need the same file wait for the first one, and use its file. This function is for a plain process, not for
+    a native thread of a gevent process.
 
     :raises Unreachable: if the download fails, or the folder cannot be written.
     """
@@ -104,7 +107,7 @@ def download(source: Source, cache_dir: Path, *, deadline_s: float, progress: Pr
 
 
 class _WrongContents(Exception):
-    """What came is not the checkpoint."""
+    """The downloaded file is not the checkpoint."""
 
 
 def _download(source: Source, part: Path, end: float, progress: Progress | None) -> None:
@@ -136,5 +139,5 @@ def _network_reason(error: Exception) -> str:
 
 
 def sha256_of(file: IO[bytes]) -> str:
-    """Return the SHA-256 of what is left of ``file``, in hexadecimal digits."""
+    """Return the SHA-256 of ``file`` from its current position on, in hexadecimal digits."""
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

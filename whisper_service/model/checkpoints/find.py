@@ -1,7 +1,7 @@
-"""A name becomes a checkpoint on the disk.
+"""Finds the checkpoint on disk that belongs to a name.
 
-What is fetched is fetched by a process of its own (``fetch.py``). This one may wait for that, so it runs in
-the main thread or greenlet.
+A separate process does the downloads (``fetch.py``). This code may wait for that process, so it runs in the
+main thread or greenlet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from whisper_service.model.checkpoints.fetch import (
     unavailable,
 )
 
-#: The models behind the name 'auto', the best first.
+#: The models that the name 'auto' stands for, the best first.
 AUTO_MODEL = "base.en"
 SMALL_MODEL = "tiny.en"
 
@@ -46,15 +46,15 @@ def find_checkpoint(
     demo: Path | None = None,
     fetch: Fetch | None = None,
 ) -> Checkpoint:
-    """Return the checkpoint for ``name``, downloaded where necessary.
+    """Return the checkpoint for ``name``, downloaded if necessary.
 
     Blocks while it reads a cached file, or up to ``deadline_s`` plus START_UP_S for each download.
 
-    :param name: 'auto', an official name, the path of a file or folder, or 'hf:owner/name[@revision]'. Auto
-        is base.en; where that cannot be had, tiny.en, which package indexes carry as well; where that cannot
-        be had either, the demonstration model. Of the last two a warning tells.
-    :param deadline_s: longest time for a download, in seconds; 0 forbids it.
-    :param cache_dir: folder for downloads; by default Whisper's own.
+    :param name: 'auto', an official name, the path of a file or folder, or 'hf:owner/name[@revision]'. 'auto'
+        means base.en. If that is unavailable, it means tiny.en, which package indexes also have. If that is
+        unavailable too, it means the demonstration model. For the last two, the checkpoint carries a warning.
+    :param deadline_s: longest time for a download, in seconds; 0 forbids downloads.
+    :param cache_dir: folder for downloads; by default Whisper's own cache, or the Hub's for 'hf:' names.
     :param demo: the demonstration checkpoint.
     :param fetch: downloads a model; by default :func:`fetch_in_subprocess`.
     :raises ModelUnavailable: if there is no such file or model, or it cannot be downloaded.

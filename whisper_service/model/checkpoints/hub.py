@@ -1,4 +1,4 @@
-"""Checkpoints from the Hugging Face Hub, by ``huggingface_hub`` where it is installed."""
+"""Checkpoints from the Hugging Face Hub, fetched by ``huggingface_hub`` if it is installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from whisper_service.model.checkpoints.download import Unreachable
 
 PREFIX = "hf:"
-#: What is fetched of a repository: weights that are never unpickled, and what describes them.
+#: The files that are fetched from a repository: weights that are never unpickled, and their descriptions.
 _FILES = (
     "config.json",
     "generation_config.json",
@@ -28,11 +28,11 @@ def is_name(name: str) -> bool:
 
 
 def fetch(name: str, cache_dir: Path | None, *, offline: bool) -> Path:
-    """Return the folder of the repository ``name``, fetched if it is not cached. Blocks without a bound.
+    """Return the folder of the repository ``name``, fetched if it is not cached. Blocks without a time limit.
 
-    :param cache_dir: None for the hub's own cache, in which other programs find it too.
-    :param offline: take what the cache has, or nothing.
-    :raises Unreachable: if the package is missing, or the repository cannot be had.
+    :param cache_dir: None for the Hub's own cache, which other programs share.
+    :param offline: whether to use only the cache.
+    :raises Unreachable: if the package ``huggingface_hub`` is missing, or the repository cannot be fetched.
     """
     try:
         from huggingface_hub import snapshot_download

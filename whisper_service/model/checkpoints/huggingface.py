@@ -1,7 +1,7 @@
-"""Reads folders in Hugging Face's format, in which fine-tunes and distil-whisper come.
+"""Reads folders in Hugging Face's format, the format of fine-tuned models and distil-whisper.
 
-``config.json`` has the shape, ``model.safetensors`` (or several, with an index) the weights, and
-``generation_config.json`` the alignment heads and token ids. Nothing is unpickled.
+``config.json`` holds the dimensions, ``model.safetensors`` (or several such files with an index) the weights,
+and ``generation_config.json`` the alignment heads and token ids. Nothing is unpickled.
 Reference: ``transformers/models/whisper/modeling_whisper.py``.
 """
 
@@ -33,7 +33,7 @@ from whisper_service.model.checkpoints.state import (
 
 _INDEX = "model.safetensors.index.json"
 _WHOLE = "model.safetensors"
-#: OpenAI's names and theirs; the longer ones come first.
+#: OpenAI's names and Hugging Face's. The longer names come first, because they are replaced in this order.
 _NAMES = {
     "encoder.positional_embedding": "encoder.embed_positions.weight",
     "decoder.positional_embedding": "decoder.embed_positions.weight",
@@ -53,11 +53,11 @@ _NAMES = {
     ".value": ".v_proj",
     ".out": ".out_proj",
 }
-#: What the token embedding is called where it stands once more, as the last matrix.
+#: The output projection, which some files hold: a second copy of the token embedding.
 _PROJECTION = "proj_out.weight"
-#: Settings that change the arithmetic; these values are Whisper's.
+#: Settings that change the arithmetic, with Whisper's values.
 _FIXED = {"activation_function": "gelu", "scale_embedding": False}
-#: The end of the text in an English-only vocabulary.
+#: The end-of-text token of an English-only vocabulary.
 _ENGLISH_EOT = 50_256
 
 
@@ -67,10 +67,10 @@ def is_one(folder: Path) -> bool:
 
 
 def read(folder: Path) -> State:
-    """Return what the folder holds. Blocks while it reads the weights.
+    """Return the contents of the checkpoint in ``folder``. Blocks while it reads the weights.
 
-    :raises NotWhisper: if it is no Whisper, a file is damaged, or a tensor is missing, unknown or of another
-        shape.
+    :raises NotWhisper: if the folder holds no Whisper, a file is damaged, or a tensor is missing, unknown or
+        of the wrong shape.
     :raises OSError: if a file cannot be read.
     """
     config = read_json(folder / "config.json")
@@ -107,14 +107,17 @@ def _dims(config: Mapping[str, Any]) -> ModelDimensions:
 
 
 def _own_vocabulary(config: Mapping[str, Any], generate: Mapping[str, Any]) -> int | None:
-    """Return how many tokens are Whisper's own, as far as the files tell."""
+    """Return the number of Whisper's own tokens, or None if the files do not tell it."""
     if (token := generate.get("no_timestamps_token_id")) in OWN_BY_NO_TIMESTAMPS:
         return OWN_BY_NO_TIMESTAMPS[token]
     return VOCABULARIES[0] if config.get("eos_token_id") == _ENGLISH_EOT else None
 
 
 def _check_languages(generate: Mapping[str, Any], n_vocab: int | None) -> None:
-    """Check that languages have Whisper's own tokens: a vocabulary in another order would be misread."""
+    """Check that languages have the token ids of Whisper: a vocabulary in another order would be misread.
+
+    :raises NotWhisper: if a language has another id, or Whisper does not have the language.
+    """
     start = 50_259
     codes = list(LANGUAGES)[: 100 if n_vocab == VOCABULARIES[2] else 99]
     known = {f"<|{code}|>": start + number for number, code in enumerate(codes)}
@@ -133,7 +136,7 @@ def _tensors(folder: Path, dims: ModelDimensions) -> dict[str, Tensor]:
             except SafetensorError as error:
                 raise NotWhisper(f"{path.name} is damaged ({error})") from error
             found |= dict.fromkeys(file.keys(), file)
-        # Whisper alone, without what makes texts of it, has no such beginning.
+        # transformers' plain WhisperModel has no such prefix; WhisperForConditionalGeneration has it.
         start = "model." if any(name.startswith("model.") for name in found) else ""
         names = {name: start + _theirs(name) for name in expected}
         check_names(found.keys() - {_PROJECTION}, names.values())

@@ -1,7 +1,7 @@
-"""Reading of a checkpoint: whatever its format, it becomes a ``whisper.Whisper`` in float32.
+"""Reads a checkpoint of any supported format into a ``whisper.Whisper`` in float32.
 
-Made for the native thread of the model in a gevent process: no socket, lock, sleep, subprocess or log, whose
-patched forms must not be used there.
+This code runs in the native thread of the model in a gevent process. It uses no socket, lock, sleep,
+subprocess or log: gevent has patched them, and the patched forms must not be used in that thread.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from whisper_service.model.network.device import does_not_fit
 def load_model(checkpoint: Checkpoint) -> whisper.Whisper:
     """Return the model of ``checkpoint`` in float32 on the CPU, in evaluation mode and without gradients.
 
-    Its alignment heads are those that the files name, else those of the official model of that name, else
-    all of the decoder's upper half. Blocks while it reads.
+    Its alignment heads are those that the files list, else those of the official model of that name, else
+    all heads in the upper half of the decoder. Blocks while it reads.
 
-    :raises ModelUnavailable: if the files cannot be read, are no Whisper, or do not fit into memory. The text
-        names the tensor that is wrong.
+    :raises ModelUnavailable: if the files cannot be read, hold no Whisper, or do not fit into memory. If a
+        tensor is wrong, the text names it.
     """
     try:
         state = _read(checkpoint.path)
@@ -45,7 +45,10 @@ def load_model(checkpoint: Checkpoint) -> whisper.Whisper:
 
 
 def times_words_roughly(model: whisper.Whisper) -> bool:
-    """Return whether all heads of the decoder's upper half time its words: nobody has chosen better ones."""
+    """Return whether the alignment heads of ``model`` are all heads in the upper half of the decoder.
+
+    This is the default where no better heads are known, so word times are rough.
+    """
     marked = model.alignment_heads.to_dense()
     upper = torch.zeros_like(marked)
     upper[marked.shape[0] // 2 :] = True

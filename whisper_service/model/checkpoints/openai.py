@@ -1,6 +1,6 @@
-"""Reads checkpoints in openai-whisper's own format: one file of ``torch.save``.
+"""Reads checkpoints in openai-whisper's own format: one file written by ``torch.save``.
 
-It holds ``dims`` and ``model_state_dict``, and may hold ``alignment_heads``, pairs of layer and head.
+It holds ``dims`` and ``model_state_dict``, and may hold ``alignment_heads`` as pairs of layer and head.
 Reference: ``whisper.load_model``.
 """
 
@@ -25,12 +25,12 @@ from whisper_service.model.checkpoints.state import (
 
 
 def read(path: Path) -> State:
-    """Return what the file holds. Blocks while it reads the weights.
+    """Return the contents of the checkpoint in the file ``path``. Blocks while it reads the weights.
 
-    Nothing but tensors, numbers and text is unpickled.
+    Only tensors, numbers and text are unpickled.
 
-    :raises NotWhisper: if it is no checkpoint, or a tensor is missing, unknown or of another shape.
-    :raises OSError: if it cannot be read.
+    :raises NotWhisper: if the file is no checkpoint, or a tensor is missing, unknown or of the wrong shape.
+    :raises OSError: if the file cannot be read.
     """
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)

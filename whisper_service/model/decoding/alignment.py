@@ -1,8 +1,8 @@
 """When each token was spoken: dynamic time warping over the decoder's attention to the audio.
 
-Source: whisper/timing.py of openai-whisper 20250625 (``find_alignment``). There it runs encoder and decoder
-a second time; here it takes the attention that the decoding pass has left. The warping is compiled, and runs
-without the interpreter's lock: the hub goes on meanwhile.
+Source: whisper/timing.py of openai-whisper 20250625 (``find_alignment``). Whisper runs encoder and decoder a
+second time for this; here the attention comes from the decoding pass itself. The warping is compiled and
+releases the GIL, so the gevent hub keeps running.
 """
 
 from __future__ import annotations
@@ -15,29 +15,32 @@ from whisper.timing import median_filter
 
 from whisper_service.audio.pcm import Samples
 
-#: Width in frames of the median filter over time (``find_alignment``'s default).
+#: Width of the median filter over time, in frames (``find_alignment``'s default).
 _FILTER_FRAMES = 7
 
 
 def token_frames(
     attention: Tensor, *, first: int, frames: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where each token was heard, as audio frames of 20 ms.
+    """Return where each token was heard, in audio frames of 20 ms.
 
-    :returns: the frame in which each token begins, ``(n_tokens + 1,)``: the last is the end; and the frame
-        that each attended to most, ``(n_tokens + 1,)``: the last is that of the end of the text.
-    :param attention: softmaxed attention of the alignment heads, float32 ``(A, n_positions, n_audio_ctx)``;
-        the row of a position is the attention with which the token BEHIND it was chosen.
-    :param first: the position that chose the first text token (Whisper's no-timestamps token).
-    :param frames: number of frames that hold audio; attention to the padding is cut off.
+    :returns: the frame in which each token begins, ``(n_tokens + 1,)``, where the last entry is the end of
+        the text; and the frame with the largest attention of each token, ``(n_tokens + 1,)``, where the last
+        entry belongs to the end-of-text token.
+    :param attention: softmaxed attention of the alignment heads, float32 ``(A, n_positions, n_audio_ctx)``.
+        The row of a position is the attention with which the token AFTER it was chosen.
+    :param first: the position that chose the first text token: the last token of the start sequence.
+    :param frames: number of frames that hold audio. Attention to the padding is cut off.
     """
     weights = attention[:, :, :frames]
-    # Whisper cuts before its softmax; after it, the rows have to be scaled back to a sum of one.
+    # Whisper cuts the padding off before the softmax. Here it is cut off after the softmax, so each row
+    # has to be scaled back to a sum of one.
     weights = weights / weights.sum(dim=-1, keepdim=True).clamp_min(1e-9)
     std, mean = std_mean(weights, dim=-2, keepdim=True, unbiased=False)
     matrix = ((weights - mean) / std.clamp_min(1e-9)).mean(dim=0)[first:]  # (n_tokens + 1, frames)
     # Filtering the mean of the heads costs an eighth of filtering each head.
-    # On the CPU: on a GPU the filter starts a compiler, a process, which gevent forbids in a native thread.
+    # The filter runs on the CPU. On a GPU it starts a compiler as a process, which gevent forbids in a native
+    # thread.
     matrix = median_filter(matrix.cpu().unsqueeze(0), _FILTER_FRAMES)[0]
     begins = first_frames(np.ascontiguousarray(matrix.numpy()))
     return begins, matrix.argmax(dim=-1).numpy()
@@ -47,12 +50,14 @@ def token_frames(
 def first_frames(scores: Samples) -> NDArray[np.int64]:  # pragma: no cover, compiled
     """Return the first frame of each token on the best monotonic path, ``(n_tokens,)``.
 
-    :param scores: how well each token fits each frame, float32 ``(n_tokens, n_frames)``, in C order.
+    Each step of the path goes to the next token, to the next frame, or to both (``dtw_cpu`` in
+    whisper/timing.py).
 
-    The path steps to the next token, to the next frame, or to both (``dtw_cpu`` in whisper/timing.py).
+    :param scores: how well each token fits each frame, float32 ``(n_tokens, n_frames)``, in C order.
     """
     tokens, frames = scores.shape
-    # Costs of the path to the end of the row before, and to that of this one; one more column for the start.
+    # The cost of the best path to each frame of the previous token, and of this token. The extra first column
+    # is the start of the path.
     above = np.full(frames + 1, np.inf, dtype=np.float32)
     above[0] = 0.0
     here = np.empty(frames + 1, dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Beam search: for each window several texts are followed at once, and the likeliest is taken.
+"""Beam search: several texts are followed at once for each window, and the most probable one is returned.
 
 Source: ``BeamSearchDecoder`` (patience 1) and ``MaximumLikelihoodRanker`` in whisper/decoding.py of
-openai-whisper 20250625. There every score goes through a dictionary of whole texts; here a step is one
+openai-whisper 20250625. Whisper puts every score into a dictionary of whole texts; here a step is one
 ``topk``.
 """
 
@@ -23,8 +23,9 @@ from whisper_service.model.network.cache import DecoderCache
 class _Beam:
     """The texts of one window.
 
-    :param texts: those that go on, the likeliest first; with the sums of their log-probabilities.
-    :param ended: those that have ended.
+    :param texts: the unfinished texts, the most probable first.
+    :param scores: the sum of the log-probabilities of each unfinished text.
+    :param ended: the finished texts with their scores.
     """
 
     sequence: TokenSequence
@@ -34,11 +35,14 @@ class _Beam:
 
     @property
     def done(self) -> bool:
-        """Whether enough texts have ended, or none may grow any more."""
+        """Whether enough texts have ended, or the unfinished texts have used up the budget."""
         return len(self.ended) >= len(self.texts) or len(self.texts[0]) >= self.sequence.budget
 
     def best(self) -> list[int]:
-        """Return the likeliest text, by the mean of its tokens; unfinished ones count if few have ended."""
+        """Return the text with the highest log-probability per token.
+
+        If fewer texts than the beam size have ended, the best unfinished texts fill the list of candidates.
+        """
         going = list(zip(self.texts, self.scores, strict=True))
         found = self.ended + going[: len(going) - len(self.ended)]
         return max(found, key=lambda text: text[1] / max(1, len(text[0])))[0]
@@ -46,7 +50,10 @@ class _Beam:
     def extend(
         self, logprobs: Sequence[Sequence[float]], tokens: Sequence[Sequence[int]], eot: int
     ) -> list[int]:
-        """Take the best tokens behind each text; return which of the texts each new one continues."""
+        """Extend the texts by their best next tokens; return, for each new text, the index of its parent.
+
+        :param logprobs: for each text, the log-probabilities of its candidate ``tokens``.
+        """
         size = len(self.texts)
         found = [
             (score + logprob, parent, token)
@@ -72,19 +79,19 @@ class _Beam:
 def search(
     sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], *, size: int
 ) -> list[Decoded]:
-    """Return what each sequence says.
+    """Return the decoded text of each sequence.
 
-    :param cache: empty, with at least ``room_of(sequences)``; is not touched.
-    :param size: texts that are followed for each window.
+    :param cache: an empty cache with room for at least ``room_of(sequences)`` tokens. It is not changed.
+    :param size: the number of texts that are followed for each window.
     """
     found = _texts(sampler, cache.copied(range(len(sequences))), sequences, size)
-    # Attention and probabilities of the text that was found come from one forward over all of it.
+    # One forward pass over each whole text gives its attention and its probabilities.
     sequences = [replace(sequence, draft=text) for sequence, text in zip(sequences, found, strict=True)]
     return follow(sampler, cache.copied(range(len(sequences))), sequences)
 
 
 def follow(sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence]) -> list[Decoded]:
-    """Return the drafts as they are, with what the model makes of them."""
+    """Return the drafts unchanged, with the attention and the probabilities that the model gives them."""
     texts = [sequence.draft for sequence in sequences]
     hidden, attention = sampler.append(
         cache, [[*sequence.head, *sequence.prefix, *sequence.draft] for sequence in sequences]
@@ -115,7 +122,7 @@ def _texts(
     sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], size: int
 ) -> list[list[int]]:
     hidden, _ = sampler.append(cache, [[*sequence.head, *sequence.prefix] for sequence in sequences])
-    # At first all texts of a window are empty, so only one of them counts.
+    # At first all texts of a window are empty and equal, so only one of them may be extended.
     beams = [_Beam(sequence, [[]] * size, [0.0] + [-math.inf] * (size - 1)) for sequence in sequences]
     places = [index for index, beam in enumerate(beams) if not beam.done for _ in range(size)]
     states = hidden[places, [sequences[index].chooses for index in places]]  # (N * size, D)
@@ -144,7 +151,10 @@ def _texts(
 
 
 def _extend(sampler: Sampler, states: Tensor, beams: Sequence[_Beam], size: int) -> list[list[int]]:
-    """Extend the texts of ``beams``, whose states are ``(len(beams) * size, D)``; return their parents."""
+    """Extend the texts of ``beams``; return, for each beam, the parents of its new texts.
+
+    :param states: the hidden states of all texts, ``(len(beams) * size, D)``.
+    """
     sequences = [beam.sequence for beam in beams for _ in range(size)]
     places = [sampler.place(beam.sequence, text) for beam in beams for text in beam.texts]
     best = sampler.all_logits(states, sequences, places).log_softmax(-1).topk(size + 1)

@@ -1,7 +1,7 @@
-"""How windows are decoded: greedily or by beams, and with chance where that has failed.
+"""Decoding of windows: greedily or by beam search, and by sampling where that has failed.
 
-Source: ``decode_with_fallback`` in whisper/transcribe.py of openai-whisper 20250625, which runs the encoder
-again for every temperature; here all attempts share what it said.
+Source: ``decode_with_fallback`` in whisper/transcribe.py of openai-whisper 20250625. Whisper runs the encoder
+again for every temperature; here all attempts share the encoder's output.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from whisper_service.model.decoding.sequence import Decoded, TokenSequence
 from whisper_service.model.network.cache import DecoderCache
 
 _TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
-#: Text that compresses better than this repeats itself; less probable text than that has gone wrong, or there
-#: was nothing to hear (Whisper's defaults).
+#: Whisper's defaults. A text with a higher compression ratio repeats itself. A text with a lower average
+#: log-probability has failed; but if the no-speech probability is also above ``_NO_SPEECH``, the window holds
+#: no speech, and there is no fallback.
 _COMPRESSION_RATIO = 2.4
 _LOGPROB = -1.0
 _NO_SPEECH = 0.6
 
 
 def decode(sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence]) -> list[Decoded]:
-    """Return what each sequence says, decoded as the sequence wants.
+    """Return the decoded text of each sequence, with the sequence's own beam size and fallback.
 
-    :param cache: empty, with at least ``room_of(sequences)``; used up by this call.
+    :param cache: an empty cache with room for at least ``room_of(sequences)`` tokens. This call uses it up.
     """
     if all(sequence.beam_size == 1 and not sequence.fallback for sequence in sequences):
         return decode_greedily(sampler, cache, sequences)

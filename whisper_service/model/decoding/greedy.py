@@ -1,7 +1,7 @@
-"""Decoding of a batch of windows: drafts are verified in one forward, what is new comes token by token.
+"""Greedy decoding of a batch: one forward pass verifies the drafts, then new tokens follow one by one.
 
 The tokens are those of plain greedy decoding: every rule is applied at every position, so an accepted draft
-is what would have been chosen. Sequences leave the batch as they finish.
+is what would have been chosen anyway. Finished sequences leave once they make up half of the batch.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from whisper_service.model.network.cache import DecoderCache
 def decode_greedily(
     sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], *, pick: Pick = most_probable
 ) -> list[Decoded]:
-    """Return what each sequence says.
+    """Return the decoded text of each sequence.
 
-    :param cache: empty, with at least ``room_of(sequences)``; used up by this call.
-    :param pick: chooses the tokens; greedily if left out.
+    :param cache: an empty cache with room for at least ``room_of(sequences)`` tokens. This call uses it up.
+    :param pick: chooses the tokens. By default the most probable one is chosen.
     """
     drafts = [sequence.draft for sequence in sequences]
     hidden, attention = sampler.append(
         cache, [[*sequence.head, *sequence.prefix, *sequence.draft] for sequence in sequences]
     )
     no_speech = sampler.no_speech(hidden, sequences)
-    results, follows = [], []  # `follows`: the token chosen behind what each sequence has
+    results, follows = [], []  # `follows`: the next token of each sequence, not yet appended
     for index, (sequence, (best, logprobs)) in enumerate(
         zip(sequences, sampler.behind(hidden, sequences, drafts, pick), strict=True)
     ):
@@ -39,12 +39,13 @@ def decode_greedily(
             Decoded(best[:accepted], logprobs[:accepted], logprobs[accepted], no_speech[index], seen)
         )
         follows.append(best[accepted])
-    present = list(range(len(sequences)))  # which sequence each sequence of the cache is
+    present = list(range(len(sequences)))  # the index of the sequence in each row of the cache
     eot = sampler.vocabulary.eot
     going = [index for index in present if _goes_on(eot, sequences[index], results[index], follows[index])]
     while going:
         if 2 * len(going) <= len(present):
-            # Moving the others together costs about as much as a few steps of those that are done.
+            # Compacting the cache costs about as much as a few steps of the finished sequences. So it is done
+            # only when at least half of the rows are finished.
             cache.keep([present.index(index) for index in going])
             present = list(going)
         for index in going:

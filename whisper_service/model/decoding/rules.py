@@ -1,7 +1,7 @@
-"""Which tokens may come next: Whisper's own rules, for a whole batch at once.
+"""Whisper's own rules for the next token, applied to a whole batch at once.
 
 Source: ``SuppressBlank``, ``SuppressTokens`` and ``ApplyTimestampRules`` in whisper/decoding.py of
-openai-whisper 20250625, which walk through a batch row by row, and wait for the device at each.
+openai-whisper 20250625. ``ApplyTimestampRules`` loops over the rows there, and waits for the device in each.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from torch import Tensor
 
 from whisper_service.model.decoding.vocabulary import Vocabulary
 
-#: The first timestamp lies within the first second: 50 steps of 20 ms (``max_initial_timestamp``).
+#: The first timestamp is at most 1 s: 50 steps of 20 ms (``max_initial_timestamp``).
 _LATEST_FIRST = 50
 
 
 class Place(NamedTuple):
-    """What may stand at one position, beyond what may stand nowhere.
+    """Which tokens are allowed at one position. Some tokens are allowed at no position.
 
-    :param first: the text begins here, with neither a blank nor its end.
-    :param text: words may; the end of the text may also where they may not.
-    :param stamps: the timestamp tokens that may.
+    :param first: whether the text begins here. Then neither a blank nor the end-of-text token is allowed.
+    :param text: whether text tokens are allowed. The end-of-text token does not depend on this.
+    :param stamps: the timestamp tokens that are allowed.
     """
 
     first: bool = False
@@ -40,7 +40,8 @@ class Rules:
     def __init__(self, vocabulary: Vocabulary, *, n_vocab: int, device: torch.device) -> None:
         self._eot, self._stamps = vocabulary.eot, range(vocabulary.timestamps, n_vocab)
         self._ids = torch.arange(n_vocab, device=device)
-        # What may follow with timestamps, and without: text, and the end of it.
+        # Masks of the tokens that are forbidden everywhere: `_never` in text with timestamps, `_plain` in
+        # text without them. `_plain` allows only text tokens and the end-of-text token.
         self._never = (self._ids > self._eot) & (self._ids < self._stamps.start)
         self._never[list(vocabulary.non_speech)] = True
         self._plain = self._never | (self._ids > self._eot)
@@ -48,7 +49,7 @@ class Rules:
         self._blank[[*vocabulary.blank, self._eot]] = True
 
     def place(self, text: Sequence[int], *, timestamps: bool) -> Place:
-        """Return what may stand behind ``text``, which begins behind the start sequence."""
+        """Return which tokens may follow ``text``, the tokens after the start sequence."""
         if not timestamps:
             return Place(first=not text)
         begin, end = self._stamps.start, self._stamps.stop
@@ -58,15 +59,15 @@ class Rules:
         before = len(text) < 2 or text[-2] >= begin
         if last and before:
             return Place(stamps=range(0))
-        # Times do not run back, and two of one segment are not the same.
+        # Timestamps do not decrease, and a segment's end is later than its start.
         newest = next((token for token in reversed(text) if token >= begin), begin - 1)
         return Place(text=not last, stamps=range(newest if last else newest + 1, end))
 
     def apply(self, logits: Tensor, places: Sequence[Place], *, timestamps: Sequence[bool]) -> Tensor:
-        """Return ``logits`` ``(N, n_vocab)`` with what may not follow at minus infinity, in place.
+        """Return ``logits`` ``(N, n_vocab)`` with forbidden tokens at minus infinity, changed in place.
 
-        :param places: one for each row.
-        :param timestamps: which rows write them.
+        :param places: the place of each row.
+        :param timestamps: whether each row has timestamps.
         """
         if not any(timestamps):
             logits.masked_fill_(self._plain, -torch.inf)
@@ -85,7 +86,7 @@ class Rules:
         logits.masked_fill_(
             self._never | (stamps & ~allowed) | (wordless & (self._ids < self._eot)), -torch.inf
         )
-        # Where a timestamp, whichever, is likelier than the likeliest word, one comes.
+        # A timestamp must follow if all timestamps together are more probable than every other single token.
         likelier = logits[:, stamps].logsumexp(-1) > logits[:, ~stamps].amax(-1)
         comes = likelier & torch.tensor(timestamps, device=logits.device)
         logits.masked_fill_(comes[:, None] & ~stamps, -torch.inf)

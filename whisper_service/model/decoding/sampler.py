@@ -1,4 +1,4 @@
-"""The sampler: texts go through the decoder, and tokens are chosen from its logits."""
+"""The sampler: runs the decoder over texts, and picks tokens from its logits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from whisper_service.model.decoding.vocabulary import Vocabulary
 from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
 
-#: Chooses a token in each row of logits ``(N, n_vocab)``. The other argument says for each row which sequence
-#: of the batch it belongs to, and how many tokens the text of that one has by now.
+#: Picks a token from each row of logits ``(N, n_vocab)``. The second argument has a pair for each row: the
+#: index of its sequence in the batch, and the number of tokens that the text of this sequence has so far.
 Pick = Callable[[Tensor, Sequence[tuple[int, int]]], Tensor]
 
 
@@ -33,7 +33,7 @@ class Sampler:
     ) -> tuple[Tensor, Tensor]:
         """Append tokens to the sequences of ``cache``; see ``Decoder.forward``.
 
-        :param counts: how many of them are meant; all if left out.
+        :param counts: how many tokens to append to each sequence; the others are padding. By default all.
         """
         counts = counts or [len(text) for text in texts]
         longest = max(len(text) for text in texts)
@@ -44,7 +44,10 @@ class Sampler:
         return self.decoder.forward(tokens, counts, cache)
 
     def no_speech(self, hidden: Tensor, sequences: Sequence[TokenSequence]) -> list[float]:
-        """Return the no-speech probability of each sequence, of the hidden states of whole sequences."""
+        """Return the no-speech probability of each sequence.
+
+        :param hidden: the hidden states of whole sequences, ``(B, T, D)``.
+        """
         at = hidden[list(range(len(sequences))), [sequence.sot for sequence in sequences]]  # (B, D)
         probabilities: list[float] = (
             self.decoder.logits.exact(at).softmax(-1)[:, self.vocabulary.no_speech].tolist()
@@ -54,10 +57,12 @@ class Sampler:
     def behind(
         self, hidden: Tensor, sequences: Sequence[TokenSequence], texts: Sequence[Sequence[int]], pick: Pick
     ) -> list[tuple[list[int], list[float]]]:
-        """Return for each sequence the tokens picked behind its prefix and behind each token of its text.
+        """Return, for each sequence, the tokens picked after its prefix and after each token of its text.
 
-        :param hidden: of whole sequences: head, prefix and text, ``(B, T, D)``.
-        :param texts: of each sequence, behind its prefix.
+        Each list of tokens comes with the list of their log-probabilities.
+
+        :param hidden: the hidden states of whole sequences (head, prefix and text), ``(B, T, D)``.
+        :param texts: the text of each sequence after its prefix.
         """
         where = [(index, at) for index, text in enumerate(texts) for at in range(len(text) + 1)]
         picked: list[int] = []
@@ -82,15 +87,16 @@ class Sampler:
         where: Sequence[tuple[int, int]],
         pick: Pick,
     ) -> tuple[list[int], list[float]]:
-        """Return the token picked behind each position, and its log-probability.
+        """Return the token picked after each position, and its log-probability.
 
-        :param hidden: ``(N, D)``; ``sequences``, ``places`` and ``where`` are those of the positions.
+        :param hidden: the hidden states of the positions, ``(N, D)``. ``sequences``, ``places`` and ``where``
+            have one entry for each position.
         """
         logits = self._restricted(self.decoder.logits.rough(hidden), sequences, places)
         logits = self.decoder.logits.refine(hidden, logits)
         token = pick(logits, where)
         value = logits.gather(-1, token[:, None])[:, 0]
-        # Both at once: a GPU is waited for once a step.
+        # Token and log-probability are copied together, so that each step waits for the GPU only once.
         logprob = value - logits.logsumexp(dim=-1)
         tokens, logprobs = torch.stack([token.double(), logprob.double()]).tolist()
         return [int(token) for token in tokens], logprobs
@@ -98,7 +104,7 @@ class Sampler:
     def all_logits(
         self, hidden: Tensor, sequences: Sequence[TokenSequence], places: Sequence[Place]
     ) -> Tensor:
-        """Return the logits behind positions with what may not follow at minus infinity, ``(N, n_vocab)``."""
+        """Return the exact next-token logits, ``(N, n_vocab)``, with forbidden tokens at minus infinity."""
         return self._restricted(self.decoder.logits.exact(hidden), sequences, places)
 
     def _restricted(
@@ -107,10 +113,10 @@ class Sampler:
         return self.rules.apply(logits, places, timestamps=[sequence.timestamps for sequence in sequences])
 
     def place(self, sequence: TokenSequence, text: Sequence[int]) -> Place:
-        """Return what may stand behind ``text``, which follows the sequence's prefix."""
+        """Return which tokens may follow ``text``, the tokens after the sequence's prefix."""
         return self.rules.place([*sequence.prefix, *text], timestamps=sequence.timestamps)
 
 
 def most_probable(logits: Tensor, where: Sequence[tuple[int, int]]) -> Tensor:
-    """Pick the most probable token."""
+    """Return the most probable token of each row."""
     return logits.argmax(dim=-1)

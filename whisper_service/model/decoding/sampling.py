@@ -1,4 +1,4 @@
-"""Decoding with chance: several texts are drawn for each window, the likeliest is taken.
+"""Decoding by sampling: several texts are sampled for each window, and the most probable one is returned.
 
 Source: ``GreedyDecoder`` with a temperature and ``best_of``, and ``MaximumLikelihoodRanker``, in
 whisper/decoding.py of openai-whisper 20250625.
@@ -17,17 +17,17 @@ from whisper_service.model.decoding.sampler import Pick, Sampler
 from whisper_service.model.decoding.sequence import Decoded, TokenSequence
 from whisper_service.model.network.cache import DecoderCache
 
-#: Texts that are drawn for a window (``best_of`` of Whisper's command line).
+#: The number of texts that are sampled for each window (``best_of`` of Whisper's command line).
 _DRAWN = 5
 
 
 def sample(
     sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], *, temperature: float
 ) -> list[Decoded]:
-    """Return the likeliest of five texts that are drawn for each sequence.
+    """Return, for each sequence, the most probable of five sampled texts.
 
-    :param cache: empty, with at least ``room_of(sequences)``; is not touched.
-    :param temperature: above 0; logits are divided by it.
+    :param cache: an empty cache with room for at least ``room_of(sequences)`` tokens. It is not changed.
+    :param temperature: the divisor of the logits, above 0.
     """
     origins = [index for index in range(len(sequences)) for _ in range(_DRAWN)]
     drawn = decode_greedily(
@@ -45,10 +45,10 @@ def _likelihood(text: Decoded) -> float:
 
 
 def _dice(temperature: float) -> Pick:
-    """Return what picks a token with its probability (the Gumbel-max trick).
+    """Return a function that samples a token by its probability (the Gumbel-max trick).
 
-    How the dice fall depends on which of its window's texts this is, and on its length, not on what shares
-    its batch: the transcript stays a function of the samples.
+    The random numbers depend on the index of the text within its window and on its length, but not on the
+    other windows of the batch. So the transcript depends only on the audio samples.
     """
 
     def pick(logits: Tensor, where: Sequence[tuple[int, int]]) -> Tensor:

@@ -1,4 +1,4 @@
-"""What one window of a batch is asked, and what it says."""
+"""The input and the result of the decoder for one window of a batch."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """What one window is asked.
+    """The input of the decoder for one window.
 
-    :param head: prompt and start sequence.
-    :param sot: where in ``head`` the start-of-transcript token is.
-    :param prefix: text tokens that stand already.
-    :param draft: what the text behind them may be, at most ``budget`` tokens.
-    :param budget: most tokens behind the prefix.
-    :param timestamps: whether the text has them.
-    :param beam_size: texts that are followed at once; 1 is greedy.
-    :param fallback: draw texts where the likeliest has gone wrong.
+    :param head: the prompt and the start sequence.
+    :param sot: the index of the start-of-transcript token in ``head``.
+    :param prefix: text tokens that are already fixed.
+    :param draft: a guess of the text after the prefix, at most ``budget`` tokens.
+    :param budget: the largest number of tokens after the prefix.
+    :param timestamps: whether the text has timestamp tokens.
+    :param beam_size: the number of texts that are followed at once; 1 is greedy decoding.
+    :param fallback: whether to sample texts if the most probable text has failed.
     """
 
     head: list[int]
@@ -33,25 +33,27 @@ class TokenSequence:
 
     @property
     def longest(self) -> int:
-        """The most tokens that the sequence can come to."""
+        """The largest number of tokens that the sequence can have."""
         return len(self.head) + len(self.prefix) + self.budget
 
     @property
     def chooses(self) -> int:
-        """The position that chooses the first token behind the prefix."""
+        """The position whose hidden state chooses the first token after the prefix."""
         return len(self.head) + len(self.prefix) - 1
 
 
 @dataclass(slots=True)
 class Decoded:
-    """One sequence's text behind its prefix.
+    """The text of one sequence after its prefix.
 
-    :param tokens: without the end of the text.
-    :param logprobs: of each of them.
-    :param end_logprob: of the token behind them: the end of the text, or what the budget has cut off.
+    :param tokens: the tokens of the text, without the end-of-text token.
+    :param logprobs: the log-probability of each token.
+    :param end_logprob: the log-probability of the next token: the end-of-text token, or the token that the
+        budget has cut off.
     :param no_speech_probability: Whisper's own estimate that the window holds no speech.
-    :param attention: of the alignment heads from the start of transcript on, ``(A, n, n_audio_ctx)`` each;
-        the row of a position is that with which the token behind it was chosen.
+    :param attention: the attention of the alignment heads from the start-of-transcript token on, in pieces of
+        ``(A, n, n_audio_ctx)``. The row of a position is the attention with which the token after it was
+        chosen.
     """
 
     tokens: list[int]
@@ -62,10 +64,10 @@ class Decoded:
 
     @property
     def average_logprob(self) -> float:
-        """Mean log-probability of the tokens and what ends them, as Whisper has it."""
+        """The mean log-probability of the tokens and the token after them, as Whisper computes it."""
         return (sum(self.logprobs) + self.end_logprob) / (len(self.tokens) + 1)
 
 
 def room_of(sequences: Sequence[TokenSequence]) -> int:
-    """Return the room that a cache for these sequences needs, padding included."""
+    """Return how many tokens per row a cache for these sequences must hold, padding included."""
     return max(sequence.longest for sequence in sequences) + 1

@@ -1,4 +1,4 @@
-"""Token ids of a checkpoint, and what stands before the text."""
+"""Token ids of a checkpoint, and the tokens that come before the text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-#: Words of a prompt are cut to the last half of the decoder's context, as in whisper/decoding.py.
+#: Prompt and context together fill at most half of the decoder's context, as in whisper/decoding.py.
 _PROMPT_SHARE = 2
 
 
 class Vocabulary:
     """The tokenizers of one checkpoint.
 
-    :param model: only asked for what it is.
+    :param model: only its dimensions and its language support are read.
     """
 
     def __init__(self, model: Whisper) -> None:
@@ -25,22 +25,23 @@ class Vocabulary:
         self.eot: int = tokenizer.eot
         self.sot: int = tokenizer.sot
         self.no_speech: int = tokenizer.no_speech
-        #: The first timestamp, of 0 s; all ids from here on are timestamps.
+        #: The first timestamp token, of 0 s. All ids from here on are timestamps.
         self.timestamps: int = tokenizer.timestamp_begin
-        #: Marks that are no speech: brackets, notes, speakers' names.
+        #: Tokens that stand for no speech: brackets, music notes, marks of speakers' names.
         self.non_speech: tuple[int, ...] = tokenizer.non_speech_tokens
         self.blank: tuple[int, ...] = tuple(tokenizer.encode(" "))
 
     def tokenizer(self, language: str, task: str) -> Tokenizer:
-        """Return openai-whisper's tokenizer (cached by it) for a language and a task."""
+        """Return openai-whisper's tokenizer for a language and a task. openai-whisper caches it."""
         return get_tokenizer(
             self.multilingual, num_languages=self._num_languages, language=language, task=task
         )
 
     def head(self, tokenizer: Tokenizer, prompt: str, context: str, *, timestamps: bool = False) -> list[int]:
-        """Return the tokens before the text: the prompt's, the context's, Whisper's start sequence.
+        """Return the tokens before the text: the prompt, the context, and Whisper's start sequence.
 
-        Where they are too long, the prompt loses its beginning, and the context at most half of its room.
+        Prompt and context share a limited room. The context keeps its end, at most half of the room. The
+        prompt keeps its end, in the rest of the room.
         """
         start = [*tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
         room = self._n_text_ctx // _PROMPT_SHARE - 1
@@ -49,16 +50,16 @@ class Vocabulary:
         return [tokenizer.sot_prev, *before, *start] if before else start
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Return the words that ``tokens`` spell; timestamps spell none."""
+        """Return the text of ``tokens``, without timestamps and other special tokens."""
         tokenizer = self.tokenizer("en", "transcribe")
         return str(tokenizer.decode([token for token in tokens if token < self.eot]))
 
     def _text(self, tokenizer: Tokenizer, text: str) -> list[int]:
-        # What looks like a special token in a client's prompt is text like any other.
+        # A client's prompt may contain the name of a special token. It is encoded as ordinary text.
         return tokenizer.encode(" " + text.strip(), disallowed_special=()) if text.strip() else []
 
     def languages(self) -> dict[int, str]:
-        """Return the code of each language by its token; empty for an English-only checkpoint."""
+        """Return the language codes by token id; empty for an English-only checkpoint."""
         if not self.multilingual:
             return {}
         tokenizer = self.tokenizer("en", "transcribe")

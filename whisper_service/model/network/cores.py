@@ -1,24 +1,27 @@
-"""How many cores the operations of a thread take.
+"""The number of cores that the torch operations of a thread use.
 
-Every thread that runs torch has a pool of its own behind it (OpenMP). Where the pools have more threads than
-there are cores, GNU's OpenMP lets all of them sleep between operations: with a detector beside the engine on
-two cores each small operation took 0.15 instead of 0.02 ms. So one thread, the engine's, takes all cores, and
-others that run torch take one.
+Every thread that runs torch has its own OpenMP thread pool. If the pools together have more threads than
+there are cores, GNU's OpenMP puts all of them to sleep between operations. With a detector beside the engine
+on two cores, each small operation took 0.15 instead of 0.02 ms. So one thread, the engine's, uses all cores,
+and the other threads that run torch use one.
 """
 
 from __future__ import annotations
 
 import torch
 
-#: What torch takes on its own accord, or is told to by OMP_NUM_THREADS.
+#: The number of threads that torch uses by default, or that OMP_NUM_THREADS sets.
 _ALL = torch.get_num_threads()
 
 
 def take_all() -> None:
-    """Let this thread's operations run on all cores, and those of threads that ask for nothing."""
+    """Let this thread, and threads that call neither function, run their operations on all cores."""
     torch.set_num_threads(_ALL)
 
 
 def take_one() -> None:
-    """Let this thread's operations run in this thread alone. Some thread has to ``take_all`` afterwards."""
+    """Let the operations of this thread run in this thread alone.
+
+    This also sets the default of new threads, so some thread has to call ``take_all`` afterwards.
+    """
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 """The text decoder's forward pass over a batch whose rows have different lengths.
 
-openai-whisper's own ``TextDecoder.forward`` cannot take several tokens behind cached ones (its causal mask
-is aligned upper-left) and loses the attention that word times need; this one can, and keeps it.
+openai-whisper's own ``TextDecoder.forward`` cannot take several tokens after cached ones (its causal mask is
+aligned upper-left), and discards the attention that word times need. This one takes them, and returns it.
 Reference: whisper/model.py (``TextDecoder``).
 """
 
@@ -21,10 +21,11 @@ from whisper_service.model.network.weights import CrossAttention, DecoderWeights
 
 
 class Decoder:
-    """StepGraphs the decoder; holds no state of a pass, but the memory that recorded steps work on.
+    """The text decoder. It holds no state of a pass, only memory: for scratch, and for recorded steps.
 
-    :param weights: of the decoder.
-    :param recorder: makes what records steps of one token; see ``model/steps.py``.
+    :param weights: the weights of the decoder.
+    :param recorder: makes the recorder for steps of one token (``network/graphs.py``). Without it, steps are
+        not recorded.
     """
 
     def __init__(self, weights: DecoderWeights, recorder: Callable[[], Record] | None = None) -> None:
@@ -33,9 +34,10 @@ class Decoder:
         self._steps = recorder and StepGraphs(self._run, recorder, room=weights.positions.shape[0])
 
     def open(self, audio: Tensor, *, room: int) -> DecoderCache:
-        """Return an empty cache for windows; keys and values of all layers come from one projection.
+        """Return an empty cache for windows, with the keys and values of their audio.
 
-        There is one cache at a time: the one before is used up.
+        One projection gives the keys and values of all layers. This call overwrites the cache of the last
+        call, which must not be used any more.
 
         :param audio: the encoder's output, ``(B, n_audio_ctx, D)``.
         :param room: the largest number of tokens of a row, padding included; at most ``n_text_ctx``.
@@ -54,13 +56,13 @@ class Decoder:
         return DecoderCache(cross[0], cross[1], room=room)
 
     def forward(self, tokens: Tensor, counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:
-        """Append tokens behind those in the cache.
+        """Append tokens to the rows of the cache, and return their hidden states and attention.
 
-        :param tokens: int64, ``(B, T)``; what is behind a row's count is padding.
-        :param counts: how many tokens each row really has.
-        :returns: hidden states behind the last layer norm, ``(B, T, D)``, and the attention of the alignment
-            heads to the audio, float32, ``(B, n_alignment_heads, T, n_audio_ctx)``. Those of padding mean
-            nothing.
+        :param tokens: int64, ``(B, T)``. The tokens after a row's count are padding.
+        :param counts: the number of tokens of each row without padding.
+        :returns: hidden states after the last layer norm, ``(B, T, D)``, and the attention of the alignment
+            heads to the audio, float32, ``(B, n_alignment_heads, T, n_audio_ctx)``. Both are meaningless at
+            padding.
         """
         begins = torch.tensor(cache.lengths, device=tokens.device)
         outputs = self._run(tokens, begins, cache, max(cache.lengths) + tokens.shape[1])
@@ -68,7 +70,7 @@ class Decoder:
         return outputs
 
     def step(self, tokens: Sequence[int], counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:
-        """Append one token to each row; see ``forward``, which takes longer for it on a GPU."""
+        """Append one token to each row; see ``forward``, which is slower for one token on a GPU."""
         if self._steps is None or not cache.stays:
             return self.forward(torch.tensor(tokens, device=cache.keys.device)[:, None], counts, cache)
         outputs = self._steps.run(tokens, cache)
@@ -76,17 +78,18 @@ class Decoder:
         return outputs
 
     def _run(self, tokens: Tensor, begins: Tensor, cache: DecoderCache, reach: int) -> tuple[Tensor, Tensor]:
-        """Run on what is on the device, and on that alone: it may be recorded.
+        """Run the decoder on tensors of the device alone, so that the call can be recorded.
 
-        :param begins: the place of each row's first new token, ``(B,)``.
-        :param reach: how many places are looked at; those of all new tokens are below it.
+        :param begins: the position of each row's first new token, ``(B,)``.
+        :param reach: the number of positions that are read. Those of all new tokens are below it.
         """
         weights, count, device = self._weights, tokens.shape[1], tokens.device
-        places = begins[:, None] + torch.arange(count, device=device)  # (B, T), of the new tokens
-        # A token sees what its row has before it, and itself; never another row's surplus.
+        places = begins[:, None] + torch.arange(count, device=device)  # (B, T), positions of the new tokens
+        # A token sees the earlier tokens of its row and itself, never the later positions that only longer
+        # rows use.
         mask = (torch.arange(reach, device=device) <= places[..., None])[:, None]  # (B, 1, T, reach)
         last = weights.positions.shape[0] - 1
-        # In float32, as in the encoder.
+        # The residual stream is float32, as in the encoder.
         x = F.embedding(tokens, weights.embedding).float() + F.embedding(
             places.clamp(max=last), weights.positions
         )
@@ -113,7 +116,7 @@ class Decoder:
 
     @property
     def logits(self) -> Logits:
-        """The next token's logits, of ``forward``'s hidden states."""
+        """The projection from the hidden states of ``forward`` to the logits of the next token."""
         return self._weights.logits
 
     def _project(self, attention: SelfAttention, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

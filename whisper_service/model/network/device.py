@@ -1,4 +1,4 @@
-"""Where a model is to run."""
+"""The device that a model runs on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from whisper_service.errors import ConfigError, ModelUnavailable
 def resolve_device(text: str) -> torch.device:
     """Return the device for 'auto' (the first GPU if there is one), 'cpu', 'cuda' or 'cuda:n'.
 
-    To be called after a fork, never before: CUDA does not survive it.
+    Call this after a fork, never before: CUDA does not survive a fork.
 
     :raises ConfigError: if ``text`` is none of these, or the GPU's number is too high.
-    :raises ModelUnavailable: if CUDA is asked for and missing.
+    :raises ModelUnavailable: if CUDA is requested but not available.
     """
     kind, _, index = text.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (":" in text and not (kind == "cuda" and index.isdecimal())):
@@ -34,7 +34,7 @@ def resolve_device(text: str) -> torch.device:
 
 
 def does_not_fit(name: str, device: torch.device) -> ModelUnavailable:
-    """Return what to tell where the model ``name`` is too big for ``device``."""
+    """Return the error for a model ``name`` that is too big for ``device``."""
     return ModelUnavailable(
         f"The model {name} does not fit into the memory of {device}: set WHISPER_MODEL to a "
         "smaller one, or WHISPER_DEVICE to another device."

@@ -12,7 +12,8 @@ from whisper_service.model.network.weights import EncoderWeights, SelfAttention
 def encode(weights: EncoderWeights, features: Tensor) -> Tensor:
     """Return the encoded audio, ``(B, n_audio_ctx, D)``.
 
-    On a CPU one window after the other: what a layer makes of one finds room in the processor's cache.
+    On a CPU the windows are encoded one by one, because a layer's results for one window fit into the
+    processor's cache.
 
     :param features: log-mel spectrograms, ``(B, n_mels, 2 * n_audio_ctx)``, in the dtype of the weights.
     """
@@ -25,7 +26,7 @@ def _encode(weights: EncoderWeights, features: Tensor) -> Tensor:
     first, second = weights.convolutions
     x = F.gelu(F.conv1d(features, first.weight, first.bias, padding=1))
     x = F.gelu(F.conv1d(x, second.weight, second.bias, stride=2, padding=1))  # (B, D, n_audio_ctx)
-    # What the layers add to is kept in float32: rounded at each of them, it would cost words.
+    # The residual stream is float32: rounding it at every layer would cause word errors.
     x = x.transpose(1, 2).float() + weights.positions  # (B, n_audio_ctx, D)
     for block in weights.blocks:
         x = x + _attend(block.attention, block.attention_norm(x), weights.heads)

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms of windows that grow: a frame is computed once, as long as its stream is remembered.
+"""Log-mel spectrograms of growing windows: a frame is computed once, while the frames of its stream are kept.
 
 Source: Radford et al. 2022, section 2.2; ``log_mel_spectrogram`` in whisper/audio.py of openai-whisper
 20250625.
@@ -17,21 +17,21 @@ from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, N_SAMPLES, mel_filters
 
 from whisper_service.audio.pcm import Samples
 
-#: A frame hears this many samples before its middle, and as many behind it.
+#: A frame covers this many samples before its centre, and as many after it.
 _REACH = N_FFT // 2
-#: The first frames of a window hear its reflection at the left edge; they belong to the window alone.
+#: This many first frames of a window cover its reflection at the left edge. Other windows cannot use them.
 _REFLECTED = -(-_REACH // HOP_LENGTH)
-#: Where there is no sound: the logarithm of the smallest power that counts.
+#: The value of a frame without sound: the logarithm of the smallest power that counts.
 _SILENCE = -10.0
-#: Streams whose frames are kept, at most; up to 2.5 MB each.
+#: The largest number of streams whose frames are kept; up to 2.5 MB each.
 _STREAMS = 1024
 
 
 class Audio(NamedTuple):
     """One window.
 
-    :param stream: whose audio it is.
-    :param start: its first sample on the stream's 16 kHz clock.
+    :param stream: the stream that the window belongs to.
+    :param start: the window's first sample on the stream's 16 kHz clock.
     :param pcm: mono float32 in [-1, 1] at 16 kHz, at most 30 s, ``(n_samples,)``.
     """
 
@@ -41,16 +41,16 @@ class Audio(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """Frames that lie inside ``audio``; frame 0 of it would have its middle at the window's first sample."""
+    """The frames that lie inside ``audio``, counted from a frame 0 that is centred on its first sample."""
 
     audio: Audio
     frames: Tensor  # (n_frames, n_mels), from frame _REFLECTED on
 
 
 class LogMel:
-    """Computes spectrograms; remembers the frames of streams, of each those of its newest window.
+    """Computes spectrograms, and keeps for each stream the frames of its newest window.
 
-    What it returns depends on the window alone. Frames are taken again only where the samples are the same.
+    A spectrogram depends on its window alone: kept frames are used again only if the samples are the same.
 
     :param n_mels: 80 or 128.
     """
@@ -64,8 +64,8 @@ class LogMel:
     def windows(self, windows: Sequence[Audio]) -> Tensor:
         """Return the spectrograms as Whisper was trained on them, float32 ``(B, n_mels, 3000)``.
 
-        Each is that of the audio padded with zeros to 30 s, with a maximum of its own:
-        ``whisper.log_mel_spectrogram`` takes one over a batch, so that a loud stream changes a quiet one.
+        Each window is padded with zeros to 30 s, and clamped relative to its own maximum.
+        ``whisper.log_mel_spectrogram`` takes one maximum over a batch, so a loud stream changes a quiet one.
         """
         known = [self._known(audio) for audio in windows]
         ends = [min(N_FRAMES, -(-(audio.pcm.shape[0] + _REACH) // HOP_LENGTH)) for audio in windows]
@@ -88,11 +88,11 @@ class LogMel:
         return scaled.transpose(1, 2).contiguous()
 
     def forget(self, stream: str) -> None:
-        """Drop what is kept of ``stream``."""
+        """Drop the kept frames of ``stream``."""
         self._kept.pop(stream, None)
 
     def _known(self, audio: Audio) -> Tensor:
-        """Return the kept frames of ``audio`` from frame _REFLECTED on, as many as are in one piece."""
+        """Return the kept frames of ``audio``, from frame _REFLECTED up to the first that is missing."""
         kept = self._kept.get(audio.stream)
         nothing = torch.empty(0, self._filters.shape[0], device=self._device)
         if kept is None:
@@ -112,7 +112,10 @@ class LogMel:
             self._kept.popitem(last=False)
 
     def _compute(self, frames: Samples) -> Tensor:
-        """Return the unclamped log-mel values, ``(n_frames, n_mels)``, of samples ``(n_frames, N_FFT)``."""
+        """Return the log-mel values, not yet clamped to a window's maximum, ``(n_frames, n_mels)``.
+
+        :param frames: the samples of each frame, ``(n_frames, N_FFT)``.
+        """
         samples = torch.from_numpy(frames)
         if self._device.type == "cuda":
             samples = samples.pin_memory()
@@ -123,14 +126,14 @@ class LogMel:
 
 
 def _whole(samples: int) -> int:
-    """Return how many frames from frame _REFLECTED on hear nothing behind the first ``samples``."""
+    """Return how many frames from frame _REFLECTED on lie within the first ``samples`` samples."""
     return max(0, int((samples - _REACH) // HOP_LENGTH) + 1 - int(_REFLECTED))
 
 
 def _frames(pcm: Samples, numbers: range) -> Samples:
-    """Return the samples that frames hear, ``(len(numbers), N_FFT)``, of the window padded to 30 s.
+    """Return the samples that frames cover, ``(len(numbers), N_FFT)``, of the window padded to 30 s.
 
-    The window is reflected at both ends, as ``torch.stft`` does.
+    The padded window is reflected at both ends, as in ``torch.stft``.
     """
     if not numbers:
         return np.empty((0, N_FFT), dtype=np.float32)

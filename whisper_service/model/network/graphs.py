@@ -1,8 +1,8 @@
-"""StepGraphs of the decoder that are recorded once and replayed: CUDA graphs.
+"""Steps of the decoder that are recorded once and replayed, as CUDA graphs.
 
-A step of one token is some hundred small kernels; a GPU is done with them before Python has asked for them
-all, and Python holds the interpreter's lock meanwhile. A graph asks for them at once. It works on the tensors
-that it was recorded with, so these have to stay, and there is a graph for each of a few sizes.
+A step of one token is about a hundred small kernels. A GPU runs them faster than Python launches them, and
+Python holds the GIL meanwhile. A graph launches all of them at once. It works on the tensors that it was
+recorded with, so these must stay in place, and there is one graph for each of a few sizes.
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ from torch import Tensor
 
 from whisper_service.model.network.cache import DecoderCache
 
-#: StepGraphs are recorded for batches of 1, 2, 4, … rows that reach 64, 128, … tokens back.
+#: Steps are recorded for batches of 1, 2, 4, … rows that read 64, 128, … positions of the cache.
 _REACH = 64
 
 #: Hidden states and attention; see ``Decoder.forward``.
 Outputs = tuple[Tensor, Tensor]
-#: Runs a step: tokens ``(B, 1)``, the place of each ``(B,)``, the cache, how many places of it are looked at.
+#: Runs a step: tokens ``(B, 1)``, their positions ``(B,)``, the cache, the number of its positions to read.
 Run = Callable[[Tensor, Tensor, DecoderCache, int], Outputs]
-#: Runs a call for good and returns what runs it again on the same tensors, and the outputs, which stay too.
+#: Records a call. Returns a function that replays it on the same tensors, and the outputs, which each replay
+#: overwrites.
 Record = Callable[[Callable[[], Outputs]], tuple[Callable[[], None], Outputs]]
 
 
 def recorder(device: torch.device) -> Callable[[], Record] | None:
-    """Return what makes recorders for this device; None where there is nothing to win by them."""
+    """Return a factory of recorders for this device, or None if they would save no time there."""
     return partial(CudaGraphs, device) if device.type == "cuda" else None
 
 
 class CudaGraphs:
-    """Records CUDA graphs, which share their memory: one is replayed at a time.
+    """Records CUDA graphs. They share one memory pool, because only one is replayed at a time.
 
-    They have a stream of their own as well: what cuBLAS needs belongs to a stream, and goes with any graph
-    that was recorded on it.
+    They also share a CUDA stream that nothing else uses. A workspace of cuBLAS belongs to a stream, and is
+    lost with any graph that was recorded on it.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -45,15 +46,15 @@ class CudaGraphs:
             self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def __call__(self, run: Callable[[], Outputs]) -> tuple[Callable[[], None], Outputs]:
-        """Record; see ``Record``."""
+        """Record ``run``; see ``Record``."""
         with torch.cuda.device(self._device):
-            # Once before: libraries allocate at their first call.
+            # Run once before the recording, because libraries allocate memory at their first call.
             self._stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self._stream):
                 run()
             torch.cuda.current_stream().wait_stream(self._stream)
             graph = torch.cuda.CUDAGraph()
-            # Other threads of the process may use CUDA meanwhile.
+            # "thread_local", because other threads of the process may use CUDA during the recording.
             with torch.cuda.graph(
                 graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
             ):
@@ -62,9 +63,9 @@ class CudaGraphs:
 
 
 class StepGraphs:
-    """The steps of one decoder, and the memory that they work on.
+    """The recorded steps of one decoder, and the memory that they work on.
 
-    :param recorder: makes what records; anew whenever the memory grows.
+    :param recorder: makes a recorder; it is called again whenever the memory grows.
     :param room: the largest number of tokens of a row.
     """
 
@@ -78,7 +79,7 @@ class StepGraphs:
         self._recorded: dict[tuple[int, int], tuple[Callable[[], None], Outputs]] = {}
 
     def open(self, cross: Tensor) -> DecoderCache:
-        """Return an empty cache in the memory of the steps; the one before is used up.
+        """Return an empty cache in the memory of the steps. It overwrites the cache before.
 
         :param cross: keys and values of the audio, ``(2, L, B, H, n_audio_ctx, D_head)``.
         """
@@ -86,8 +87,8 @@ class StepGraphs:
         if self._memory is None or len(self._memory.lengths) < batch:
             self._grow(cross, _rows(batch))
         assert self._memory is not None
-        # A step looks at places that nothing was written to; whatever the last batch has left there counts
-        # for nothing, if only it is a number.
+        # A step also reads positions that are not written yet, and masks them. The values that the last batch
+        # has left there do not matter, unless they are NaN.
         used = self._memory.first(_rows(batch))
         used.keys.zero_()
         used.values.zero_()
@@ -97,13 +98,13 @@ class StepGraphs:
         return cache
 
     def run(self, tokens: Sequence[int], cache: DecoderCache) -> Outputs:
-        """Append a token to each row of ``cache``, which ``open`` has returned; its lengths stay.
+        """Append one token to each row of ``cache``, and return the outputs of ``Decoder.forward``.
 
-        Returns what ``Decoder.forward`` does.
+        :param cache: a cache from ``open``. Its lengths are not changed.
         """
         count, rows = len(tokens), _rows(len(tokens))
-        # What was copied from here last is on the device: every step waits for its tokens.
-        # Rows behind those of the batch run along with token 0 at place 0.
+        # The last copy from the staging tensor has ended, because the caller waits for each step's tokens.
+        # The rows after those of the batch are computed as well, with token 0 at position 0.
         self._staged.zero_()
         self._staged[:, :count] = torch.tensor([tokens, cache.lengths])
         self._inputs.copy_(self._staged, non_blocking=True)
@@ -112,7 +113,7 @@ class StepGraphs:
             self._recorded[rows, reach] = self._recording(rows, reach)
         replay, (hidden, attention) = self._recorded[rows, reach]
         replay()
-        # The next replay writes over its outputs.
+        # Copied, because the next replay overwrites the outputs.
         return hidden[:count].clone(), attention[:count].clone()
 
     def _recording(self, rows: int, reach: int) -> tuple[Callable[[], None], Outputs]:
@@ -121,12 +122,13 @@ class StepGraphs:
         try:
             return self._record(partial(self._run, tokens, begins, self._memory.first(rows), reach))
         except Exception:
-            # A recording that fails, for want of memory, takes along what those before it share with it.
+            # A recording that fails, for lack of memory, also invalidates the memory that it shares with the
+            # earlier ones.
             self._recorded.clear()
             raise
 
     def _grow(self, cross: Tensor, rows: int) -> None:
-        # What is recorded holds the memory before, which may be needed for the new one.
+        # The recordings hold the old memory, and the new memory may need its space.
         self._recorded.clear()
         self._memory = None
         self._record = self._recorder()
@@ -138,5 +140,5 @@ class StepGraphs:
 
 
 def _rows(count: int) -> int:
-    """Return the next power of two."""
+    """Return the smallest power of two that is not below ``count``."""
     return 1 << (count - 1).bit_length()

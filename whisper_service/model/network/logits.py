@@ -1,14 +1,14 @@
-"""The projection to logits: the largest matrix of a small Whisper, read again for every token.
+"""The projection to logits. Its matrix is the largest of a small Whisper, and is read again for every token.
 
-On a CPU a step of the decoder waits for its weights: 106 MB in float32 for the width of ``base``. So int8
-looks for the candidates and float32 decides between them. The token is the one that float32 alone would
-choose, because the error of int8 is bounded, not guessed:
+On a CPU a step of the decoder waits for these weights: 106 MB in float32 for the width of ``base``. So int8
+finds the candidates, and float32 decides between them. The token is the one that float32 alone would choose,
+because the error of int8 has a strict bound, not an estimated one:
 
     |x · w − x̂ · ŵ|  ≤  ‖x‖ ‖w − ŵ‖ + ‖x − x̂‖ ‖ŵ‖
 
 where ŵ is the rounded row of weights and x̂ the rounded hidden state (the Cauchy-Schwarz inequality, twice).
-Hidden states of real checkpoints have outliers, which cost all other numbers their precision. So a state goes
-through the product twice: once rounded, and once as what the rounding has left.
+The hidden states of real checkpoints have outliers, which cost all other numbers their precision. So each
+hidden state is multiplied twice: first the rounded state, then the remainder that rounding has left.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from torch import Tensor
 
 from whisper_service.model.network.precision import Int8Linear, Precision, int8_works, linear
 
-#: A row with more candidates than these is computed in float32 as a whole.
+#: If a row has more candidates than this, all its logits are computed in float32.
 _MOST_CANDIDATES = 64
-#: Rows that are looked at together. With the search few: its scratch memory then stays in the cache.
+#: Rows that are projected together. The int8 search takes few, so that its scratch memory stays in the
+#: processor's cache.
 _ROWS, _ROWS_SEARCHED = 128, 8
 
 
 class Logits:
     """Projects hidden states onto the vocabulary.
 
-    :param embedding: of the tokens, ``(n_vocab, D)``.
+    :param embedding: the embeddings of the tokens, ``(n_vocab, D)``.
     """
 
     def __init__(self, embedding: Tensor, precision: Precision) -> None:
@@ -43,7 +44,7 @@ class Logits:
 
     @property
     def rows(self) -> int:
-        """How many rows it is best to look at together."""
+        """The number of rows that it is best to project together."""
         return _ROWS if self._rough is None else _ROWS_SEARCHED
 
     def exact(self, hidden: Tensor) -> Tensor:
@@ -51,17 +52,17 @@ class Logits:
         return F.linear(hidden, self._embedding).float()
 
     def rough(self, hidden: Tensor) -> Tensor:
-        """Return logits that show where the best ones are, float32 ``(N, n_vocab)``; see ``refine``."""
+        """Return approximate logits, float32 ``(N, n_vocab)``, in which ``refine`` finds the best ones."""
         if self._rough is None:
             return self.exact(hidden)
         rest = hidden - self._rough.rounded(hidden)
         return self._rough(hidden).add_(self._rough(rest))
 
     def refine(self, hidden: Tensor, logits: Tensor) -> Tensor:
-        """Return ``logits``, in which the best of each row and all that may be the best are exact. In place.
+        """Return ``logits`` with the exact values of all tokens that may be the best of their row. In place.
 
-        :param hidden: ``(N, D)``.
-        :param logits: rough ones of these; what may not follow may be at minus infinity.
+        :param hidden: hidden states, ``(N, D)``.
+        :param logits: the rough logits of ``hidden``. Tokens that may not follow may be at minus infinity.
         """
         if self._rough is None:
             return logits
@@ -83,7 +84,7 @@ class Logits:
         return found
 
     def error(self, hidden: Tensor) -> Tensor:
-        """Return by how much each of the rough logits may be off, ``(N, n_vocab)``."""
+        """Return a bound on the error of each rough logit, ``(N, n_vocab)``."""
         assert self._rough is not None
         rest = hidden - self._rough.rounded(hidden)
         unheard = rest - self._rough.rounded(rest)

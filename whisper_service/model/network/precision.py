@@ -1,4 +1,4 @@
-"""Matrix products in each precision, and which is fast here: measured, not guessed from a name."""
+"""Matrix products in each precision, and the choice of a fast one: measured, not guessed from a name."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from torch import Tensor
 
 from whisper_service.errors import ConfigError
 
-#: Rows of the product that is timed. A window has 1,500; these show as well what the processor can do.
+#: Rows of the product that is timed. A window has 1,500, but fewer show the speed of the processor as well.
 _ROWS = 512
 _TIMES = 5
-#: The share of float32's time that a product in bfloat16 may take to be worth its rounding. Processors with
-#: instructions for it take a quarter, others ten times as long: a busy moment does not decide.
+#: bfloat16 is worth its rounding if a product takes less than this share of the time in float32. Processors
+#: with bfloat16 instructions take a quarter of it, others ten times as long: a busy moment does not decide.
 _WORTH = 0.8
 
 
 class Precision(enum.Enum):
-    """What the weights of matrices are kept in. Layer norms and probabilities are float32 in all of them."""
+    """The number format of the weight matrices. Layer norms and probabilities are always float32."""
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
-    #: A scale for each row of weights, and one for each row of what comes in; on CPUs.
+    #: With one scale for each row of weights and one for each row of the input; on CPUs only.
     INT8 = "int8"
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of what goes from layer to layer."""
+        """The dtype of the input and output of a matrix product."""
         return {Precision.BFLOAT16: torch.bfloat16, Precision.FLOAT16: torch.float16}.get(self, torch.float32)
 
 
-#: From the most to the least precise.
+#: The precisions that can be chosen on each type of device.
 _ON_DEVICE = {
     "cpu": (Precision.FLOAT32, Precision.BFLOAT16, Precision.INT8),
     "cuda": (Precision.FLOAT32, Precision.BFLOAT16, Precision.FLOAT16),
@@ -50,7 +50,7 @@ class Linear(NamedTuple):
     bias: Tensor | None  # (D_out,)
 
     def __call__(self, x: Tensor, *, out: Tensor | None = None) -> Tensor:
-        """Return the product; in ``out`` if that is given, then ``x`` and ``out`` are matrices."""
+        """Return the product, in ``out`` if that is given. Then ``x`` and ``out`` must be matrices."""
         if out is None:
             return F.linear(x, self.weight, self.bias)
         if self.bias is None:
@@ -59,26 +59,26 @@ class Linear(NamedTuple):
 
 
 class Int8Linear(NamedTuple):
-    """The same in int8, by FBGEMM or oneDNN.
+    """``x @ weight.T + bias`` in int8, by FBGEMM or oneDNN.
 
-    The library takes one scale for all that comes in, so that one loud row would cost the others their
-    precision, and windows of a batch would change each other. So every row is brought to the same size first.
+    The library takes one scale for the whole input. One loud row would cost the others their precision, and
+    the windows of a batch would change each other. So every row is first scaled to the same maximum.
     """
 
     packed: torch.ScriptObject
     bias: Tensor | None  # (D_out,), float32
 
     def __call__(self, x: Tensor, *, out: Tensor | None = None) -> Tensor:
-        """Return the product; in ``out`` if that is given."""
+        """Return the product, in ``out`` if that is given."""
         size = _sizes(x)
-        # AVX2 adds pairs of products in 16 bits: with 7 bits on one side they cannot overflow.
+        # True limits the input to 7 bits. AVX2 adds pairs of products in 16 bits, which then cannot overflow.
         product: Tensor = torch.ops.quantized.linear_dynamic(x / size, self.packed, True)
         product *= size
         product = product if self.bias is None else product.add_(self.bias)
         return product if out is None else out.copy_(product)
 
     def rounded(self, x: Tensor) -> Tensor:
-        """Return what a product really multiplies in the place of ``x``, same shape."""
+        """Return the rounded values that the product uses instead of ``x``, same shape."""
         size = _sizes(x)
         rounded: Tensor = torch.quantize_per_tensor_dynamic(x / size, torch.quint8, True).dequantize()
         return rounded * size
@@ -95,35 +95,36 @@ def _sizes(x: Tensor) -> Tensor:
 
 
 def int8_works() -> bool:
-    """Return whether torch has the products in int8 here: with FBGEMM, so not on ARM.
+    """Return whether torch has int8 products on this machine. They need FBGEMM, which ARM does not have.
 
-    Their tensors are deprecated, so some later torch may lack them.
+    Quantized tensors are deprecated, so a later torch may lack them.
     """
     return "fbgemm" in torch.backends.quantized.supported_engines and hasattr(torch, "quantize_per_channel")
 
 
 def linear(weight: Tensor, bias: Tensor | None, precision: Precision) -> Linear | Int8Linear:
-    """Return the product with ``weight`` ``(D_out, D_in)``, on the device of that."""
+    """Return the layer that multiplies by ``weight``, ``(D_out, D_in)``, on the device of ``weight``."""
     if precision is not Precision.INT8:
         bias = bias if bias is None else bias.to(precision.dtype)
         return Linear(weight.to(precision.dtype), bias)
     scales = weight.abs().amax(dim=1).clamp_min(1e-8) / 127
     zeros = torch.zeros(weight.shape[0], dtype=torch.int64)
     with warnings.catch_warnings():
-        # Deprecated in torch 2.13 without anything as fast to take its place; see int8_works.
+        # Deprecated in torch 2.13, but no replacement is as fast; see int8_works.
         warnings.simplefilter("ignore", UserWarning)
         quantized = torch.quantize_per_channel(weight.float(), scales, zeros, 0, torch.qint8)
     return Int8Linear(torch.ops.quantized.linear_prepack(quantized, None), bias)
 
 
 def resolve_precision(text: str, device: torch.device, *, width: int) -> Precision:
-    """Return the precision for 'auto', or the one that is named.
+    """Return the precision that ``text`` names, or the best one for 'auto'.
 
-    Auto on CUDA is bfloat16, or float16 on GPUs without it; on a CPU bfloat16 where that is faster than
-    float32. It never is int8, which wins a product by so little that a busy moment would decide between them.
+    On CUDA, 'auto' is bfloat16, or float16 on GPUs without bfloat16. On a CPU it is bfloat16 if that is
+    faster than float32, else float32. It is never int8, whose products are so little faster that a busy
+    moment would decide.
 
-    :param width: of the model's layers.
-    :raises ConfigError: if there is no such precision, or not on this device.
+    :param width: the width of the model's layers.
+    :raises ConfigError: if there is no such precision, or this device does not support it.
     """
     here = [kind for kind in _ON_DEVICE[device.type] if kind is not Precision.INT8 or int8_works()]
     if text != "auto":
@@ -133,7 +134,7 @@ def resolve_precision(text: str, device: torch.device, *, width: int) -> Precisi
             raise ConfigError(f"WHISPER_DTYPE is {text!r}; on {device.type} it must be 'auto', {names}.")
         return named
     if device.type == "cuda":
-        # From Ampere on. torch.cuda.is_bf16_supported() counts GPUs that emulate it.
+        # GPUs have bfloat16 from Ampere on. torch.cuda.is_bf16_supported() also counts those that emulate it.
         ampere = torch.cuda.get_device_capability(device) >= (8, 0)
         return Precision.BFLOAT16 if ampere else Precision.FLOAT16
     half, full = (product_seconds(kind, width) for kind in (Precision.BFLOAT16, Precision.FLOAT32))
@@ -142,7 +143,10 @@ def resolve_precision(text: str, device: torch.device, *, width: int) -> Precisi
 
 @torch.inference_mode()
 def product_seconds(precision: Precision, width: int) -> float:
-    """Return how long a product (512 × width) · (width × 4 width) takes on this CPU. Blocks for some."""
+    """Return the seconds that a product (512 × width) · (width × 4 width) takes on this CPU.
+
+    Blocks for several such products.
+    """
     generator = torch.Generator().manual_seed(0)
     product = linear(torch.randn(4 * width, width, generator=generator), None, precision)
     x = torch.randn(_ROWS, width, generator=generator).to(precision.dtype)

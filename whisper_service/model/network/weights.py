@@ -1,7 +1,8 @@
-"""A checkpoint's weights, laid out for our own forward sampler: one precision, joined matrices, no modules.
+"""A checkpoint's weights, laid out for our own forward passes: one precision, joined matrices, no modules.
 
-openai-whisper keeps its weights in float32 modules that cast them at every call, and hangs its cache on them
-as hooks. Here they are tensors in frozen tuples, shared by all passes and changed by none.
+openai-whisper keeps its weights in float32 modules that cast them at every call, and attaches its cache to
+these modules with hooks. Here the weights are tensors in immutable tuples, which all passes share and no pass
+changes.
 Reference: whisper/model.py of openai-whisper 20250625.
 """
 
@@ -22,7 +23,7 @@ Product = Linear | Int8Linear
 
 
 class Norm(NamedTuple):
-    """Layer norm, in float32; what comes out has the dtype that the next product takes."""
+    """Layer norm in float32. The output has the dtype that the next product takes."""
 
     weight: Tensor  # (D,), float32
     bias: Tensor  # (D,), float32
@@ -33,21 +34,21 @@ class Norm(NamedTuple):
 
 
 class SelfAttention(NamedTuple):
-    """The three projections in one matrix, ``(3 * D, D)``: queries, keys, values."""
+    """Self-attention. One matrix, ``(3 * D, D)``, holds the projections to queries, keys and values."""
 
     qkv: Product
     out: Product
 
 
 class CrossAttention(NamedTuple):
-    """The projections of keys and values are in ``DecoderWeights.cross_kv``."""
+    """Cross-attention. Its projections to keys and values are in ``DecoderWeights.cross_kv``."""
 
     query: Product
     out: Product
 
 
 class Mlp(NamedTuple):
-    """Two layers with GELU between."""
+    """Two linear layers with a GELU between them."""
 
     up: Product
     down: Product
@@ -90,13 +91,13 @@ class DecoderWeights(NamedTuple):
     """The text decoder."""
 
     embedding: Tensor  # (n_vocab, D)
-    logits: Logits  # the same matrix
+    logits: Logits  # uses the matrix of the embedding
     positions: Tensor  # (n_text_ctx, D)
     blocks: tuple[DecoderBlock, ...]
     cross_kv: Product  # (2 * L * D, D): keys of layer 0, values of layer 0, keys of layer 1, …
     norm: Norm
     heads: int
-    aligned: tuple[Tensor | None, ...]  # for each layer its alignment heads, (n,); None for none
+    aligned: tuple[Tensor | None, ...]  # the alignment heads of each layer, (n,); None if it has none
 
 
 def encoder_weights(model: Whisper, precision: Precision, device: torch.device) -> EncoderWeights:
@@ -147,13 +148,13 @@ def decoder_weights(model: Whisper, precision: Precision, device: torch.device) 
 
 
 class _Put(NamedTuple):
-    """Puts layers where they are wanted."""
+    """Converts layers to a precision and moves them to a device."""
 
     precision: Precision
     device: torch.device
 
     def linear(self, *layers: nn.Linear) -> Product:
-        """One matrix for layers with the same input; Whisper's keys have no bias."""
+        """Return one product for layers with the same input. Whisper's key projections have no bias."""
         weights = [layer.weight.detach() for layer in layers]
         biases = [
             weight.new_zeros(weight.shape[0]) if layer.bias is None else layer.bias.detach()

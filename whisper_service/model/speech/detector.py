@@ -1,8 +1,8 @@
-"""How probable speech is, frame by frame: Silero VAD, batched over streams.
+"""The probability of speech in each frame, by Silero VAD, batched over streams.
 
-A probability is a function of the samples around it, not of when they came: the recurrent state begins anew
-at every block of the absolute clock, from a lead-in of fixed length. So a stream that is taken up in the
-middle gives the same probabilities as one that was heard from its beginning.
+A probability depends only on the samples near its frame, not on when they arrived. The recurrent state is
+reset at every block of the stream's clock, and rebuilt from a lead-in of fixed length. So a stream that the
+detector takes up in the middle gives the same probabilities as one that it hears from the beginning.
 
 Source: silero-vad 6.2.3, ``silero_vad.jit`` (MIT).
 """
@@ -20,22 +20,22 @@ import torch
 
 from whisper_service.audio.pcm import Samples
 
-#: Samples of one frame at 16 kHz (32 ms), and of the audio before it that the network hears with it.
+#: Samples of one frame at 16 kHz (32 ms), and of the context before it that the network takes with it.
 FRAME_SAMPLES = 512
 _CONTEXT_SAMPLES = 64
-#: The state begins anew every 256 frames (8.2 s), from the 64 frames (2 s) before.
+#: The state is reset every 256 frames (8.2 s), and rebuilt from the 64 frames (2 s) before.
 BLOCK_FRAMES = 256
 LEAD_IN_FRAMES = 64
 _BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
-#: Blocks of recordings that are heard side by side: more are not heard faster.
+#: Blocks of recordings that share a batch. A larger batch is not faster.
 _BLOCKS = 64
 _STATE_SIZE = 128
 
 
 def lead_in_start(frame: int) -> int:
-    """Return the sample from which on the detector must hear a stream to tell the probability of ``frame``.
+    """Return the first sample that the detector needs for the probability of ``frame``.
 
-    That is at most 10.3 s before the frame: a block, its lead-in, and a frame before that.
+    It is at most 10.3 s before the frame: a block, its lead-in, and the frame before the lead-in.
     """
     return max(0, _block_of(frame) - LEAD_IN_FRAMES - 1) * FRAME_SAMPLES
 
@@ -46,15 +46,15 @@ def _block_of(frame: int) -> int:
 
 
 class SpeechState:
-    """What the detector remembers of one stream.
+    """The state of the detector for one stream.
 
-    :param first: number of the first frame whose probability is told. The detector must be given the stream's
+    :param first: number of the first frame whose probability is returned. The detector must get the stream's
         samples from ``lead_in_start(first)`` on.
     """
 
     def __init__(self, first: int = 0) -> None:
         self.first = first
-        self.block = _block_of(first)  # earlier frames are lead-in alone
+        self.block = _block_of(first)  # earlier frames serve only as lead-in
         self.frame = lead_in_start(first) // FRAME_SAMPLES
         self.pending: Samples = np.zeros(0, dtype=np.float32)
         self.recurrent = torch.zeros(2, _STATE_SIZE)
@@ -73,10 +73,10 @@ class _Task:
 
 
 class SpeechDetector:
-    """The network. Must only run in one thread at a time."""
+    """The network of Silero VAD. Only one thread at a time may run it."""
 
     def __init__(self) -> None:
-        # Importing silero_vad sets torch to one thread for the whole process; only its file is needed.
+        # Only the file of silero_vad is needed. Importing it would limit torch to one thread in the process.
         spec = importlib.util.find_spec("silero_vad")
         if spec is None or not spec.submodule_search_locations:
             raise ModuleNotFoundError("silero-vad is not installed")
@@ -87,9 +87,10 @@ class SpeechDetector:
 
     @torch.inference_mode()
     def probabilities(self, batch: Sequence[tuple[SpeechState, Samples]]) -> list[list[float]]:
-        """Return for each stream the probabilities of the frames that ``pcm`` completes. Blocks.
+        """Return for each stream the probabilities of the frames that its next samples complete. Blocks.
 
-        :param batch: streams, each once, with their next samples: mono float32 at 16 kHz, ``(n_samples,)``.
+        :param batch: the state of each stream and its next samples, mono float32 at 16 kHz, ``(n_samples,)``.
+            A stream must not occur twice.
         """
         tasks = [_tasks(state, pcm) for state, pcm in batch]
         results: list[list[float]] = [[] for _ in batch]
@@ -109,9 +110,9 @@ class SpeechDetector:
         return results
 
     def of_recordings(self, recordings: Sequence[Samples]) -> list[list[float]]:
-        """Return the probabilities of whole recordings, which are those of streams that hear them. Blocks.
+        """Return the probabilities of whole recordings, the same as for streams of this audio. Blocks.
 
-        No block hears the one before its lead-in, so many are heard side by side.
+        A block does not depend on the audio before its lead-in, so many blocks share a batch.
 
         :param recordings: mono float32 at 16 kHz, each ``(n_samples,)``.
         """
@@ -138,7 +139,7 @@ class SpeechDetector:
 
 
 def _tasks(state: SpeechState, pcm: Samples) -> list[_Task]:
-    """Cut ``pcm`` into frames; where a block begins, its lead-in is heard again first."""
+    """Return the runs for the frames that ``pcm`` completes. A new block first repeats its lead-in."""
     audio = np.concatenate([state.pending, pcm])
     count = audio.shape[0] // FRAME_SAMPLES
     state.pending = audio[count * FRAME_SAMPLES :]
