@@ -30,9 +30,9 @@ def test_text_from_the_environment_is_converted_and_wins() -> None:
     ("key", "value", "problem"),
     [
         ("WHISPER_MODLE", "tiny", "There is no setting WHISPER_MODLE. Did you mean WHISPER_MODEL?"),
-        ("WHISPER_MIN_SILENCE_MS", "soon", "WHISPER_MIN_SILENCE_MS is 'soon'; accepted: 100 … 5000 ms."),
-        ("WHISPER_MIN_SILENCE_MS", 99, "WHISPER_MIN_SILENCE_MS is 99; accepted: 100 … 5000 ms."),
-        ("WHISPER_MIN_SILENCE_MS", 500.5, "WHISPER_MIN_SILENCE_MS is 500.5; accepted: 100 … 5000 ms."),
+        ("WHISPER_MIN_SILENCE_MS", "soon", "WHISPER_MIN_SILENCE_MS is 'soon'; accepted: 100 … 5,000 ms."),
+        ("WHISPER_MIN_SILENCE_MS", 99, "WHISPER_MIN_SILENCE_MS is 99; accepted: 100 … 5,000 ms."),
+        ("WHISPER_MIN_SILENCE_MS", 500.5, "WHISPER_MIN_SILENCE_MS is 500.5; accepted: 100 … 5,000 ms."),
         ("WHISPER_VAD_THRESHOLD", "nan", "WHISPER_VAD_THRESHOLD is 'nan'; accepted: 0.05 … 0.95."),
         ("WHISPER_VAD_THRESHOLD", True, "WHISPER_VAD_THRESHOLD is True; accepted: 0.05 … 0.95."),
         ("WHISPER_DEVICE", "gpu", "WHISPER_DEVICE is 'gpu'; accepted: auto | cpu | cuda | cuda:N."),
@@ -64,7 +64,7 @@ def test_query_parameters_choose_the_settings_of_a_stream() -> None:
 
 @pytest.mark.parametrize("rate", ["0", "1000000000", "-1", "1e3x", "inf", [], {}])
 def test_a_stream_cannot_choose_what_the_server_does_not_list(rate: object) -> None:
-    with pytest.raises(BadSetting, match=r"rate is .*; accepted: auto \| 1000 … 384000 Hz"):
+    with pytest.raises(BadSetting, match=r"rate is .*; accepted: auto \| 1,000 … 384,000 Hz"):
         StreamSettings().merged({"rate": rate})
 
 

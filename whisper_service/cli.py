@@ -36,7 +36,7 @@ def settings() -> None:
     default=1.0,
     show_default=True,
     type=click.FloatRange(min=0.1),
-    help="1.0 is how a microphone would.",
+    help="1.0 sends in real time, as a microphone does.",
 )
 @click.option(
     "--slice-ms", default=500, show_default=True, type=click.IntRange(10, 10_000), help="Length of a slice."
@@ -58,13 +58,21 @@ def stream(file: Path, url: str, speed: float, slice_ms: int, as_json: bool) -> 
 @click.option("--device", help="Overrides WHISPER_DEVICE.")
 @click.option("--language", help="Language of the speech; otherwise it is detected.")
 @click.option(
-    "--beam-size", type=click.IntRange(1, 5), default=1, show_default=True, help="Texts followed at once."
+    "--beam-size",
+    type=click.IntRange(1, 5),
+    default=1,
+    show_default=True,
+    help="Width of the beam search; 1 is greedy.",
 )
-@click.option("--fallback/--no-fallback", default=True, help="Try again with chance where the text fails.")
 @click.option(
-    "--timestamps", is_flag=True, help="Have Whisper write timestamps: slower, helps some checkpoints."
+    "--fallback/--no-fallback", default=True, help="Sample other texts where the likeliest one fails."
 )
-@click.option("--as-stream", is_flag=True, help="Print what a live stream would have told, word for word.")
+@click.option(
+    "--timestamps",
+    is_flag=True,
+    help="Let Whisper write timestamps. This is slower, and helps some checkpoints.",
+)
+@click.option("--as-stream", is_flag=True, help="Print the text that a live stream would give.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),

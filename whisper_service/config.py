@@ -36,7 +36,8 @@ def _number(kind: type[int] | type[float], low: float, high: float, unit: str = 
             raise ValueError
         return number
 
-    return Check(f"{low:g} … {high:g} {unit}".rstrip(), parse)
+    spelled = "," if kind is int else "g"
+    return Check(f"{low:{spelled}} … {high:{spelled}} {unit}".rstrip(), parse)
 
 
 def _choice(*names: str) -> Check:
@@ -169,7 +170,7 @@ class StreamSettings:
     keywords: tuple[str, ...] = _setting(
         (),
         _keywords(),
-        "Tell at once when one of these is said, in any inflection. The model is not told to expect them.",
+        "Words that are reported as soon as they are said, in any inflection. The model does not see them.",
     )
     context: bool = _setting(
         True,
@@ -182,8 +183,8 @@ class StreamSettings:
     policy: str = _setting(
         POLICIES[0],
         _choice(*POLICIES),
-        "What makes words final: agreement of as many hypotheses as a word is doubtful, of two, or attention "
-        "to old enough audio.",
+        "How words become final: by agreement of two or three hypotheses, of two, or by attention, see "
+        "quality.md.",
     )
     vad_threshold: float = _setting(0.5, _number(float, 0.05, 0.95), "Speech begins at this probability.")
     min_silence_ms: int = _setting(
@@ -192,7 +193,7 @@ class StreamSettings:
     min_speech_ms: int = _setting(
         0,
         _number(int, 0, 2000, "ms"),
-        "Shorter speech is taken for a noise, unheard. 0 leaves that to the model: short words are short.",
+        "Shorter speech counts as noise, and the model does not hear it. With 0 the model decides.",
     )
     pre_roll_ms: int = _setting(
         400, _number(int, 0, 2000, "ms"), "Audio before the first speech that belongs to an utterance."
@@ -205,18 +206,22 @@ class StreamSettings:
     beam_size: int = _setting(
         1,
         _number(int, 1, 5),
-        "Texts followed at once for the last word on an utterance; 1 is greedy.",
+        "Width of the beam search for the last answer on an utterance; 1 decodes greedily.",
     )
     fallback: bool = _setting(
         False,
         _switch(),
-        "Where the last word on an utterance repeats itself or is improbable, draw others by chance.",
+        "Sample other texts where the last answer on an utterance repeats itself or is improbable.",
     )
     reply: str = _setting(
-        "json", _choice("json", "text"), "Text sends the text of finals as plain frames and nothing else."
+        "json",
+        _choice("json", "text"),
+        "With text the server sends the text of finals as plain frames and nothing else.",
     )
     format: str = _setting(
-        "", _choice("", *RAW_RATES), "Slices are raw samples of this type, without a header."
+        "",
+        _choice("", *RAW_RATES),
+        "Type of raw samples, for slices without a header; empty means that slices are files.",
     )
     rate: int | None = _setting(
         None,
@@ -269,15 +274,17 @@ class Config:
     dtype: str = _setting(
         "auto",
         _choice("auto", "float32", "bfloat16", "float16", "int8"),
-        "What the model computes in; auto measures what is fastest here without loss.",
+        "Number format of the weights; auto measures which one is fastest here without loss.",
     )
     cache_dir: str = _setting(
         "",
         _text("a folder", 4096),
-        "Where downloaded checkpoints are kept; empty is openai-whisper's own cache.",
+        "Folder for downloaded checkpoints; empty takes the cache of openai-whisper.",
     )
     download_timeout_s: float = _setting(
-        600.0, _number(float, 0, 86_400, "s"), "How long a download of the checkpoint may take; 0 forbids it."
+        600.0,
+        _number(float, 0, 86_400, "s"),
+        "Longest time for a download of the checkpoint; 0 forbids downloads.",
     )
     language: str | None = _setting(None, _language(), "Default language of a stream.")
     prompt: str = _setting("", _text("text, at most 1000 characters", 1000), "Default prompt of a stream.")
@@ -290,7 +297,9 @@ class Config:
         500, _number(int, 100, 5000, "ms"), "Default pause that ends an utterance."
     )
     min_speech_ms: int = _setting(
-        0, _number(int, 0, 2000, "ms"), "Default length below which speech is taken for a noise, unheard."
+        0,
+        _number(int, 0, 2000, "ms"),
+        "Default length below which speech counts as noise, and the model does not hear it.",
     )
     raw_format: str = _setting(
         "",
@@ -307,11 +316,11 @@ class Config:
     buffer_bytes: int = _setting(
         256 * 2**20,
         _number(int, 2**20, 2**36, "bytes"),
-        "What all streams together may hold of messages that are not complete or not read yet; a stream that "
-        "would need more is closed with 1013. Messages of ordinary slices do not count.",
+        "Bytes of incomplete and unread messages that all streams together may hold. A stream that needs "
+        "more is closed with 1013. Messages of ordinary slices do not count.",
     )
     max_audio_s: float = _setting(
-        14_400.0, _number(float, 1, 604_800, "s"), "Most audio of one stream; then it is closed with 4408."
+        14_400.0, _number(float, 1, 604_800, "s"), "Longest audio of one stream; then it is closed with 4408."
     )
     container_streams: int = _setting(
         64, _number(int, 0, 10_000), "WebM, Ogg, MP4, MP3 and FLAC streams at once; each takes a thread."
@@ -322,10 +331,10 @@ class Config:
     ping_interval_s: float = _setting(
         25.0,
         _number(float, 1, 600, "s"),
-        "Pings go out this often; a client silent for two intervals is closed.",
+        "Time between pings; a client that answers none of two is closed.",
     )
     drain_timeout_s: float = _setting(
-        20.0, _number(float, 0, 600, "s"), "How long a stopping server waits for the last words."
+        20.0, _number(float, 0, 600, "s"), "How long a server that stops waits until all streams are final."
     )
 
     @classmethod
@@ -373,7 +382,7 @@ def describe(settings: type[Config] | type[StreamSettings]) -> Iterator[Describe
     for item in fields(settings):
         name = KEY_PREFIX + item.name.upper() if settings is Config else item.name
         value = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
-        default = "auto" if value is None else str(value)
+        default = "auto" if value is None else str(value) or "(empty)"
         yield Described(name, default, item.metadata["check"].accepts, item.metadata["description"])
 
 

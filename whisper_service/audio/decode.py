@@ -80,7 +80,11 @@ def _blocks(data: bytes) -> Iterator[Block]:
         case Kind.INDEX_LAST | Kind.MORE if data[4:8] == b"ftyp":
             raise BadAudio("The MP4 is cut off: its index (moov), which comes last, is missing.")
         case _:
-            what = "The message is empty" if not data else "This is no audio in a format that we know"
+            what = (
+                "The message is empty"
+                if not data
+                else "The message has no audio format that this server knows"
+            )
             raise UnsupportedAudio(f"{what}. Send each message as one whole file: {ACCEPTED}.")
 
 

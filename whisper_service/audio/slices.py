@@ -240,6 +240,7 @@ class _Deaf:
 
 
 _UNKNOWN = (
-    f"This is no audio in a format that we know. Send whole files ({ACCEPTED}), the bytes of one WebM, Ogg, "
-    "fragmented MP4, MP3 or FLAC stream from its header on, or declare raw samples, as with format=s16le."
+    "The message has no audio format that this server knows. Send whole files "
+    f"({ACCEPTED}), the bytes of one WebM, Ogg, fragmented MP4, MP3 or FLAC stream from its header on, or "
+    "declare raw samples, as with format=s16le."
 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whisper_service.config import RawFormat, StreamSettings
-from whisper_service.errors import TO_STOP, BadMessage, TranscriptionError
+from whisper_service.errors import TO_STOP, BadMessage, BadSetting, TranscriptionError
 from whisper_service.events import Event, Final, Partial
 from whisper_service.protocol import messages
 from whisper_service.protocol.dialect import Audio, Command, Control, Failure, Frame, Opening
@@ -120,7 +120,7 @@ class NativeDialect:
         if self._heard:
             raise BadMessage("'start' comes before the first audio; the settings of this stream stay.")
         if "reply" in chosen:
-            raise BadMessage("'reply' belongs into the address of the socket: /transcribe?reply=text.")
+            raise BadSetting("reply belongs into the address of the socket: /transcribe?reply=text.")
         self.settings = self.settings.merged(chosen).known_to(self._languages)
 
 
