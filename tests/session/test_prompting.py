@@ -28,7 +28,7 @@ from whisper_service.session.session import Session, Step
 
 TWO_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1]
 #: Too far apart for a window that holds both.
-FAR_APART = [0.1, 0.1, 12.0, 0.1, 0.1]
+FAR_APART = [0.1, 0.1, 17.0, 0.1, 0.1]
 
 
 class Recording(FakeEngine):

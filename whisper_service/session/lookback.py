@@ -13,7 +13,7 @@ from whisper_service.engine.request import Word
 from whisper_service.session.context import Context
 
 #: A window begins at most this long before its utterance, in samples.
-LOOK_BACK_SAMPLES = 10 * SAMPLE_RATE
+LOOK_BACK_SAMPLES = 15 * SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
