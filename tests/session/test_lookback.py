@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from tests.fakes import (
     RATE,
     FakeDetector,
@@ -132,3 +134,17 @@ def test_a_stream_that_is_given_up_has_heard_its_look_back() -> None:
     assert waiting and waiting[0].start < 2 * RATE  # the third utterance, with both before it
     _, heard = session.abandon()
     assert heard > 5 * RATE
+
+
+def test_a_noise_between_two_utterances_costs_no_look_back() -> None:
+    """An utterance without words is asked again alone; it has none then either, so nothing was astray."""
+    pcm, said = speak([0.1, 0.1, 1.4])
+    noise = np.full(RATE, -0.25, dtype=np.float32)  # speech to the detector, no word to the engine
+    after = pcm[: pcm.shape[0] - RATE]
+    engine = Recording()
+    whole = np.concatenate([pcm, noise, np.zeros(RATE, np.float32), after])
+    told = words(play(make_session(), engine, cut_evenly(whole, 8_000)))
+    assert told == said * 2
+    last = _last_of_utterances(engine.requests)[-1]
+    assert last.prefix[:3] == (1, 2, 3) and last.start < RATE
+    assert any(not request.prefix and request.start > 3 * RATE for request in engine.requests)

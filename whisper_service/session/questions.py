@@ -152,10 +152,6 @@ class Questions:
         self._asked = job, bare
         return bare
 
-    def forget_what_was_said(self) -> None:
-        """Drop the context and the look-back for later windows, because they have misled the model."""
-        self._context, self._look_back = self._context.forgotten(), LookBack()
-
     def cut(self, window: Window, at: int, words: int, language: str) -> None:
         """Begin a new window at sample ``at`` in mid-speech, without the first ``words`` final words."""
         before = text_of(window.committed[:words])
@@ -164,6 +160,9 @@ class Questions:
 
     def end(self, window: Window, language: str) -> None:
         """Take note that the utterance of ``window`` is final."""
+        if window.bare and window.committed:
+            # The model has found words without them: context and look-back have misled it.
+            self._context, self._look_back = self._context.forgotten(), LookBack()
         if window.committed:
             part = Part(window.own_start, tuple(window.committed), window.own_context)
             self._look_back = self._look_back.followed_by(part, language)

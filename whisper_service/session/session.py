@@ -199,7 +199,6 @@ class Session:
         if (request.prompt or request.context or window.looks_back) and _is_misled(job, window, belief):
             log.info("%s: request %d is asked again without what stands before it", self.name, request.number)
             window.ask_bare()
-            self._questions.forget_what_was_said()
             self._ask_again(job, window)
             return self._step(())
         doubtful = self._prompted.doubtful(window, answer.language)
