@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from tests.conftest import Talk
-from tests.model.test_logits import check_candidates
+from tests.model.network.test_logits import check_candidates
 from tests.weights.conftest import checkpoint
 from tests.weights.test_cases import CASES
 from whisper_service.engine.request import Kind, Request
