@@ -11,7 +11,6 @@ from whisper.model import Whisper
 from tests.conftest import Talk
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.engine.runner import Runner
-from whisper_service.model import decoding
 from whisper_service.model.decoding.sampler import Sampler
 from whisper_service.model.decoding.sampling import sample
 from whisper_service.model.decoding.sequence import Decoded, TokenSequence
@@ -117,7 +116,7 @@ def test_chance_helps_where_the_likeliest_text_fails(
             Decoded([300, 301], [-0.1, -0.1], -0.1 if good else -9.0, 0.0, [torch.rand(8, 5, 1500)])
         ] * len(rows)
 
-    monkeypatch.setattr(decoding, "sample", draw)
+    monkeypatch.setattr("whisper_service.model.decoding.decode.sample", draw)
     clear, backwards = talk.pcm[: 5 * RATE], np.ascontiguousarray(talk.pcm[: 5 * RATE][::-1])
     requests = [_request(clear, fallback=True), _request(backwards, fallback=True), _request(backwards)]
     answers = runner.run_batch(requests)
