@@ -219,7 +219,7 @@ def test_a_file_that_is_none_is_named_and_the_others_go_on(talk: Talk, tmp_path:
     result = CliRunner().invoke(main, ["transcribe", str(bad), str(talk.path), *options])
     assert result.exit_code == 1
     assert (
-        f"{bad}: This is no audio" in result.stderr
+        f"{bad}: The format of this audio is unknown" in result.stderr
         and "1 of 2 files could not be transcribed" in result.stderr
     )
     assert (folder / f"{talk.path.stem}.txt").read_text().strip()

@@ -83,7 +83,7 @@ def _blocks(data: bytes) -> Iterator[Block]:
             what = (
                 "The message is empty"
                 if not data
-                else "The message has no audio format that this server knows"
+                else "The format of this audio is unknown"
             )
             raise UnsupportedAudio(f"{what}. Send each message as one whole file: {ACCEPTED}.")
 

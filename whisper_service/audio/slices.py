@@ -240,7 +240,7 @@ class _Deaf:
 
 
 _UNKNOWN = (
-    "The message has no audio format that this server knows. Send whole files "
+    "The format of this audio is unknown. Send whole files "
     f"({ACCEPTED}), the bytes of one WebM, Ogg, fragmented MP4, MP3 or FLAC stream from its header on, or "
     "declare raw samples, as with format=s16le."
 )
