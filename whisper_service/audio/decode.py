@@ -80,11 +80,7 @@ def _blocks(data: bytes) -> Iterator[Block]:
         case Kind.INDEX_LAST | Kind.MORE if data[4:8] == b"ftyp":
             raise BadAudio("The MP4 is cut off: its index (moov), which comes last, is missing.")
         case _:
-            what = (
-                "The message is empty"
-                if not data
-                else "The format of this audio is unknown"
-            )
+            what = "The message is empty" if not data else "The format of this audio is unknown"
             raise UnsupportedAudio(f"{what}. Send each message as one whole file: {ACCEPTED}.")
 
 
