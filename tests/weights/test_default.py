@@ -17,9 +17,9 @@ from tests.weights.talks import human_talk, transcribed
 
 pytestmark = [pytest.mark.weights, pytest.mark.brief, pytest.mark.timeout(600)]
 
-#: A live transcript loses 0.7 points of word errors against ``whisper.transcribe`` with the same weights over a
-#: corpus of five talks, and 1.3 points at the page (docs/quality.md). One talk has few words: 3 points are two
-#: of 73; at the page, where each recording begins elsewhere, 5 points are nine of 177.
+#: Over a corpus of five talks a live transcript loses 0.7 points of word errors against ``whisper.transcribe``
+#: with the same weights, and 1.3 points at the page (docs/quality.md). One talk has few words: 3 points are
+#: two of 73. At the page, where each recording begins elsewhere, 5 points are nine of 177.
 _POINTS = 0.03
 _POINTS_AT_THE_PAGE = 0.05
 
