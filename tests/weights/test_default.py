@@ -17,7 +17,7 @@ from tests.weights.talks import human_talk, transcribed
 
 pytestmark = [pytest.mark.weights, pytest.mark.brief, pytest.mark.timeout(600)]
 
-#: Over a corpus of five talks a live transcript loses 0.7 points of word errors against ``whisper.transcribe``
+#: Over a corpus of five talks a live transcript has 0.7 points more errors than ``whisper.transcribe``
 #: with the same weights, and 1.3 points at the page (docs/quality.md). One talk has few words: 3 points are
 #: two of 73. At the page, where each recording begins elsewhere, 5 points are nine of 177.
 _POINTS = 0.03
