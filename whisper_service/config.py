@@ -7,125 +7,15 @@ Each setting is declared once, with its default, its check and a description. ``
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
+from whisper_service import checks
+from whisper_service.checks import Check
 from whisper_service.errors import BadSetting, ConfigError
 
 KEY_PREFIX = "WHISPER_"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Converts a value, or its text, to the value that is stored.
-
-    :param accepts: a description of the accepted values.
-    :param parse: returns the converted value; raises ValueError, TypeError or OverflowError if the value is
-        not accepted.
-    """
-
-    accepts: str
-    parse: Callable[[Any], Any]
-
-
-def _number(kind: type[int] | type[float], low: float, high: float, unit: str = "") -> Check:
-    def parse(value: Any) -> Any:
-        number = kind(value)
-        if isinstance(value, bool) or not low <= number <= high or (kind is int and number != float(value)):
-            raise ValueError
-        return number
-
-    spelled = "," if kind is int else "g"
-    return Check(f"{low:{spelled}} … {high:{spelled}} {unit}".rstrip(), parse)
-
-
-def _choice(*names: str) -> Check:
-    def parse(value: Any) -> str:
-        if value not in names:
-            raise ValueError
-        return str(value)
-
-    return Check(" | ".join(name or "(empty)" for name in names), parse)
-
-
-def _switch() -> Check:
-    words = {
-        "1": True,
-        "true": True,
-        "yes": True,
-        "on": True,
-        "0": False,
-        "false": False,
-        "no": False,
-        "off": False,
-    }
-
-    def parse(value: Any) -> bool:
-        if isinstance(value, bool):
-            return value
-        try:
-            return words[str(value).strip().lower()]
-        except KeyError:
-            raise ValueError from None
-
-    return Check("true | false", parse)
-
-
-def _text(accepts: str, longest: int) -> Check:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or len(value) > longest or not _is_text(value):
-            raise ValueError
-        return value
-
-    return Check(accepts, parse)
-
-
-def _is_text(value: str) -> bool:
-    """Return whether UTF-8 can encode ``value``: JSON may contain half of a surrogate pair, UTF-8 may not."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in value)
-
-
-def _keywords() -> Check:
-    def parse(value: Any) -> tuple[str, ...]:
-        listed = value.split(",") if isinstance(value, str) else value
-        if not isinstance(listed, list | tuple) or not all(
-            isinstance(item, str) and _is_text(item) for item in listed
-        ):
-            raise ValueError
-        keywords = tuple(dict.fromkeys(item.strip() for item in listed if item.strip()))
-        if len(keywords) > 100 or any(len(item) > 100 for item in keywords):
-            raise ValueError
-        return keywords
-
-    return Check("words or phrases with commas between, at most 100, each at most 100 characters", parse)
-
-
-def _language() -> Check:
-    def parse(value: Any) -> str | None:
-        if value in (None, "", "auto"):
-            return None
-        if not (isinstance(value, str) and value.isascii() and value.isalpha() and 2 <= len(value) <= 3):
-            raise ValueError
-        return value.lower()
-
-    return Check("auto | a language code such as en or de", parse)
-
-
-def _device() -> Check:
-    def parse(value: Any) -> str:
-        kind, _, index = str(value).partition(":")
-        if value not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdigit()):
-            raise ValueError
-        return str(value)
-
-    return Check("auto | cpu | cuda | cuda:N", parse)
-
-
-def _optional(check: Check) -> Check:
-    return Check(
-        f"auto | {check.accepts}", lambda value: None if value in (None, "auto") else check.parse(value)
-    )
 
 
 def _setting(default: Any, check: Check, description: str) -> Any:
@@ -160,75 +50,79 @@ RAW_RATES = {"s16le": 16_000, "f32le": 16_000, "mulaw": 8_000, "alaw": 8_000}
 class StreamSettings:
     """The settings that a client chooses for its stream, as query parameters or in a ``start`` message."""
 
-    language: str | None = _setting(None, _language(), "Language of the speech; auto detects it.")
-    task: str = _setting("transcribe", _choice("transcribe", "translate"), "Translate means: into English.")
+    language: str | None = _setting(None, checks.language(), "Language of the speech; auto detects it.")
+    task: str = _setting(
+        "transcribe", checks.choice("transcribe", "translate"), "Translate means: into English."
+    )
     prompt: str = _setting(
         "",
-        _text("text, at most 1000 characters", 1000),
+        checks.text("text, at most 1000 characters", 1000),
         "Text that stands before the speech: names, spelling.",
     )
     keywords: tuple[str, ...] = _setting(
         (),
-        _keywords(),
+        checks.keywords(),
         "Words that are reported as soon as they are said, in any inflection. The model does not see them.",
     )
     context: bool = _setting(
         True,
-        _switch(),
+        checks.switch(),
         "Let the model hear the last utterances with the next one.",
     )
-    words: bool = _setting(False, _switch(), "Send time and probability of each word.")
-    interim: bool = _setting(True, _switch(), "Send partials.")
-    full_transcript: bool = _setting(False, _switch(), "Send the whole transcript with every final.")
+    words: bool = _setting(False, checks.switch(), "Send time and probability of each word.")
+    interim: bool = _setting(True, checks.switch(), "Send partials.")
+    full_transcript: bool = _setting(False, checks.switch(), "Send the whole transcript with every final.")
     policy: str = _setting(
         POLICIES[0],
-        _choice(*POLICIES),
+        checks.choice(*POLICIES),
         "How words become final: by agreement of two or three hypotheses, of two, or by attention, see "
         "quality.md.",
     )
-    vad_threshold: float = _setting(0.5, _number(float, 0.05, 0.95), "Speech begins at this probability.")
+    vad_threshold: float = _setting(
+        0.5, checks.number(float, 0.05, 0.95), "Speech begins at this probability."
+    )
     min_silence_ms: int = _setting(
-        500, _number(int, 100, 5000, "ms"), "A pause of this length ends an utterance."
+        500, checks.number(int, 100, 5000, "ms"), "A pause of this length ends an utterance."
     )
     min_speech_ms: int = _setting(
         0,
-        _number(int, 0, 2000, "ms"),
+        checks.number(int, 0, 2000, "ms"),
         "Shorter speech counts as noise, and the model does not hear it. With 0 the model decides.",
     )
     pre_roll_ms: int = _setting(
-        400, _number(int, 0, 2000, "ms"), "Audio before the first speech that belongs to an utterance."
+        400, checks.number(int, 0, 2000, "ms"), "Audio before the first speech that belongs to an utterance."
     )
     max_utterance_s: float = _setting(
         22.0,
-        _number(float, 10, 22, "s"),
+        checks.number(float, 10, 22, "s"),
         "Longer speech without a pause is cut, at its quietest place between two words.",
     )
     beam_size: int = _setting(
         1,
-        _number(int, 1, 5),
+        checks.number(int, 1, 5),
         "Width of the beam search for the last answer on an utterance; 1 decodes greedily.",
     )
     fallback: bool = _setting(
         False,
-        _switch(),
+        checks.switch(),
         "Sample other texts where the last answer on an utterance repeats itself or is improbable.",
     )
     reply: str = _setting(
         "json",
-        _choice("json", "text"),
+        checks.choice("json", "text"),
         "With text the server sends the text of finals as plain frames and nothing else.",
     )
     format: str = _setting(
         "",
-        _choice("", *RAW_RATES),
+        checks.choice("", *RAW_RATES),
         "Type of raw samples, for slices without a header; empty means that slices are files.",
     )
     rate: int | None = _setting(
         None,
-        _optional(_number(int, 1000, 384_000, "Hz")),
+        checks.optional(checks.number(int, 1000, 384_000, "Hz")),
         "Sample rate of raw samples; auto is 8000 for mulaw and alaw, else 16000.",
     )
-    channels: int = _setting(1, _number(int, 1, 32), "Channels of raw samples, interleaved.")
+    channels: int = _setting(1, checks.number(int, 1, 32), "Channels of raw samples, interleaved.")
 
     def merged(self, chosen: Mapping[str, Any]) -> StreamSettings:
         """Return a copy of these settings with the values of ``chosen``.
@@ -266,75 +160,85 @@ class Config:
 
     model: str = _setting(
         "auto",
-        _text("auto | a name such as base.en | a path | hf:owner/name", 4096),
+        checks.text("auto | a name such as base.en | a path | hf:owner/name", 4096),
         "The checkpoint, see deploy.md. Auto is base.en, or tiny.en where that cannot be had, or the "
         "demonstration model.",
     )
-    device: str = _setting("auto", _device(), "Where the model runs; auto takes CUDA if there is one.")
+    device: str = _setting("auto", checks.device(), "Where the model runs; auto takes CUDA if there is one.")
     dtype: str = _setting(
         "auto",
-        _choice("auto", "float32", "bfloat16", "float16", "int8"),
+        checks.choice("auto", "float32", "bfloat16", "float16", "int8"),
         "Number format of the weights; auto measures which one is fastest here without loss.",
     )
     cache_dir: str = _setting(
         "",
-        _text("a folder", 4096),
+        checks.text("a folder", 4096),
         "Folder for downloaded checkpoints; empty takes the cache of openai-whisper.",
     )
     download_timeout_s: float = _setting(
         600.0,
-        _number(float, 0, 86_400, "s"),
+        checks.number(float, 0, 86_400, "s"),
         "Longest time for a download of the checkpoint; 0 forbids downloads.",
     )
-    language: str | None = _setting(None, _language(), "Default language of a stream.")
-    prompt: str = _setting("", _text("text, at most 1000 characters", 1000), "Default prompt of a stream.")
-    context: bool = _setting(True, _switch(), "Default of a stream: let the model know the last utterances.")
-    policy: str = _setting(POLICIES[0], _choice(*POLICIES), "Default commit policy of a stream.")
+    language: str | None = _setting(None, checks.language(), "Default language of a stream.")
+    prompt: str = _setting(
+        "", checks.text("text, at most 1000 characters", 1000), "Default prompt of a stream."
+    )
+    context: bool = _setting(
+        True, checks.switch(), "Default of a stream: let the model know the last utterances."
+    )
+    policy: str = _setting(POLICIES[0], checks.choice(*POLICIES), "Default commit policy of a stream.")
     vad_threshold: float = _setting(
-        0.5, _number(float, 0.05, 0.95), "Default probability at which speech begins."
+        0.5, checks.number(float, 0.05, 0.95), "Default probability at which speech begins."
     )
     min_silence_ms: int = _setting(
-        500, _number(int, 100, 5000, "ms"), "Default pause that ends an utterance."
+        500, checks.number(int, 100, 5000, "ms"), "Default pause that ends an utterance."
     )
     min_speech_ms: int = _setting(
         0,
-        _number(int, 0, 2000, "ms"),
+        checks.number(int, 0, 2000, "ms"),
         "Default length below which speech counts as noise, and the model does not hear it.",
     )
     raw_format: str = _setting(
         "",
-        _choice("", *RAW_RATES),
+        checks.choice("", *RAW_RATES),
         "Type of undeclared binary frames that are no known file: mono, 16 kHz (mulaw and alaw 8 kHz). Empty "
         "refuses them.",
     )
     grid_ms: int = _setting(
-        500, _number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."
+        500, checks.number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."
     )
     max_message_bytes: int = _setting(
-        32 * 2**20, _number(int, 65_536, 2**30, "bytes"), "A longer message closes its stream."
+        32 * 2**20, checks.number(int, 65_536, 2**30, "bytes"), "A longer message closes its stream."
     )
     buffer_bytes: int = _setting(
         256 * 2**20,
-        _number(int, 2**20, 2**36, "bytes"),
+        checks.number(int, 2**20, 2**36, "bytes"),
         "Bytes of incomplete and unread messages that all streams together may hold. A stream that needs "
         "more is closed with 1013. Messages of ordinary slices do not count.",
     )
     max_audio_s: float = _setting(
-        14_400.0, _number(float, 1, 604_800, "s"), "Longest audio of one stream; then it is closed with 4408."
+        14_400.0,
+        checks.number(float, 1, 604_800, "s"),
+        "Longest audio of one stream; then it is closed with 4408.",
     )
     container_streams: int = _setting(
-        64, _number(int, 0, 10_000), "WebM, Ogg, MP4, MP3 and FLAC streams at once; each takes a thread."
+        64,
+        checks.number(int, 0, 10_000),
+        "WebM, Ogg, MP4, MP3 and FLAC streams at once; each takes a thread.",
     )
     send_timeout_s: float = _setting(
-        10.0, _number(float, 0.1, 600, "s"), "A client that reads nothing for this long is closed."
+        10.0, checks.number(float, 0.1, 600, "s"), "A client that reads nothing for this long is closed."
     )
     ping_interval_s: float = _setting(
         25.0,
-        _number(float, 1, 600, "s"),
+        checks.number(float, 1, 600, "s"),
         "Time between pings; a client that answers none of two is closed.",
     )
     drain_timeout_s: float = _setting(
-        20.0, _number(float, 0, 600, "s"), "How long a server that stops waits until all streams are final."
+        20.0,
+        checks.number(float, 0, 600, "s"),
+        "How long a server that stops waits until all streams are final.",
     )
 
     @classmethod
