@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -18,53 +18,72 @@ pytestmark = pytest.mark.browser
 
 PREFIX = "/speech"
 
+Pump = Callable[[socket.socket, socket.socket], None]
+
 
 @contextmanager
 def stripping_proxy(server: Server) -> Iterator[int]:
-    """Run a proxy that hands on what is asked for below the prefix, without it; yield its port."""
+    """Run a proxy that hands on requests below the prefix, without the prefix; yield its port.
+
+    The browser sends heads without bodies, one after the other on a connection, and then perhaps a WebSocket.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
-                threading.Thread(target=hand_on, args=(client,), daemon=True).start()
-
-    def hand_on(client: socket.socket) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            data = client.recv(65_536)
-            if not data:
-                return
-            head += data
-        stripped = re.sub(rb"^GET /speech/", b"GET /", head, count=1)
-        if stripped == head:
-            client.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            client.close()
-            return
-        if b"upgrade: websocket" not in head.lower():  # one request on a connection
-            stripped = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", stripped)
-            stripped = stripped.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
-        upstream = socket.create_connection(("127.0.0.1", server.port))
-        upstream.sendall(stripped)
-        back = threading.Thread(target=pump, args=(upstream, client), daemon=True)
-        back.start()
-        pump(client, upstream)
-        back.join()
-        client.close()
-        upstream.close()
-
-    def pump(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
+                threading.Thread(target=hand_on, args=(client, server.port), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     try:
         yield listener.getsockname()[1]
     finally:
         listener.close()
+
+
+def hand_on(client: socket.socket, port: int) -> None:
+    """Serve one connection of a browser: its requests to ``port``, the responses back."""
+    with client, socket.create_connection(("127.0.0.1", port)) as upstream:
+        back = threading.Thread(target=until_one_ends, args=(responses, client, upstream), daemon=True)
+        back.start()
+        until_one_ends(requests, client, upstream)
+        back.join()
+
+
+def until_one_ends(pump: Pump, client: socket.socket, upstream: socket.socket) -> None:
+    """Run ``pump`` until one side ends, then end the other: a browser reuses a connection that looks alive."""
+    with suppress(OSError):
+        pump(client, upstream)
+    for sock in (client, upstream):
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def requests(client: socket.socket, upstream: socket.socket) -> None:
+    with client.makefile("rb") as source:
+        upgraded = False
+        while not upgraded:
+            head = read_head(source)
+            stripped = head.replace(f"GET {PREFIX}/".encode(), b"GET /", 1)
+            if stripped == head:  # the end, or a request that is not below the prefix
+                return
+            upstream.sendall(stripped)
+            upgraded = b"upgrade: websocket" in head.lower()
+        while data := source.read1():
+            upstream.sendall(data)
+
+
+def responses(client: socket.socket, upstream: socket.socket) -> None:
+    while data := upstream.recv(65_536):
+        client.sendall(data)
+
+
+def read_head(source: io.BufferedReader) -> bytes:
+    lines = [source.readline()]
+    while lines[-1] not in (b"\r\n", b""):
+        lines.append(source.readline())
+    return b"".join(lines)
 
 
 def test_the_page_works_below_a_prefix_that_a_proxy_strips(server: Server, browser: Browser) -> None:
