@@ -52,7 +52,7 @@ def hand_on(client: socket.socket, port: int) -> None:
 
 
 def until_one_ends(pump: Pump, client: socket.socket, upstream: socket.socket) -> None:
-    """Run ``pump`` until one side ends, then end the other: a browser reuses a connection that looks alive."""
+    """Run ``pump`` until one side ends, then end the other: browsers reuse a connection that seems alive."""
     with suppress(OSError):
         pump(client, upstream)
     for sock in (client, upstream):
