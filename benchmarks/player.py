@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.scoring import Spoken
 from whisper_service.assembly import Assembly
 from whisper_service.audio.decode import decode
-from whisper_service.config import Config, StreamSettings
+from whisper_service.config import Config, ModelSettings, StreamSettings
 from whisper_service.engine.request import EngineInfo, Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event
@@ -75,7 +75,7 @@ class Player:
     """Plays audio into sessions on a simulated clock."""
 
     def __init__(self, model: str = MODEL, dtype: str = "float32") -> None:
-        assembly = Assembly.of(Config(model=model, device="cpu", dtype=dtype))
+        assembly = Assembly.of(Config(ModelSettings(name=model, device="cpu", dtype=dtype)))
         self._runner = _Counting(assembly.runner())
         self._detector = assembly.detector()
 

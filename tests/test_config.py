@@ -15,7 +15,7 @@ from whisper_service.errors import BadSetting, ConfigError
 
 def test_defaults() -> None:
     config = Config.from_mapping({})
-    assert (config.model, config.device, config.min_silence_ms) == ("auto", "auto", 500)
+    assert (config.model.name, config.model.device, config.stream.min_silence_ms) == ("auto", "auto", 500)
 
 
 def test_text_from_the_environment_is_converted_and_wins() -> None:
@@ -23,7 +23,7 @@ def test_text_from_the_environment_is_converted_and_wins() -> None:
         {"WHISPER_MIN_SILENCE_MS": 700, "WHISPER_MODEL": "tiny", "DEBUG": True},
         {"WHISPER_MIN_SILENCE_MS": "800", "PATH": "x"},
     )
-    assert (config.min_silence_ms, config.model) == (800, "tiny")
+    assert (config.stream.min_silence_ms, config.model.name) == (800, "tiny")
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,12 @@ def test_the_servers_defaults_are_those_of_a_stream() -> None:
         "min_silence_ms": 700,
         "min_speech_ms": 100,
     }
-    common = {item.name for item in fields(Config)} & {item.name for item in fields(StreamSettings)}
-    assert set(chosen) == common
+    keys = {item.name for item in describe(Config)}
+    assert set(chosen) == {
+        item.name for item in fields(StreamSettings) if f"WHISPER_{item.name.upper()}" in keys
+    }
     config = Config.from_mapping({f"WHISPER_{name.upper()}": value for name, value in chosen.items()})
-    assert config.stream_defaults() == StreamSettings(**chosen)
+    assert config.stream == StreamSettings(**chosen)
 
 
 @pytest.mark.parametrize("kind", [Config, StreamSettings])

@@ -59,7 +59,7 @@ def test_settings_come_from_the_app_and_the_environment_wins(monkeypatch: pytest
     app.config.update(WHISPER_MODEL="tiny", WHISPER_GRID_MS=400)
     Transcriber(app)
     config = Transcriber.service(app).config
-    assert (config.model, config.grid_ms) == ("small", 400)
+    assert (config.model.name, config.grid_ms) == ("small", 400)
 
 
 def test_a_bad_setting_stops_the_app() -> None:

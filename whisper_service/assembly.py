@@ -38,13 +38,14 @@ class Assembly:
             model can be had. The demonstration model makes nonsense of human speech.
         :raises ModelUnavailable: if there is no checkpoint.
         """
+        model = config.model
         checkpoint = find_checkpoint(
-            config.model,
-            deadline_s=config.download_timeout_s,
-            cache_dir=Path(config.cache_dir) if config.cache_dir else None,
+            model.name,
+            deadline_s=model.download_timeout_s,
+            cache_dir=Path(model.cache_dir) if model.cache_dir else None,
             demo=demonstration_checkpoint() if demonstration else None,
         )
-        return cls(checkpoint, config.device, config.dtype)
+        return cls(checkpoint, model.device, model.dtype)
 
     def runner(self) -> Runner:
         """Return a runner with the loaded model. Blocks.

@@ -1,7 +1,7 @@
 """The settings of the service (``WHISPER_*`` keys) and of one stream (chosen by its client).
 
-Each setting is declared once, with its default, its check and a description. ``flask whisper settings`` and
-``docs/config.md`` are made from these declarations.
+Each setting is declared once, with its default, its check and a description, in the group that it belongs to.
+``flask whisper settings`` and ``docs/config.md`` are made from these declarations.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 from whisper_service import checks
@@ -18,8 +19,17 @@ from whisper_service.errors import BadSetting, ConfigError
 KEY_PREFIX = "WHISPER_"
 
 
-def _setting(default: Any, check: Check, description: str) -> Any:
-    return field(default=default, metadata={"check": check, "description": description})
+def _setting(default: Any, check: Check, description: str, *, key: str = "", service: bool = True) -> Any:
+    """Declare a setting.
+
+    :param key: its ``WHISPER_*`` key without the prefix; by default the name of the field.
+    :param service: whether it has such a key. Without one, only the client of a stream can choose it.
+    """
+    metadata = {"check": check, "description": description, "key": key, "service": service}
+    return field(default=default, metadata=metadata)
+
+
+_of_client = partial(_setting, service=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +58,13 @@ RAW_RATES = {"s16le": 16_000, "f32le": 16_000, "mulaw": 8_000, "alaw": 8_000}
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """The settings that a client chooses for its stream, as query parameters or in a ``start`` message."""
+    """The settings that a client chooses for its stream, as query parameters or in a ``start`` message.
+
+    Those that have a ``WHISPER_*`` key as well take their default from it.
+    """
 
     language: str | None = _setting(None, checks.language(), "Language of the speech; auto detects it.")
-    task: str = _setting(
+    task: str = _of_client(
         "transcribe", checks.choice("transcribe", "translate"), "Translate means: into English."
     )
     prompt: str = _setting(
@@ -59,7 +72,7 @@ class StreamSettings:
         checks.text("text, at most 1000 characters", 1000),
         "Text that stands before the speech: names, spelling.",
     )
-    keywords: tuple[str, ...] = _setting(
+    keywords: tuple[str, ...] = _of_client(
         (),
         checks.keywords(),
         "Words that are reported as soon as they are said, in any inflection. The model does not see them.",
@@ -69,9 +82,9 @@ class StreamSettings:
         checks.switch(),
         "Let the model hear the last utterances with the next one.",
     )
-    words: bool = _setting(False, checks.switch(), "Send time and probability of each word.")
-    interim: bool = _setting(True, checks.switch(), "Send partials.")
-    full_transcript: bool = _setting(False, checks.switch(), "Send the whole transcript with every final.")
+    words: bool = _of_client(False, checks.switch(), "Send time and probability of each word.")
+    interim: bool = _of_client(True, checks.switch(), "Send partials.")
+    full_transcript: bool = _of_client(False, checks.switch(), "Send the whole transcript with every final.")
     policy: str = _setting(
         POLICIES[0],
         checks.choice(*POLICIES),
@@ -89,40 +102,40 @@ class StreamSettings:
         checks.number(int, 0, 2000, "ms"),
         "Shorter speech counts as noise, and the model does not hear it. With 0 the model decides.",
     )
-    pre_roll_ms: int = _setting(
+    pre_roll_ms: int = _of_client(
         400, checks.number(int, 0, 2000, "ms"), "Audio before the first speech that belongs to an utterance."
     )
-    max_utterance_s: float = _setting(
+    max_utterance_s: float = _of_client(
         22.0,
         checks.number(float, 10, 22, "s"),
         "Longer speech without a pause is cut, at its quietest place between two words.",
     )
-    beam_size: int = _setting(
+    beam_size: int = _of_client(
         1,
         checks.number(int, 1, 5),
         "Width of the beam search for the last answer on an utterance; 1 decodes greedily.",
     )
-    fallback: bool = _setting(
+    fallback: bool = _of_client(
         False,
         checks.switch(),
         "Sample other texts where the last answer on an utterance repeats itself or is improbable.",
     )
-    reply: str = _setting(
+    reply: str = _of_client(
         "json",
         checks.choice("json", "text"),
         "With text the server sends the text of finals as plain frames and nothing else.",
     )
-    format: str = _setting(
+    format: str = _of_client(
         "",
         checks.choice("", *RAW_RATES),
         "Type of raw samples, for slices without a header; empty means that slices are files.",
     )
-    rate: int | None = _setting(
+    rate: int | None = _of_client(
         None,
         checks.optional(checks.number(int, 1000, 384_000, "Hz")),
         "Sample rate of raw samples; auto is 8000 for mulaw and alaw, else 16000.",
     )
-    channels: int = _setting(1, checks.number(int, 1, 32), "Channels of raw samples, interleaved.")
+    channels: int = _of_client(1, checks.number(int, 1, 32), "Channels of raw samples, interleaved.")
 
     def merged(self, chosen: Mapping[str, Any]) -> StreamSettings:
         """Return a copy of these settings with the values of ``chosen``.
@@ -155,14 +168,15 @@ class StreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """The settings of the service. The key of ``model`` is ``WHISPER_MODEL``, and so on."""
+class ModelSettings:
+    """Which checkpoint listens, and how it computes."""
 
-    model: str = _setting(
+    name: str = _setting(
         "auto",
         checks.text("auto | a name such as base.en | a path | hf:owner/name", 4096),
         "The checkpoint, see deploy.md. Auto is base.en, or tiny.en where that cannot be had, or the "
         "demonstration model.",
+        key="MODEL",
     )
     device: str = _setting("auto", checks.device(), "Where the model runs; auto takes CUDA if there is one.")
     dtype: str = _setting(
@@ -180,34 +194,12 @@ class Config:
         checks.number(float, 0, 86_400, "s"),
         "Longest time for a download of the checkpoint; 0 forbids downloads.",
     )
-    language: str | None = _setting(None, checks.language(), "Default language of a stream.")
-    prompt: str = _setting(
-        "", checks.text("text, at most 1000 characters", 1000), "Default prompt of a stream."
-    )
-    context: bool = _setting(
-        True, checks.switch(), "Default of a stream: let the model know the last utterances."
-    )
-    policy: str = _setting(POLICIES[0], checks.choice(*POLICIES), "Default commit policy of a stream.")
-    vad_threshold: float = _setting(
-        0.5, checks.number(float, 0.05, 0.95), "Default probability at which speech begins."
-    )
-    min_silence_ms: int = _setting(
-        500, checks.number(int, 100, 5000, "ms"), "Default pause that ends an utterance."
-    )
-    min_speech_ms: int = _setting(
-        0,
-        checks.number(int, 0, 2000, "ms"),
-        "Default length below which speech counts as noise, and the model does not hear it.",
-    )
-    raw_format: str = _setting(
-        "",
-        checks.choice("", *RAW_RATES),
-        "Type of undeclared binary frames that are no known file: mono, 16 kHz (mulaw and alaw 8 kHz). Empty "
-        "refuses them.",
-    )
-    grid_ms: int = _setting(
-        500, checks.number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."
-    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one stream, and all streams together, may take."""
+
     max_message_bytes: int = _setting(
         32 * 2**20, checks.number(int, 65_536, 2**30, "bytes"), "A longer message closes its stream."
     )
@@ -241,34 +233,69 @@ class Config:
         "How long a server that stops waits until all streams are final.",
     )
 
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of the service.
+
+    :param stream: the settings of a stream whose client chooses none.
+    """
+
+    model: ModelSettings = ModelSettings()
+    stream: StreamSettings = StreamSettings()
+    raw_format: str = _setting(
+        "",
+        checks.choice("", *RAW_RATES),
+        "Type of undeclared binary frames that are no known file: mono, 16 kHz (mulaw and alaw 8 kHz). Empty "
+        "refuses them.",
+    )
+    grid_ms: int = _setting(
+        500, checks.number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."
+    )
+    limits: Limits = Limits()
+
     @classmethod
     def from_mapping(cls, *sources: Mapping[str, Any]) -> Config:
         """Return the settings from the ``WHISPER_*`` keys of ``sources``. Later sources win.
 
         :raises ConfigError: if a key is unknown or a value is not accepted.
         """
-        known = {KEY_PREFIX + item.name.upper(): item for item in fields(cls)}
-        chosen: dict[str, Any] = {}
+        known = _keys()
+        chosen: dict[str, dict[str, Any]] = {group: {} for group in ("", *_GROUPS)}
         for source in sources:
             for key, value in source.items():
                 if not key.startswith(KEY_PREFIX):
                     continue
                 if key not in known:
                     raise ConfigError(f"There is no setting {key}.{_hint(key, known)}")
-                chosen[known[key].name] = _checked(known[key], key, value, ConfigError)
-        return cls(**chosen)
-
-    def stream_defaults(self) -> StreamSettings:
-        """Return the settings of a stream whose client chooses none."""
-        return StreamSettings(
-            language=self.language,
-            prompt=self.prompt,
-            context=self.context,
-            policy=self.policy,
-            vad_threshold=self.vad_threshold,
-            min_silence_ms=self.min_silence_ms,
-            min_speech_ms=self.min_speech_ms,
+                group, item = known[key]
+                chosen[group][item.name] = _checked(item, key, value, ConfigError)
+        return cls(
+            model=ModelSettings(**chosen["model"]),
+            stream=StreamSettings(**chosen["stream"]),
+            limits=Limits(**chosen["limits"]),
+            **chosen[""],
         )
+
+
+#: The fields of Config that are groups of settings.
+_GROUPS: dict[str, type[Any]] = {
+    "model": ModelSettings,
+    "stream": StreamSettings,
+    "limits": Limits,
+}
+
+
+def _keys() -> dict[str, tuple[str, Field[Any]]]:
+    """Return the group (empty for Config itself) and the field of each ``WHISPER_*`` key, as declared."""
+    known: dict[str, tuple[str, Field[Any]]] = {}
+    for outer in fields(Config):
+        grouped = outer.name in _GROUPS
+        for item in fields(_GROUPS[outer.name]) if grouped else (outer,):
+            if item.metadata["service"]:
+                key = KEY_PREFIX + (item.metadata["key"] or item.name.upper())
+                known[key] = (outer.name if grouped else "", item)
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +309,13 @@ class Described:
 
 
 def describe(settings: type[Config] | type[StreamSettings]) -> Iterator[Described]:
-    """Yield the settings of a class in the order of declaration, each under the name that sets it."""
-    for item in fields(settings):
-        name = KEY_PREFIX + item.name.upper() if settings is Config else item.name
+    """Yield the settings of the service or of a stream, each under the name that sets it."""
+    named: dict[str, Field[Any]]
+    if settings is Config:
+        named = {key: item for key, (_, item) in _keys().items()}
+    else:
+        named = {item.name: item for item in fields(settings)}
+    for name, item in named.items():
         value = ", ".join(item.default) if isinstance(item.default, tuple) else item.default
         default = "auto" if value is None else str(value) or "(empty)"
         yield Described(name, default, item.metadata["check"].accepts, item.metadata["description"])

@@ -35,16 +35,8 @@ class Transcriber:
     The app must be served by gevent (``gunicorn -k gevent``, or gevent's own server). The model is loaded in
     the process that serves: at the first request to a WebSocket or to ``/readyz``, or by ``start``.
 
-    Settings are read once, from ``app.config`` and from the environment, which overrides ``app.config``. The
-    keys are ``WHISPER_MODEL``, ``WHISPER_DEVICE``, ``WHISPER_DTYPE``, ``WHISPER_CACHE_DIR``,
-    ``WHISPER_DOWNLOAD_TIMEOUT_S``,
-    ``WHISPER_LANGUAGE``, ``WHISPER_PROMPT``, ``WHISPER_CONTEXT``, ``WHISPER_POLICY``,
-    ``WHISPER_VAD_THRESHOLD``, ``WHISPER_MIN_SILENCE_MS``, ``WHISPER_MIN_SPEECH_MS``,
-    ``WHISPER_RAW_FORMAT``, ``WHISPER_GRID_MS``, ``WHISPER_MAX_MESSAGE_BYTES``, ``WHISPER_BUFFER_BYTES``,
-    ``WHISPER_MAX_AUDIO_S``,
-    ``WHISPER_CONTAINER_STREAMS``, ``WHISPER_SEND_TIMEOUT_S``, ``WHISPER_PING_INTERVAL_S``,
-    ``WHISPER_DRAIN_TIMEOUT_S``.
-    ``flask whisper settings`` explains them.
+    Settings are the ``WHISPER_*`` keys of ``app.config`` and of the environment, which overrides
+    ``app.config``. They are read once. ``docs/config.md`` and ``flask whisper settings`` list them.
 
     :param url_prefix: the prefix of all routes, such as ``/speech``.
     :param page: whether the page with the microphone is served at the prefix.
@@ -68,7 +60,7 @@ class Transcriber:
                 "an app of its own."
             )
         config = Config.from_mapping(app.config, os.environ)
-        sockets = Sockets(config.buffer_bytes)
+        sockets = Sockets(config.limits.buffer_bytes)
         service = Service(config, sockets)
         mount = Mount(config, service, sockets)
         app.extensions[NAME] = _Mounted(service, mount)

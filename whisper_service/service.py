@@ -128,7 +128,7 @@ class Service:
         """Refuse new streams. Make every open stream final and close it with 1012. Blocks."""
         self._draining = True
         self._settled.set()  # streams that wait for the model stop waiting
-        self._streams.drain(self.config.drain_timeout_s)
+        self._streams.drain(self.config.limits.drain_timeout_s)
 
     def stop(self) -> None:
         """End the native threads before the process ends. Blocks for at most 10 s for each thread."""
@@ -149,8 +149,8 @@ class Service:
         self._settled.set()
 
     def _assemble(self) -> Parts:
-        config = self.config
-        assembly = Assembly.of(config, demonstration=True)
+        limits = self.config.limits
+        assembly = Assembly.of(self.config, demonstration=True)
 
         def load() -> Runner:
             runner = assembly.runner()
@@ -179,10 +179,10 @@ class Service:
             engine=engine,
             speech=speech,
             speech_state=SpeechState,
-            containers=ContainerThreads(config.container_streams),
+            containers=ContainerThreads(limits.container_streams),
             in_thread=Pool(_DECODING_THREADS).apply,
-            max_message_bytes=config.max_message_bytes,
-            max_audio_samples=round(config.max_audio_s * SAMPLE_RATE),
-            grid_samples=config.grid_ms * SAMPLE_RATE // 1000,
-            drain_timeout_s=config.drain_timeout_s,
+            max_message_bytes=limits.max_message_bytes,
+            max_audio_samples=round(limits.max_audio_s * SAMPLE_RATE),
+            grid_samples=self.config.grid_ms * SAMPLE_RATE // 1000,
+            drain_timeout_s=limits.drain_timeout_s,
         )

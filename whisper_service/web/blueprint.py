@@ -133,7 +133,7 @@ def socket_view(mount: Mount, speaks: Speaks) -> Callable[[], Response]:
     config = mount.config
 
     def view() -> Response:
-        dialect = speaks(request.args.to_dict(), config.stream_defaults())
+        dialect = speaks(request.args.to_dict(), config.stream)
 
         def transcribe(socket: Socket) -> None:
             stream = Stream(mount.backend.parts(), dialect, send=socket.send, fail=socket.fail)
@@ -144,7 +144,7 @@ def socket_view(mount: Mount, speaks: Speaks) -> Callable[[], Response]:
             socket = Socket(
                 transport,
                 transcribe,
-                ping_interval_s=config.ping_interval_s,
+                ping_interval_s=config.limits.ping_interval_s,
                 fail=partial(dialect.fail, fatal=True),
             )
             with mount.sockets.opened(socket):
@@ -153,8 +153,8 @@ def socket_view(mount: Mount, speaks: Speaks) -> Callable[[], Response]:
         return serve(
             request.environ,
             converse,
-            max_message_bytes=config.max_message_bytes,
-            send_timeout_s=config.send_timeout_s,
+            max_message_bytes=config.limits.max_message_bytes,
+            send_timeout_s=config.limits.send_timeout_s,
             budget=mount.sockets.budget,
         )
 
