@@ -1,1 +1,1 @@
-"""Benchmarks: each prints a table, names the machine, and can write JSON. Never run by the tests."""
+"""Benchmarks. Each prints its figures, names the machine, and can write JSON. The tests never run them."""

@@ -1,9 +1,10 @@
 """Word error rate of streams against openai-whisper: ``python -m benchmarks.bench_accuracy --talks FOLDER``.
 
-FOLDER holds FLAC files, each with a JSON of the same name whose ``text`` is what is said. Every talk goes in
-slices of 500 ms through session and engine, as fast as they allow; the rival is ``whisper.transcribe(…,
-temperature=0.0, condition_on_previous_text=False)`` in float32 on the whole file. Both texts are normalised
-with Whisper's ``EnglishTextNormalizer``; the rate is that of the corpus.
+FOLDER holds FLAC files, each with a JSON file of the same name, whose ``text`` is the reference transcript.
+Every talk passes through a session and the engine in slices of 500 ms, as fast as they can process it. For
+comparison, ``whisper.transcribe(…, temperature=0.0, condition_on_previous_text=False)`` decodes the whole
+file in float32. All texts are normalised with Whisper's ``EnglishTextNormalizer``. The final figures are word
+error rates of the whole corpus.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _GRID_SAMPLES = 8_000
 
 
 def main() -> None:
-    """Run the benchmark and print a line for each talk and the corpus."""
+    """Run the benchmark; print a line for each talk, then the figures of the corpus."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--talks", type=Path, required=True)
     parser.add_argument("--model", default=str(ROOT / "models" / "micro.en.pt"))

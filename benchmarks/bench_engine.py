@@ -1,18 +1,20 @@
-"""What one live update costs, ours and others': ``python -m benchmarks.bench_engine``.
+"""The cost of one live update, in our engine and in others: ``python -m benchmarks.bench_engine``.
 
-An update transcribes a window that has grown by 500 ms, from 4 to 7.5 s, while the hypothesis of the update
-before is known. Every engine gets the same windows, checkpoint and number of threads, in the same run.
+An update transcribes a window that has grown by 500 ms since the update before, whose hypothesis is known.
+The windows grow from 4 to 7.5 s. Every engine gets the same windows, checkpoint and number of threads, in the
+same run.
 
-``--weights FILE …`` with ``--talks FOLDER`` measures real checkpoints on real speech: this is what counts.
-Without it the demonstration model hears the bundled talk, and then the shapes that people run recite a text
-(``benchmarks/reciting.py``: 45 tokens known, 5 new). A text that is recited has no outliers in its hidden
-states and no doubtful words, so real checkpoints can cost more. Ours also gives the time of every word; the
-others are not asked to.
+``--weights FILE …`` with ``--talks FOLDER`` measures real checkpoints on real speech. These are the figures
+that count. Without ``--weights``, the demonstration model is measured, and then models of common shapes that
+recite a text (``benchmarks/reciting.py``: 45 known tokens and 5 new ones). Without ``--talks``, the bundled
+talk is used. A recited text has no outliers in the hidden states and no doubtful words, so real checkpoints
+can cost more. Our engine also gives the time of every word; the others are not asked for it.
 
-*Page faults* are the minor faults of this process during an update: fresh pages that the system had to map.
+*Page faults* are the minor page faults of this process during an update: new pages that the system had to
+map.
 
-*Floor*: the multiplications of an update at the speed of a plain matrix product of the encoder's size on the
-same cores. ``--device cuda`` leaves the rivals out and takes the larger shapes.
+*Floor* is the time that the multiplications of an update take at the speed of a plain matrix product of the
+encoder's size on the same cores. ``--device cuda`` leaves out the other engines and measures larger shapes.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ from whisper_service.model.checkpoints.load import load_model
 from whisper_service.model.decoding.decode import decode
 from whisper_service.model.decoding.rules import Rules
 from whisper_service.model.decoding.sampler import Sampler
-from whisper_service.model.decoding.sequence import TokenSequence, room_of
+from whisper_service.model.decoding.sequence import TokenSequence, capacity_for
 from whisper_service.model.decoding.vocabulary import Vocabulary
 from whisper_service.model.network.decoder import Decoder
 from whisper_service.model.network.graphs import recorder
@@ -61,11 +63,12 @@ from whisper_service.offline import transcribe, utterances
 Samples = NDArray[np.float32]
 
 _SAMPLE = Path(__file__).resolve().parents[1] / "static" / "samples" / "talk-00.flac"
-#: Text differs from window to window; what a shape recites does not, so fewer of them tell as much.
+#: Lengths of the windows. The text of a talk changes from window to window, but a shape recites the same text
+#: in all of them, so three are enough.
 _WINDOWS_S = [4.0 + 0.5 * step for step in range(8)]
 _RECITED_WINDOWS_S = [4.0, 5.5, 7.0]
 _KNOWN, _NEW = 45, 5
-#: A talk that is shorter is heard several times in one file.
+#: The approximate length of the file: a shorter talk is repeated.
 _FILE_S = 130
 _BATCHES = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 4, 16, 64, 128)}
 
@@ -73,7 +76,7 @@ _normalise = EnglishTextNormalizer()
 
 
 class Timed(NamedTuple):
-    """The median seconds and page faults of an update, and the texts of the longest windows."""
+    """The median seconds and page faults of an update, and each stream's text of the longest window."""
 
     seconds: float
     faults: float
@@ -85,7 +88,7 @@ def _faults() -> int:
 
 
 def _streams(talks: Sequence[Samples], count: int) -> list[Samples]:
-    """Return ``count`` stretches of 8 s that begin where utterances do, as the windows of streams do."""
+    """Return ``count`` sections of 8 s. Like the windows of streams, they begin where utterances begin."""
     settings = StreamSettings()
     stretches = [
         pcm[start : start + 8 * RATE]
@@ -98,7 +101,7 @@ def _streams(talks: Sequence[Samples], count: int) -> list[Samples]:
 
 
 def time_rival(start: Callable[[], Update], streams: Sequence[Samples], windows_s: Sequence[float]) -> Timed:
-    """Return what an update costs. The engine is started for this, and ends with it."""
+    """Return the cost of an update. The engine exists only during this call."""
     update = start()
     update(streams[0][: 2 * RATE])
     seconds, faults, texts = [], [], []
@@ -120,9 +123,10 @@ def time_ours(
     draft: bool,
     known: Sequence[int] = (),
 ) -> Timed:
-    """Return what an update costs each of ``streams`` that are answered at once.
+    """Return the cost of an update per stream, when all ``streams`` share a batch.
 
-    :param known: the hypothesis of every update, where it is not that of the update before.
+    :param draft: whether a request passes the known hypothesis as its draft.
+    :param known: the tokens that every update knows; if empty, those of the update before.
     """
     answers: Sequence[Hypothesis] = []
     seconds, faults = [], []
@@ -146,7 +150,7 @@ def time_ours(
         answers = runner.run_batch(requests)
         seconds.append((time.perf_counter() - begin) / len(streams))
         faults.append((_faults() - before) / len(streams))
-    # The first one warms up, and makes the hypothesis that the next one knows.
+    # The first update is not counted: it warms up the engine and makes the draft of the next one.
     texts = [text(answer) for answer in answers]
     return Timed(statistics.median(seconds[1:]), statistics.median(faults[1:]), texts)
 
@@ -162,7 +166,7 @@ def text(answer: Hypothesis) -> str:
 
 
 def operations(dims: ModelDimensions, count: int) -> float:
-    """Return the floating point operations of one update with ``count`` tokens in its text."""
+    """Return the number of floating point operations of one update whose text has ``count`` tokens."""
     width, length = dims.n_audio_state, dims.n_audio_ctx
     convolutions = 2 * length * 3 * dims.n_mels * width + length * 3 * width * width
     layer = length * 12 * width * width + 2 * length * length * width
@@ -173,7 +177,7 @@ def operations(dims: ModelDimensions, count: int) -> float:
 
 
 def product_speed(width: int, dtype: torch.dtype, device: torch.device) -> float:
-    """Return the operations a second of a product (1500 × width) · (width × 4 width)."""
+    """Return the floating point operations per second of a product (1500 × width) · (width × 4 width)."""
     left = torch.randn(1500, width, device=device).to(dtype)
     right = torch.randn(4 * width, width, device=device).to(dtype)
     seconds = _best_of(lambda: torch.nn.functional.linear(left, right), 30, device)
@@ -214,7 +218,7 @@ def bench_updates(
     one = ours["ours, 1 stream"].seconds
     many = ours["ours, 8 streams"].seconds if 8 in batches else 0.0
     print(f"\n### {name}, {runner.precision.value}\n")
-    print("| engine | ms an update | of ours, 1 stream | of ours, 8 streams | page faults | words differ |")
+    print("| engine | ms per update | × ours, 1 stream | × ours, 8 streams | page faults | words differ |")
     print("|---|---|---|---|---|---|")
     heard = ours[f"ours, {batches[-1]} streams"].texts
     for label, (seconds, faults, _) in ours.items():
@@ -241,15 +245,15 @@ def bench_updates(
     speed = product_speed(model.dims.n_audio_state, runner.precision.dtype, device)
     rows["floor"] = {"ms": round(1000 * work / speed, 1), "share": round(work / speed / one, 2)}
     print(
-        f"\nFloor: {work / 1e9:.1f} GFLOP at {speed / 1e9:.0f} GFLOP/s are {1000 * work / speed:.0f} ms, "
-        f"{100 * work / speed / one:.0f} % of one stream's update."
+        f"\nFloor: {work / 1e9:.1f} GFLOP at {speed / 1e9:.0f} GFLOP/s take {1000 * work / speed:.0f} ms, "
+        f"{100 * work / speed / one:.0f} % of our update with one stream."
     )
     return rows
 
 
 @torch.inference_mode()
 def bench_decoder(model: whisper.Whisper, runner: Runner) -> dict[str, float]:
-    """Print and return the tokens a second that are decoded step by step, by the number of rows."""
+    """Print and return the tokens per second of step-by-step decoding, by the number of rows in the batch."""
     device, dims = runner.device, model.dims
     decoder = Decoder(decoder_weights(model, runner.precision, device), recorder(device))
     vocabulary = Vocabulary(model)
@@ -262,7 +266,7 @@ def bench_decoder(model: whisper.Whisper, runner: Runner) -> dict[str, float]:
         rows = [row] * count
         seconds = []
         for _ in range(2):
-            cache = decoder.open(audio.expand(count, -1, -1), room=room_of(rows))
+            cache = decoder.open(audio.expand(count, -1, -1), capacity=capacity_for(rows))
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             begin = time.perf_counter()
@@ -270,12 +274,12 @@ def bench_decoder(model: whisper.Whisper, runner: Runner) -> dict[str, float]:
             seconds.append(time.perf_counter() - begin)
         speeds[str(count)] = round(count * row.budget / min(seconds), 1)
     line = ", ".join(f"{count}: {speed:.0f}" for count, speed in speeds.items())
-    print(f"\nDecoder, tokens a second by rows at once: {line}", flush=True)
+    print(f"\nDecoder, tokens per second by number of rows in the batch: {line}", flush=True)
     return speeds
 
 
 def bench_file(model: whisper.Whisper, runner: Runner, pcm: Samples, folder: Path) -> dict[str, float]:
-    """Print and return the seconds of audio a second for one file."""
+    """Print and return each engine's speed on one file, in seconds of audio per second."""
     settings = StreamSettings()
     detector = SpeechDetector()
 
@@ -283,7 +287,7 @@ def bench_file(model: whisper.Whisper, runner: Runner, pcm: Samples, folder: Pat
         transcripts = transcribe(
             [audio],
             runner=runner,
-            batch=runner.most_offline,
+            batch=runner.max_batch_offline,
             detector=detector,
             settings=settings,
         )
@@ -295,7 +299,7 @@ def bench_file(model: whisper.Whisper, runner: Runner, pcm: Samples, folder: Pat
             engines[f"faster-whisper batched, {kind}"] = partial(faster_whisper_batched, model, folder, kind)
     rates, texts = {}, {}
     print(f"\n### One file of {pcm.shape[0] / RATE:.0f} s\n")
-    print("| engine | seconds of audio a second | words that differ from ours |")
+    print("| engine | seconds of audio per second | words that differ from ours |")
     print("|---|---|---|")
     for name, start in engines.items():
         update = start()
@@ -310,7 +314,7 @@ def bench_file(model: whisper.Whisper, runner: Runner, pcm: Samples, folder: Pat
 
 
 def bench_checkpoint(path: str, talks: Sequence[Samples], options: argparse.Namespace) -> dict[str, Any]:
-    """Print and return the tables of a checkpoint that hears ``talks``: updates, and one file."""
+    """Print and return the tables of a checkpoint on ``talks``: updates, and one file."""
     checkpoint = find_checkpoint(path, deadline_s=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -345,8 +349,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--talks", type=Path, help="folder of FLAC files")
-    parser.add_argument("--weights", nargs="+", default=[], metavar="FILE", help="real checkpoints, alone")
+    parser.add_argument("--talks", type=Path, help="folder of FLAC files; the bundled talk if left out")
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="checkpoints to measure; shapes are measured then only if --shapes names them",
+    )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--shapes", nargs="*", choices=list(SHAPES))
     parser.add_argument("--dtype", default="auto")

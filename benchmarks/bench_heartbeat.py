@@ -1,8 +1,8 @@
-"""How long the hub is kept from its work while streams are decoded: ``python -m benchmarks.bench_heartbeat``.
+"""How long the gevent hub is blocked while streams are decoded: ``python -m benchmarks.bench_heartbeat``.
 
-A greenlet in the server ticks every 10 ms. Its lateness is measured first with no stream (the control), then
-while clients play talks in real time, in the same process. Aim: p99 at most 20 ms and p99.9 at most 50 ms
-above the control.
+A greenlet in the server ticks every 10 ms and records how late each tick is. This is measured first without
+streams (the control), then while clients play a talk in real time to the same server process. Aim: p99 at
+most 20 ms and p99.9 at most 50 ms above the control.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each phase")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of each of the two phases")
     parser.add_argument("--port", type=int, default=5093)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

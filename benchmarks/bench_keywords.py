@@ -1,10 +1,12 @@
-"""How soon and how surely keywords are told: ``python -m benchmarks.bench_keywords --talks FOLDER``.
+"""Delay and recall of keyword events: ``python -m benchmarks.bench_keywords --talks FOLDER``.
 
-Of each talk the five longest words are its keywords, and two pairs of neighbours; all are said. The talk
-is played in slices of 500 ms on a simulated clock, as in ``bench_quality``, once with them and once without.
+The keywords of a talk are its five longest words and two pairs of adjacent words, so all of them are said.
+The talk is played in slices of 500 ms on a simulated clock, as in ``bench_quality``, once with the keywords
+and once without.
 
-*Recall* is the share of their places in the final text that were told, *delay* the time from the end of the
-spoken word to the first event, *of the truth* the share of the places where they were really said.
+*Recall* is the share of the keywords in the final text that confirmed events report. *Delay* is the time from
+the end of the spoken keyword to the first event. *Of the truth* is the share of the keywords really said that
+confirmed events report.
 """
 
 from __future__ import annotations
@@ -28,13 +30,17 @@ from whisper_service.events import Final, KeywordSpotted
 from whisper_service.session.keywords import stems
 
 WORDS, PAIRS = 5, 2
-#: An event belongs to a spoken word whose end is at most this far from that of what was heard.
+#: An event belongs to a spoken keyword if the ends of both are at most this far apart.
 _NEAR_S = 1.0
 
 
 @dataclass(slots=True)
 class Told:
-    """What a talk's client was told of its keywords."""
+    """The transcript and keyword events that a client receives for one talk.
+
+    :param first: for each hit, by its number, the time of its first event in seconds of the stream's clock.
+    :param last: for each hit, by its number, its last event.
+    """
 
     transcript: str = ""
     first: dict[int, float] = field(default_factory=dict)
@@ -46,7 +52,7 @@ class Told:
 
 
 def keywords_of(talk: Talk) -> list[str]:
-    """Return the longest words of the truth, and pairs of neighbours within a sentence."""
+    """Return the longest words of the truth, and pairs of adjacent words within a sentence."""
     plain = [stem for word in talk.words for stem in [" ".join(stems(word.text, "xx"))] if stem]
     longest = sorted(dict.fromkeys(plain), key=lambda word: -len(word))[:WORDS]
     pairs = [
@@ -58,7 +64,7 @@ def keywords_of(talk: Talk) -> list[str]:
 
 
 def listen(player: Player, talk: Talk, keywords: Sequence[str]) -> Told:
-    """Play the talk and collect what is told. Blocks."""
+    """Play the talk; return its transcript and keyword events. Blocks."""
     told = Told()
     for at, event in player.play(talk.pcm, StreamSettings(keywords=tuple(keywords))):
         if isinstance(event, KeywordSpotted):
@@ -70,7 +76,7 @@ def listen(player: Player, talk: Talk, keywords: Sequence[str]) -> Told:
 
 
 def places(keyword: str, words: Sequence[str]) -> int:
-    """Return how often ``keyword`` stands in a text; places do not overlap."""
+    """Return how often ``keyword`` occurs in a text. Occurrences do not overlap."""
     wanted, units = stems(keyword, "en"), [stem for word in words for stem in stems(word, "en")]
     at = found = 0
     while at + len(wanted) <= len(units):
@@ -81,7 +87,7 @@ def places(keyword: str, words: Sequence[str]) -> int:
 
 
 def spoken_ends(keyword: str, words: Sequence[Spoken]) -> list[float]:
-    """Return when each place of ``keyword`` in the truth ends, in seconds."""
+    """Return the end of each occurrence of ``keyword`` in the truth, in seconds."""
     wanted = stems(keyword, "en")
     units = [(stem, word.end) for word in words for stem in stems(word.text, "en")]
     return [
@@ -97,7 +103,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--talks", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=5, help="how many of the talks")
+    parser.add_argument("--count", type=int, default=5, help="number of talks to play")
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

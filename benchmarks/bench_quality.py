@@ -1,16 +1,18 @@
-"""Words right, early and never taken back: ``python -m benchmarks.bench_quality --talks FOLDER``.
+"""Word errors, delays and revisions of streams: ``python -m benchmarks.bench_quality --talks FOLDER``.
 
-FOLDER holds FLAC files, each with a JSON of the same name: ``text``, ``words`` (``word``, ``start``, ``end``)
-and ``segments`` (``end`` of each utterance). Every talk is played into a session in slices, on a simulated
-clock: what is asked at a slice is answered at that slice. So a delay counts the audio that the policy waited
-for and no computation, and two runs print the same. With ``--server URL`` the talks are played in real time
-to a running server instead, one after the other, and delays are what a client saw.
+FOLDER holds FLAC files, each with a JSON file of the same name: ``text``, ``words`` (``word``, ``start``,
+``end``) and ``segments`` (``end`` of each utterance). Every talk is played into a session in slices, on a
+simulated clock: the requests of a slice are answered before the next slice. So a delay contains the audio
+that the policy waited for and no computation, and two runs print the same table. With ``--server URL`` the
+talks are played in real time to a running server instead, one after the other, and the delays are those that
+a client sees.
 
-Word error rates are of the corpus, both sides normalised with Whisper's ``EnglishTextNormalizer``. *Offline*
-is the same engine on whole utterances. *Sentences*, *commas* and *capitals* are F1 against the offline text
-of the same run (``benchmarks/readability.py``). ``--noise FILE …`` mixes each sound under the talks,
-``--snr`` decibels below the speech, for rows of their own. ``--set NAME=VALUE`` changes a setting of every
-stream; ``--shown`` the probabilities of ``session/display.py``. Rows are added to the file of ``--json``.
+Word error rates are those of the whole corpus, after Whisper's ``EnglishTextNormalizer`` on both texts.
+*Offline* is the same engine on whole utterances. *Sentences*, *commas* and *capitals* are F1 scores against
+the offline text of the same run (``benchmarks/readability.py``). ``--noise FILE …`` adds rows for each sound,
+mixed with the talks ``--snr`` decibels below them. ``--set NAME=VALUE`` changes a setting of every
+stream. ``--shown`` changes the probabilities of ``session/display.py``. Rows are added to the file of
+``--json``.
 """
 
 from __future__ import annotations
@@ -39,16 +41,17 @@ from whisper_service.events import Final, Partial
 from whisper_service.files import read
 from whisper_service.session import commit, display
 
-#: No position of the grid falls into an utterance: each is decoded once, as a whole.
+#: A grid so coarse that an utterance is decoded as a whole. An utterance that contains a multiple of 24 s is
+#: decoded there too, but the default policy makes no word final after a single hypothesis.
 _NO_GRID_MS = 24_000
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One point of the table.
+    """One row of the table.
 
-    :param stream: what the client would choose.
-    :param noise: name of the sound under the talks, "" for none.
+    :param stream: the settings that a client would choose.
+    :param noise: name of the sound that is mixed with the talks; "" for none.
     """
 
     name: str
@@ -60,9 +63,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One talk through one setting.
+    """The result of one talk with one setting.
 
-    :param told: the transcript of the newest finals, by their ids; from a server, as ``done`` tells it.
+    :param told: the newest final of each number, joined, or the ``full_transcript`` of a server's ``done``.
+        It differs from ``transcript`` if a final was changed.
+    :param windows: number of windows that were decoded; 0 with a server.
+    :param seconds: length of the talk.
+    :param took_s: seconds of computation; 0.0 with a server.
     """
 
     messages: list[Message]
@@ -77,7 +84,7 @@ class Played:
 
 
 def play_on_simulated_clock(player: Player, pcm: NDArray[np.float32], setting: Setting) -> Played:
-    """Return what a client would have seen. Blocks."""
+    """Return the messages that a client would have received, and the cost of computing them. Blocks."""
     begin, windows = time.perf_counter(), player.windows
     messages: list[Message] = []
     finals: dict[int, str] = {}
@@ -92,7 +99,7 @@ def play_on_simulated_clock(player: Player, pcm: NDArray[np.float32], setting: S
 
 
 def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:
-    """Play in real time to the socket at ``url``; return what came back, by when it came. Blocks."""
+    """Play in real time to the WebSocket at ``url``; return the messages and when each came. Blocks."""
     messages: list[Message] = []
     began: list[float] = []
 
@@ -113,9 +120,9 @@ def play_to_server(talk: Talk, url: str, *, slice_ms: int) -> Played:
 
 
 def summary(talks: list[Talk], played: list[Played], offline: str = "") -> dict[str, Any]:
-    """Return one row of the table: figures of the corpus.
+    """Return one row of the table: the figures of the whole corpus.
 
-    :param offline: the text whose marks and capitals are right; "" if it is not known.
+    :param offline: the reference text for marks and capitals; "" if there is none.
     """
     normalise = EnglishTextNormalizer()
     total = Score()
@@ -197,7 +204,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--talks", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", help="names of the talks to play; all if left out")
+    parser.add_argument("--only", nargs="*", help="names of the talks to play; all talks if left out")
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--dtype", default="float32", help="see WHISPER_DTYPE")
     parser.add_argument("--slices", type=int, nargs="*", default=[500, 250])
@@ -205,9 +212,11 @@ def main() -> None:
     parser.add_argument("--shown", type=float, nargs=3, metavar=("FIRST", "LAST", "AGAIN"))
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--no-offline", dest="offline", action="store_false")
-    parser.add_argument("--server", help="address of a socket, such as ws://127.0.0.1:5003/transcribe")
+    parser.add_argument("--server", help="address of a WebSocket, such as ws://127.0.0.1:5003/transcribe")
     parser.add_argument("--noise", type=Path, nargs="*", default=[])
-    parser.add_argument("--snr", type=float, default=10.0, help="decibels of the speech over --noise")
+    parser.add_argument(
+        "--snr", type=float, default=10.0, help="level of the talk above --noise, in decibels"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     commit.POLICIES.update(TRIED)
@@ -218,7 +227,7 @@ def main() -> None:
     settings = _settings(options)
     sounds = {path.stem: read(path) for path in options.noise}
     rows: dict[str, dict[str, Any]] = {}
-    offline: dict[str, str] = {}  # by noise
+    offline: dict[str, str] = {}  # the text of each noise's offline row
     player = None if options.server else Player(options.model, options.dtype)
     print(_HEAD)
     for setting in settings:
@@ -238,7 +247,7 @@ def main() -> None:
 
 
 def _save(path: Path, settings: dict[str, Any], rows: dict[str, Any]) -> None:
-    """Add rows to a file, in the place of those of the same names."""
+    """Add rows to a file. They replace rows of the same names."""
     report = json.loads(path.read_text()) if path.exists() else {"settings": {}, "rows": {}}
     report["machine"] = describe()
     report["settings"] |= settings

@@ -1,12 +1,13 @@
-"""How many live streams one server takes: ``python -m benchmarks.bench_streams``.
+"""How many live streams one server can serve: ``python -m benchmarks.bench_streams``.
 
-Clients play a talk in real time to the real server, each at a phase and a place of its own, more of them
-from step to step. The *lag* of a word is how long after its end a partial or final first shows it in its
-place, never to be missing again; *capacity* is the largest number of streams whose 95th percentile stays
-under the limit. Two steps beyond it show how lag grows: it must grow evenly, and finals must not starve.
+Clients play a talk in real time to the real server, each at a phase and a place of its own. Every step has
+more clients. The *lag* of a word is the time from its end until a partial or final shows it in its place and
+it is never missing again. *Capacity* is the largest number of streams for which the 95th percentile of the
+lag is within the limit. Two steps beyond it show how the lag grows: it must grow evenly in all streams, and
+no stream may be without finals.
 
-Every client stops at its end and hears everything out, so every word counts, however late. Where there are
-more cores than ``--server-cores``, clients are pinned away from the server's.
+At the end every client sends ``stop`` and waits for the rest of its transcript, so every word counts, however
+late it comes. If there are more cores than ``--server-cores``, the clients are pinned to the other cores.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from benchmarks.paced import Heard, listen, pin_apart, said, sample_talk, servin
 from benchmarks.player import Talk
 from benchmarks.scoring import Message, Score, score
 
-#: A first stream, which nobody measures, while the server warms up.
+#: Length of a first stream, which is not measured, while the server warms up.
 _WARM_UP_S = 3.0
 
 
 def scored(client: Heard, talk: Talk, seconds: float) -> Score:
-    """Return what the client's stream was worth."""
+    """Return the score of the client's stream."""
     messages = [
         Message(at, message["type"] == "final", message["text"])
         for at, message in client.messages
@@ -70,7 +71,8 @@ def _percentiles(values: list[float]) -> list[float]:
 
 _HEAD = (
     "| streams | words shown after, p50 / p95 | final after, p50 / p95 | shown: best and worst stream, p50 "
-    "| right words | partials a second | finals of a stream | lag told |\n|---|---|---|---|---|---|---|---|"
+    "| right words | partials a second | finals of a stream | lag reported |\n"
+    "|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -89,8 +91,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 2, 3, 4, 6, 8, 12, 16, 24, 32])
-    parser.add_argument("--limit", type=float, default=1.0, help="of the 95th percentile, in seconds")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each step")
+    parser.add_argument(
+        "--limit", type=float, default=1.0, help="largest 95th percentile of the lag, in seconds"
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each step")
     parser.add_argument("--server-cores", type=int, default=2)
     parser.add_argument("--port", type=int, default=5094)
     parser.add_argument("--json", type=Path)

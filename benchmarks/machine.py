@@ -1,4 +1,4 @@
-"""What a figure was measured on; every figure names it."""
+"""Describes the machine on which a figure was measured. Every figure names it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str]:
-    """Return processor, its matrix instructions, cores and versions."""
+    """Return the processor, its vector and matrix instructions, the usable cores, and the versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     facts = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
     facts = {key.strip(): value for key, value in facts.items()}

@@ -1,4 +1,4 @@
-"""An openai-whisper checkpoint becomes a CTranslate2 folder, which faster-whisper loads without a hub.
+"""Converts an openai-whisper checkpoint to a CTranslate2 folder, which faster-whisper loads without a hub.
 
 Needs ``ctranslate2`` and ``tokenizers``. Writes model.bin, config.json, vocabulary.json, tokenizer.json and
 preprocessor_config.json.
@@ -29,7 +29,7 @@ def convert(model: whisper.Whisper, folder: Path, *, quantization: str) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     dims = model.dims
-    # Copies: quantizing writes into them.
+    # Copies, because quantizing writes into the arrays.
     state = {name: value.float().clone().numpy() for name, value in model.state_dict().items()}
     spec = whisper_spec.WhisperSpec(
         dims.n_audio_layer, dims.n_audio_head, dims.n_text_layer, dims.n_text_head
@@ -64,7 +64,7 @@ def convert(model: whisper.Whisper, folder: Path, *, quantization: str) -> None:
 
 
 def _linear(spec: Any, state: State, *names: str) -> None:
-    """Fill a layer from those named, joined along the output."""
+    """Fill a linear layer from the layers ``names``, joined along the output. A missing bias is zero."""
     spec.weight = np.concatenate([state[f"{name}.weight"] for name in names])
     if any(f"{name}.bias" in state for name in names):
         spec.bias = np.concatenate(

@@ -1,9 +1,9 @@
-"""An openai-whisper checkpoint becomes the ggml file that whisper.cpp reads.
+"""Converts an openai-whisper checkpoint to a ggml file, which whisper.cpp reads.
 
-Layout (whisper.cpp, models/convert-pt-to-ggml.py): magic, eleven hyperparameters of which the last is the
-type of the floats, mel filters, byte-level tokens in rank order, then each tensor as (dimensions, length of
-its name, type, reversed shape, name, data). Tensors of one dimension, biases of convolutions and positions
-stay float32.
+Layout (whisper.cpp, models/convert-pt-to-ggml.py): magic number, eleven hyperparameters (the last is
+the type of the floats), mel filters, tokens as bytes in rank order, then each tensor as (number of
+dimensions, length of its name, type, reversed shape, name, data). Tensors of one dimension, biases of
+convolutions and positional embeddings stay float32.
 """
 
 from __future__ import annotations

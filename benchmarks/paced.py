@@ -1,4 +1,4 @@
-"""Clients that play a talk in real time, each at a phase of its own, and a server process for them."""
+"""Clients that play a talk in real time, each with its own phase, and a server process for them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ SLICE_MS = 500
 
 @dataclass(slots=True)
 class Heard:
-    """What one client was told.
+    """The messages that one client received.
 
-    :param place: the second of the talk at which its stream began.
-    :param messages: each with the seconds since then.
+    :param place: where in the talk its stream began, in seconds.
+    :param messages: each message with its time of arrival, in seconds from the start of the stream.
     """
 
     place: float
@@ -43,14 +43,18 @@ class Heard:
 
 
 def sample_talk() -> Talk:
-    """Return the bundled talk, as long as whole slices are."""
+    """Return the bundled talk, cut to a whole number of slices."""
     talk = load_talk(ROOT / "static/samples/talk-00.flac", ROOT / "tests/data/talk-00.json")
     slice_samples = SLICE_MS * RATE // 1000
     return replace(talk, pcm=talk.pcm[: talk.pcm.shape[0] // slice_samples * slice_samples])
 
 
 def said(talk: Talk, *, place: float, seconds: float) -> list[Spoken]:
-    """Return every whole word of a client that plays the talk again and again from ``place`` on."""
+    """Return each word that a client plays in full, if it plays the talk in a loop from ``place`` on.
+
+    :param place: where in the talk the client begins, in seconds.
+    :param seconds: how long it plays.
+    """
     length = talk.pcm.shape[0] / RATE
     words = [
         Spoken(word.text, word.start + offset, word.end + offset)
@@ -62,15 +66,15 @@ def said(talk: Talk, *, place: float, seconds: float) -> list[Spoken]:
 
 
 def listen(url: str, talk: Talk, *, count: int, seconds: float) -> list[Heard]:
-    """Play ``talk`` again and again with ``count`` clients at once, and stop; return what each was told.
+    """Play ``talk`` in a loop with ``count`` clients at once, then stop; return what each client received.
 
-    Blocks until the last of them has its last final.
+    Blocks until every client has its whole transcript.
     """
     slices = list(wav_slices(Recording(talk.pcm, RATE), slice_ms=SLICE_MS))
     phases = np.random.default_rng(0).uniform(0, SLICE_MS / 1000, count)
 
     async def all_of_them() -> list[Heard]:
-        # Everyone begins elsewhere in the talk, as people do.
+        # Each client begins at another place, because real speakers do not speak in step.
         places = [number * len(slices) // count for number in range(count)]
         clients = [
             _client(url, slices, place, float(phase), seconds)
@@ -93,7 +97,7 @@ async def _client(url: str, slices: Sequence[bytes], place: int, phase_s: float,
 
         reader = asyncio.create_task(read())
         for index in range(round(seconds * 1000 / SLICE_MS)):
-            # A slice is sent when its last sample has been spoken.
+            # As with a microphone, a slice is sent when its last sample has been spoken.
             await asyncio.sleep(max(0.0, begin + (index + 1) * SLICE_MS / 1000 - time.monotonic()))
             await socket.send(slices[(place + index) % len(slices)])
         await socket.send(json.dumps({"type": "stop"}))
@@ -103,7 +107,10 @@ async def _client(url: str, slices: Sequence[bytes], place: int, phase_s: float,
 
 @contextmanager
 def serving(*arguments: str, port: int) -> Iterator[str]:
-    """Run ``python ARGUMENTS`` while the body runs; yield its address once it says that it listens."""
+    """Run ``python ARGUMENTS`` as the server while the body runs; yield its address.
+
+    Waits for its first line of output, which says that it listens.
+    """
     environment = {
         "WHISPER_MODEL": str(ROOT / "models" / "micro.en.pt"),
         **os.environ,
@@ -120,7 +127,10 @@ def serving(*arguments: str, port: int) -> Iterator[str]:
 
 
 def pin_apart(server_cores: int) -> str:
-    """Keep the clients, which are in this process, off the server's cores if there are enough; say so."""
+    """Leave ``server_cores`` cores to the server, if there are more; return a description.
+
+    The clients run in this process, which is pinned to the other cores.
+    """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) <= server_cores:
         return f"clients share the server's {len(cores)} cores"

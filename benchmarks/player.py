@@ -1,4 +1,4 @@
-"""Talks with their truth, and sessions that hear them on a simulated clock."""
+"""Loads talks with their reference transcripts, and plays them into sessions on a simulated clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Audio with its truth."""
+    """Audio with its truth, the reference transcript.
+
+    :param ends: when each utterance ends, in seconds.
+    """
 
     name: str
     pcm: NDArray[np.float32]
@@ -38,7 +41,7 @@ class Talk:
 
 
 def load_talk(path: Path, truth_path: Path | None = None) -> Talk:
-    """Read a FLAC file and its truth, the JSON beside it if no other is named."""
+    """Read a FLAC file and its truth, by default from the JSON file of the same name beside it."""
     truth = json.loads((truth_path or path.with_suffix(".json")).read_text())
     words = [Spoken(word["word"], word["start"], word["end"]) for word in truth["words"]]
     ends = [segment["end"] for segment in truth["segments"]]
@@ -46,18 +49,21 @@ def load_talk(path: Path, truth_path: Path | None = None) -> Talk:
 
 
 def mixed(talk: Talk, noise: NDArray[np.float32], *, snr_db: float) -> Talk:
-    """Return the talk with ``noise``, repeated, under all of it; the power of both is that of the whole."""
+    """Return the talk with ``noise`` mixed in, repeated to the same length.
+
+    The powers of both are means over the whole length, pauses included.
+    """
     under = np.resize(noise, talk.pcm.shape)
     power = float(np.mean(talk.pcm**2)) / max(float(np.mean(under**2)), 1e-12)
     return replace(talk, pcm=talk.pcm + under * np.float32((power / 10 ** (snr_db / 10)) ** 0.5))
 
 
 class _Counting:
-    """A runner that counts."""
+    """A runner that counts the windows that it decodes."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self.most = runner.most
+        self.max_batch = runner.max_batch
         self.windows = 0
 
     def info(self) -> EngineInfo:
@@ -82,7 +88,7 @@ class Player:
     def play(
         self, pcm: NDArray[np.float32], stream: StreamSettings, *, slice_ms: int = 500, grid_ms: int = 500
     ) -> Iterator[tuple[float, Event]]:
-        """Yield what a client is told, and when, in seconds of the stream's clock. Blocks.
+        """Yield each event of the stream, with its time in seconds of the stream's clock. Blocks.
 
         :param pcm: mono float32 at 16 kHz, ``(n_samples,)``.
         """
@@ -101,5 +107,5 @@ class Player:
 
     @property
     def windows(self) -> int:
-        """How many windows were decoded so far."""
+        """Number of windows decoded so far."""
         return self._runner.windows

@@ -1,7 +1,8 @@
-"""The frontiers: ``python -m benchmarks.plot_quality OUT.svg RESULTS.json …``, a row of two for each file.
+"""Plots delays against errors: ``python -m benchmarks.plot_quality OUT.svg RESULTS.json …``.
 
-Left: how long words wait to be final against how many are wrong, a point for each policy. Right: how late a
-word is shown against how many of the shown ones are revised.
+Each results file has a row of two plots, with a point for each policy. Left: the delay until a word is final,
+against the word error rate. Right: the delay until a word is shown, against the share of the shown words that
+are revised.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ _MARKERS = {"500 ms slices": "o", "250 ms slices": "s"}
 
 
 def main() -> None:
-    """Read the rows that ``bench_quality`` has saved and draw those without noise."""
+    """Read the rows that ``bench_quality`` has saved and draw those of the known policies and slices.
+
+    A row with one more part in its name (of ``--shown``, ``--set`` or ``--noise``) gets a label, in the right
+    plot only.
+    """
     out, *paths = sys.argv[1:]
     pyplot.rcParams |= {
         "font.size": 9,

@@ -1,4 +1,4 @@
-"""Commit policies that were tried beside those of the service, for comparison."""
+"""Commit policies that the service does not have. They were tried for comparison."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from whisper_service.session.commit import Agreed, CommitPolicy, ConfidentAgreem
 
 
 class InARow:
-    """Final is what so many hypotheses in a row begin with; two are LocalAgreement-2.
+    """The words with which several hypotheses in a row begin become final.
 
-    :param times: how many.
+    :param times: how many hypotheses must agree; 2 is LocalAgreement-2.
     """
 
     def __init__(self, times: int) -> None:
@@ -35,12 +35,12 @@ class InARow:
 
 
 class WithoutAge(ConfidentAgreement):
-    """A doubtful word waits for its third hypothesis however old it is."""
+    """An improbable word waits for a third hypothesis that has it, however old its audio is."""
 
     RULES = (Rule(2, 0.7, 4_800), Rule(3, 0.0, 9_600))
 
 
-#: By name, as ``bench_quality --policy`` takes them.
+#: The policies by the names that ``bench_quality --policy`` accepts.
 TRIED: dict[str, Callable[[], CommitPolicy]] = {
     "three_in_a_row": lambda: InARow(3),
     "confident_without_age": WithoutAge,

@@ -1,7 +1,7 @@
-"""How readable a text is: its sentence marks, commas and capital letters, against those of another text.
+"""Scores the readability of a text: its sentence marks, commas and capitals, against a reference text.
 
-Recognisers are compared by their words alone, but people read sentences. Both texts are aligned by words;
-where a word is the same in both, its marks and its first letter are compared.
+Speech recognisers are usually compared by their words alone, but people read sentences. The two texts are
+aligned by words. If a word is the same in both, its marks and the case of its first letter are compared.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ _CLOSING = "\"'”’)]"
 
 @dataclass(slots=True)
 class Hits:
-    """How often something stands in both texts, in the judged one alone, and in the reference alone."""
+    """How many words have a feature in both texts, in the judged text only, and in the reference only."""
 
     both: int = 0
     added: int = 0
     missing: int = 0
 
     def count(self, *, judged: bool, reference: bool) -> None:
-        """Take in one place."""
+        """Count one word: whether it has the feature in each text."""
         self.both += judged and reference
         self.added += judged and not reference
         self.missing += reference and not judged
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of precision and recall; 1 where there is nothing to find."""
+        """The harmonic mean of precision and recall; 1 if neither text has the feature."""
         found = 2 * self.both + self.added + self.missing
         return 2 * self.both / found if found else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Readability:
-    """The three things that make sentences of words."""
+    """The features that turn words into sentences."""
 
     sentences: Hits
     commas: Hits
@@ -50,7 +50,7 @@ class Readability:
 @dataclass(frozen=True, slots=True)
 class _Written:
     word: str
-    mark: str  # "." for any mark that ends a sentence, "," for one within, or ""
+    mark: str  # "." for any mark that ends a sentence, "," for any mark within one, else ""
     capital: bool
 
 
@@ -70,7 +70,7 @@ def readability(reference: str, text: str) -> Readability:
 
 
 def _written(text: str) -> Iterator[_Written]:
-    """Yield the words of ``text``; a mark that stands alone belongs to the word before it."""
+    """Yield the words of ``text``. A mark that stands alone belongs to the word before it."""
     pieces: list[str] = []
     for piece in text.split():
         if normalise(piece) or not pieces:

@@ -1,9 +1,10 @@
-"""Models of any shape that say a given text, whatever they hear: for what a shape costs, not what it hears.
+"""Makes models of any shape that recite a given text, whatever the audio, to measure the cost of a shape.
 
-OpenAI's weights cannot be had where benchmarks run, and random ones repeat one token for ever. Here the
-weights are seeded and small, and the decoder's table of positions holds, for each position, the embedding of
-the token that is to come next: its logit is the largest by far, in any engine and in any precision. So every
-engine decodes the same text of the same length, by its own rules, at its own cost.
+Most of OpenAI's weights cannot be fetched where the benchmarks run, and random weights repeat one token for
+ever. Here the weights are seeded, random and small, and the decoder's positional embedding holds, for each
+position, the embedding of the token that shall come next. So the logit of this token is by far the largest,
+in any engine and in any precision. Every engine decodes the same text of the same length, by its own rules,
+at its own cost.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ _TEXT = (
 
 
 def recited(dims: ModelDimensions, count: int) -> list[int]:
-    """Return the first ``count`` tokens of the text that a model of this shape would say."""
+    """Return the first ``count`` tokens of the text, in the vocabulary of this shape.
+
+    :raises ValueError: if the text is shorter.
+    """
     tokenizer = get_tokenizer(dims.n_vocab > 51864, num_languages=dims.n_vocab - 51766)
     tokens: list[int] = tokenizer.encode(_TEXT)
     if len(tokens) < count:
@@ -40,10 +44,10 @@ def recited(dims: ModelDimensions, count: int) -> list[int]:
 
 
 def reciting_model(dims: ModelDimensions, tokens: Sequence[int]) -> Whisper:
-    """Return a model in float32 that says ``tokens`` and ends.
+    """Return a model in float32 that recites ``tokens`` and then ends the text.
 
-    In an English-only vocabulary they come behind the start of the transcript and one token more (no
-    timestamps, or the first of them); in a multilingual one behind two more (language and task).
+    With an English-only vocabulary, two tokens come before them: start of transcript, and either "no
+    timestamps" or the first timestamp. With a multilingual one, language and task come before them too.
     """
     model = Whisper(dims).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(1)

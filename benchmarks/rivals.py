@@ -1,7 +1,8 @@
-"""Other engines, used as their documentation and the tutorials do, for live updates and for a file.
+"""Other engines, called as their documentation and the tutorials call them, for live updates and for files.
 
-Each transcribes a window from its beginning at every update: none takes the last hypothesis. Their packages
-(requirements-bench.txt) are imported where they are used: tests do without.
+At every update each of them transcribes the window from its beginning, because none takes the last
+hypothesis. Their packages (requirements-bench.txt) are imported inside the functions, so that the tests need
+none of them.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from numpy.typing import NDArray
 from benchmarks import openai_to_ggml
 
 Samples = NDArray[np.float32]
-#: Transcribes mono float32 at 16 kHz, ``(n_samples,)``.
+#: Returns the text of an audio window: mono float32 at 16 kHz, ``(n_samples,)``.
 Update = Callable[[Samples], str]
 
 
 def rivals(model: whisper.Whisper, folder: Path) -> dict[str, Callable[[], Update]]:
-    """Return what starts each engine with ``model``, by its name.
+    """Return, by the name of each engine, a function that starts it with ``model``.
 
-    One at a time: an engine at rest keeps its threads, and OpenMP slows down all (``model/cores.py``).
+    Run one engine at a time: an idle engine keeps its threads, and then OpenMP slows down all engines
+    (``model/network/cores.py``).
 
     :param folder: where converted checkpoints are written.
     """
@@ -38,7 +40,7 @@ def rivals(model: whisper.Whisper, folder: Path) -> dict[str, Callable[[], Updat
 
 
 def openai_whisper(model: whisper.Whisper) -> Update:
-    """As the tutorials transcribe every slice."""
+    """Return openai-whisper, called as the tutorials call it for every slice."""
 
     def update(pcm: Samples) -> str:
         result = whisper.transcribe(
@@ -50,7 +52,7 @@ def openai_whisper(model: whisper.Whisper) -> Update:
 
 
 def faster_whisper(model: whisper.Whisper, folder: Path, kind: str, *, beam_size: int) -> Update:
-    """With the same options; without its VAD, as ours is not counted either."""
+    """Return faster-whisper with the same options. Its VAD is off, because our times exclude ours."""
     from faster_whisper import WhisperModel
 
     converted = _converted(model, folder, kind)
@@ -66,7 +68,10 @@ def faster_whisper(model: whisper.Whisper, folder: Path, kind: str, *, beam_size
 
 
 def faster_whisper_batched(model: whisper.Whisper, folder: Path, kind: str) -> Update:
-    """A file through ``BatchedInferencePipeline``: its own VAD, windows of up to 30 s, eight in a batch."""
+    """Return faster-whisper's ``BatchedInferencePipeline``, for files.
+
+    It uses its own VAD, and windows of up to 30 s, eight in a batch.
+    """
     from faster_whisper import BatchedInferencePipeline, WhisperModel
 
     converted = _converted(model, folder, kind)
@@ -81,9 +86,10 @@ def faster_whisper_batched(model: whisper.Whisper, folder: Path, kind: str) -> U
 
 
 def whisper_cpp(model: whisper.Whisper, folder: Path) -> Update:
-    """Through pywhispercpp, matrices in float16, greedily and once, as whisper.cpp's ``stream`` example.
+    """Return whisper.cpp through pywhispercpp, with matrices in float16, as its ``stream`` example calls it.
 
-    With timestamps it would hear the rest of a window again where the text has none at its end.
+    It decodes greedily and only once. With timestamps, it would decode the rest of a window again if the text
+    has no timestamp at its end.
     """
     from pywhispercpp.model import Model
 

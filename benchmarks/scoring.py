@@ -1,7 +1,7 @@
-"""How good a live transcript is, word by word: what was shown when, against what was said when.
+"""Scores a live transcript word by word: the words that were shown, and when, against those that were said.
 
-Words are compared as ``commit.normalise`` writes them, without case and punctuation. Every figure comes from
-the messages as a client sees them, each with the second on the stream's clock at which it came.
+Words are compared after ``commit.normalise``, without case and punctuation. All figures are computed from the
+messages that a client sees. Each message has the time at which it came, in seconds of the stream's clock.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from itertools import pairwise
 
 from whisper_service.session.commit import normalise
 
-#: Messages this close together are seen as one: a final, and the partial that goes on behind it. Seconds.
+#: Messages closer together than this, in seconds, count as one, such as a final and the partial after it.
 _AT_ONCE_S = 0.05
-#: Words that a partial may leave out, when its place in the final text is looked for.
+#: A partial is compared with this many more words of the final text than it has, because it may leave words
+#: out.
 _SLACK_WORDS = 8
 
 
@@ -41,15 +42,15 @@ class Spoken:
 
 @dataclass(slots=True)
 class Score:
-    """What one stream, or several together, were worth. Delays are in seconds behind the end of the word.
+    """The score of one stream, or of several together. Delays are in seconds after the end of the word.
 
-    :param first_display: of each right word: when it was shown in its place and was never again missing.
-    :param commit: of each right word: when it was final.
-    :param last_final: of each utterance: when its last right word was final, behind the end of speech.
-    :param shown: words that came up in partials.
+    :param first_display: for each right word, when it was shown in its place and was never missing again.
+    :param commit: for each right word, when it was final.
+    :param last_final: for each utterance, when its last right word was final, after the end of its speech.
+    :param shown: number of words that appeared in partials.
     :param revised: how many of these were replaced or taken back.
-    :param repeated: words at the edge of a final that its neighbour has already, and the truth has not.
-    :param lost: words of the truth that fell between two finals.
+    :param repeated: number of words at the end of a final that the next final repeats, unlike the truth.
+    :param lost: number of words of the truth that are missing between one final and the next.
     """
 
     first_display: list[float] = field(default_factory=list)
@@ -61,7 +62,7 @@ class Score:
     lost: int = 0
 
     def add(self, other: Score) -> None:
-        """Take in the score of another stream."""
+        """Add the score of another stream."""
         self.first_display += other.first_display
         self.commit += other.commit
         self.last_final += other.last_final
@@ -73,7 +74,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What is on the client's screen from ``at`` on."""
+    """The words on the client's screen from ``at`` on."""
 
     at: float
     final: int  # how many words are final
@@ -81,9 +82,9 @@ class _State:
 
 
 def score(messages: Sequence[Message], truth: Sequence[Spoken], ends: Iterable[float] = ()) -> Score:
-    """Score one stream.
+    """Return the score of one stream.
 
-    :param messages: all of them, in order.
+    :param messages: all its partials and finals, in order.
     :param truth: every word that was said.
     :param ends: when each utterance ended, in seconds.
     """
@@ -95,7 +96,7 @@ def score(messages: Sequence[Message], truth: Sequence[Spoken], ends: Iterable[f
     places = align(said, transcript)
     shown_at = _first_displays(states, transcript)
     final_at = _commits(states, len(transcript))
-    right: list[tuple[float, float]] = []  # end of the word, when it was final
+    right: list[tuple[float, float]] = []  # for each right word: its end, and when it was final
     for index, place in enumerate(places):
         if place is None:
             continue
@@ -113,16 +114,16 @@ def score(messages: Sequence[Message], truth: Sequence[Spoken], ends: Iterable[f
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of ``text`` as they are compared."""
+    """Return the words of ``text``, normalised for comparison."""
     return [word for word in map(normalise, text.split()) if word]
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str], *, open_end: bool = False) -> list[int | None]:
-    """Return for each word of ``hypothesis`` the place in ``reference`` that it is right about, or None.
+    """Return for each word of ``hypothesis`` the index of the same word in ``reference``, or None.
 
     The alignment has the fewest substitutions, insertions and deletions (Levenshtein).
 
-    :param open_end: the reference may go on behind the hypothesis at no cost.
+    :param open_end: whether the reference may go on after the hypothesis at no cost.
     """
     rows, columns = len(hypothesis) + 1, len(reference) + 1
     cost = [[0] * columns for _ in range(rows)]
@@ -164,9 +165,9 @@ def _states(messages: Sequence[Message]) -> list[_State]:
 
 
 def _first_displays(states: Sequence[_State], transcript: Sequence[str]) -> list[float]:
-    """Return when each word of the transcript was shown in its place and was never again missing."""
+    """Return for each word of the transcript when it was shown in its place and was never missing again."""
     times = [float("inf")] * len(transcript)
-    missing = [False] * len(transcript)  # in a later state than the one that is looked at
+    missing = [False] * len(transcript)  # in one of the states that the loop has visited
     for state in reversed(states):
         there = [index < state.final for index in range(len(transcript))]
         rest = transcript[state.final : state.final + len(state.partial) + _SLACK_WORDS]
@@ -188,7 +189,7 @@ def _commits(states: Sequence[_State], count: int) -> list[float]:
 
 
 def _count_revisions(states: Sequence[_State], transcript: Sequence[str], result: Score) -> None:
-    """Follow every word of a partial to the next state: there it still is, or it was revised."""
+    """Count the words that appear in partials, and those of them that are gone in the next state."""
     for before, after in pairwise([_State(0.0, 0, ()), *states]):
         became = [*transcript[before.final : after.final], *after.partial]
         places = align(became, before.partial, open_end=True)

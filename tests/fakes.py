@@ -1,7 +1,7 @@
-"""Stand-ins that are fast and exact: speech made of bursts, and an engine that reads words off them.
+"""Fast and exact fakes: speech made of bursts, and an engine that reads the words from the bursts.
 
-A word is a burst of constant amplitude; the amplitude is its number. So a hypothesis is a pure function of
-the window, as a real engine's is, and what was said is known exactly.
+A word is a burst of constant amplitude. The amplitude encodes the number of the word. So a hypothesis is a
+pure function of the window, like that of a real engine, and the spoken words are known exactly.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from whisper_service.audio.pcm import FRAME_SAMPLES
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import EngineInfo, Hypothesis, Request, Word
 from whisper_service.events import Done, Event, Final
-from whisper_service.session.endpoint import FRAME_SAMPLES
 from whisper_service.session.session import Session, Step
 
 Samples = NDArray[np.float32]
 
 RATE = 16_000
-#: What a fake engine says about itself.
+#: The description that a fake engine gives of itself.
 INFO = EngineInfo("fake", frozenset({"en"}), "cpu", "float32")
 WORD_SAMPLES = 4_800  # 300 ms
 _STEP = 1 / 1024  # amplitude of word 1; exact in float32
 
 
 def speak(gaps_s: Sequence[float], *, lead_s: float = 0.5, tail_s: float = 1.0) -> tuple[Samples, list[str]]:
-    """Return audio of ``len(gaps_s)`` words, each followed by its gap, and their texts."""
+    """Return audio of ``len(gaps_s)`` words, each followed by its gap, and the texts of the words."""
     pieces = [np.zeros(round(lead_s * RATE), dtype=np.float32)]
     for number, gap_s in enumerate(gaps_s, start=1):
         pieces += [
@@ -40,7 +40,7 @@ def speak(gaps_s: Sequence[float], *, lead_s: float = 0.5, tail_s: float = 1.0) 
 
 
 class FakeDetector:
-    """Speech is what is not silence."""
+    """Reports speech in each frame that is not digital silence."""
 
     def __init__(self) -> None:
         self._pending: Samples = np.zeros(0, dtype=np.float32)
@@ -54,9 +54,9 @@ class FakeDetector:
 
 
 class FakeEngine:
-    """Reads the words of a window; a word that is cut off is misheard, with a mark behind it.
+    """Reads the words of a window. A word that is cut off is misheard. Each word ends with a full stop.
 
-    :param garble: hypotheses never agree: every answer spells every word in another way.
+    :param garble: whether every answer spells every word in another way, so that hypotheses never agree.
     """
 
     def __init__(self, *, garble: bool = False) -> None:
@@ -66,7 +66,7 @@ class FakeEngine:
     def run(self, request: Request) -> Hypothesis:
         pcm = request.pcm
         self.windows.append(pcm.shape[0])
-        # Only what is above zero is a word; a test may use the rest as noise.
+        # Only samples above zero are words. Tests may use samples below zero as noise.
         edges = np.flatnonzero(np.diff(np.concatenate([[0.0], pcm.clip(min=0.0), [0.0]])))
         words = [
             self._word(request, round(float(pcm[start]) / _STEP), int(start), int(end))
@@ -87,14 +87,14 @@ class FakeEngine:
     def _word(self, request: Request, number: int, start: int, end: int) -> Word:
         spelled = f" w{number}" if end - start == WORD_SAMPLES else f" misheard{end - start}"
         if self._garble:
-            # Not one letter for all: text that compresses well is taken for a loop.
+            # The letters are random, because text that compresses well is taken for a loop.
             spelled += f"x{random.Random(1000 * request.number + number).getrandbits(32):08x}"
         start, end = request.start + start, request.start + end
         return Word(f"{spelled}.", start, end, end, 0.9, (number,))
 
 
 def make_session(**settings: object) -> Session:
-    """Return a session whose words agree as soon as two answers do, unless another policy is asked for."""
+    """Return a session whose words are final once two answers agree, unless ``settings`` set a policy."""
     return Session(
         "test",
         StreamSettings(policy="local_agreement").merged(settings),

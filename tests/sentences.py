@@ -1,8 +1,8 @@
-"""Texts, and where their sentences and paragraphs end: for the server's rules and the page's."""
+"""Texts, and the ends of their sentences and paragraphs, for tests of the server's and the page's rules."""
 
 from __future__ import annotations
 
-#: A text, and whether a sentence ends with it.
+#: A text, and whether it ends at the end of a sentence.
 ENDINGS = [
     (" It rains.", True),
     (" Does it?", True),
@@ -23,7 +23,7 @@ ENDINGS = [
     (" He said no.", True),
     (" at the helm.", True),
 ]
-#: A text, the pause after it in seconds, and whether a paragraph begins there.
+#: A text, the pause after it in seconds, and whether a new paragraph begins after it.
 PARAGRAPHS = [
     (" It rains.", 1.9, False),
     (" It rains.", 2.1, True),
@@ -35,7 +35,7 @@ PARAGRAPHS = [
     (" word" * 130 + " Mr.", 0.1, False),
     (" word" * 310, 0.1, True),
 ]
-#: The beginning of a final, and the mark that belongs to the word before it.
+#: The beginning of a final, and the punctuation in it that belongs to the word before.
 LEADING_MARKS = [
     (", as he", ","),
     ('." Then', '."'),

@@ -1,4 +1,4 @@
-"""Talks with known words, and a client that streams them. Runs in the test's process: nothing is patched."""
+"""Talks with known words, and a client that streams them, in the test's process, which is not patched."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ DATA = Path(__file__).resolve().parent / "data"
 SAMPLE = Path(__file__).resolve().parent.parent / "static" / "samples" / "talk-00.flac"
 RATE = 16_000
 SLICE_MS = 500
-#: For anything that a server must do at last; long, because the machine may be busy.
+#: Seconds after which a test no longer waits for the server; long, because the machine may be busy.
 DEADLINE_S = 120.0
 
-#: A full talk has a word error rate of 5 %; a short one may have a single wrong word in nine.
+#: Limits of the word error rate. A full talk has 5 %. A short one may have a single wrong word in nine.
 MAX_ERROR_RATE, MAX_ERROR_RATE_SHORT = 0.12, 0.25
 
 Message = dict[str, Any]
@@ -43,7 +43,7 @@ class Talk:
     """Speech and what is said in it.
 
     :param samples: mono float32 at 16 kHz, shape ``(n,)``.
-    :param words: each with its start and end in seconds.
+    :param words: each word with its start and end in seconds.
     """
 
     samples: NDArray[np.float32]
@@ -54,16 +54,16 @@ class Talk:
         return " ".join(word for word, _, _ in self.words)
 
     def until(self, seconds: float) -> Talk:
-        """Return the talk up to ``seconds``, with the words that begin and end before."""
+        """Return the talk up to ``seconds``, with the words that have ended by then."""
         words = tuple(word for word in self.words if word[2] <= seconds)
         return Talk(self.samples[: round(seconds * RATE)], words)
 
     def wavs(self, *, start_s: float = 0.0) -> list[bytes]:
-        """Return the talk from ``start_s`` on as whole WAV files of 500 ms."""
+        """Return the talk from ``start_s`` on as complete WAV files of 500 ms each."""
         return list(wav_slices(Recording(self.samples[round(start_s * RATE) :], RATE), slice_ms=SLICE_MS))
 
     def raw(self, dtype: str = "<i2") -> list[bytes]:
-        """Return the talk as raw samples of 500 ms, ``<i2`` or ``<f4``."""
+        """Return the talk as raw samples, ``<i2`` or ``<f4``, in slices of 500 ms."""
         samples = self.samples * (32_767 if dtype == "<i2" else 1)
         size = RATE * SLICE_MS // 1000
         return [samples[at : at + size].astype(dtype).tobytes() for at in range(0, samples.shape[0], size)]
@@ -80,14 +80,14 @@ def talk(name: str) -> Talk:
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:
-    """Return the word error rate, spelling and punctuation evened out by Whisper's own rules."""
+    """Return the word error rate after Whisper's own normalisation of spelling and punctuation."""
     normalise = _normaliser()
     rate: float = jiwer.wer(normalise(reference), normalise(hypothesis))
     return rate
 
 
 def letter_error_rate(reference: str, hypothesis: str) -> float:
-    """Return the error rate of the letters, for languages without spaces too."""
+    """Return the character error rate, which also suits languages without spaces."""
     rate: float = jiwer.cer(reference, hypothesis)
     return rate
 
@@ -95,13 +95,13 @@ def letter_error_rate(reference: str, hypothesis: str) -> float:
 @cache
 def _normaliser() -> Callable[[str], str]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # it leaves its table of spellings open
+        warnings.simplefilter("ignore", ResourceWarning)  # it does not close the file of its spellings
         normaliser: Callable[[str], str] = EnglishTextNormalizer()
     return normaliser
 
 
 class Heard(NamedTuple):
-    """What a server said on a stream, from its first frame to its close frame."""
+    """Everything that a server sent on a stream, from its first frame to its close frame."""
 
     frames: list[str]
     code: int | None
@@ -117,7 +117,7 @@ class Heard(NamedTuple):
 
     @property
     def done(self) -> Message:
-        """The one ``done``, which nothing may follow."""
+        """The only ``done`` message, which must also be the last message."""
         assert [message["type"] for message in self.messages].index("done") == len(self.frames) - 1
         return self.messages[-1]
 
@@ -127,9 +127,9 @@ class Heard(NamedTuple):
 
 
 class Client:
-    """A stream from the client's side; reads all the time, in a thread of its own.
+    """The client's side of a stream. It reads all the time, in a thread of its own.
 
-    :param url: of the socket, with its query.
+    :param url: the URL of the WebSocket, with its query.
     """
 
     def __init__(self, url: str) -> None:
@@ -151,7 +151,7 @@ class Client:
         self._reader.join(DEADLINE_S)
 
     def send(self, frames: Iterable[str | bytes]) -> None:
-        """Send as fast as the server reads, until it closes."""
+        """Send the frames as fast as the server reads them, until it closes the connection."""
         with suppress(ConnectionClosed):
             for frame in frames:
                 self._connection.send(frame)
@@ -161,11 +161,11 @@ class Client:
         self.send([json.dumps({"type": kind, **settings})])
 
     def arrived(self) -> None:
-        """Wait until the server has read all that was sent: it answers a ping in its turn."""
+        """Wait until the server has read all frames so far. It answers a ping only after them."""
         assert self._connection.ping().wait(DEADLINE_S), "no pong"
 
     def wait_for(self, kind: str, condition: Callable[[Message], bool] = lambda message: True) -> Message:
-        """Return the first message of a type for which ``condition`` holds, now or when it comes."""
+        """Return the first message of type ``kind`` that meets ``condition``. Blocks until it has arrived."""
         seen = 0
         deadline = time.monotonic() + DEADLINE_S
         with self._news:
@@ -179,13 +179,13 @@ class Client:
                 assert self._news.wait(deadline - time.monotonic()), f"no {kind!r}: {self._frames[-3:]}"
 
     def heard(self) -> Heard:
-        """Return everything, once the server has closed."""
+        """Return everything that the server has sent. Blocks until it has closed the connection."""
         self._reader.join(DEADLINE_S)
         assert not self._reader.is_alive(), f"the server does not close: {self._frames[-3:]}"
         return Heard(self._frames, self._connection.close_code, self._connection.close_reason or "")
 
     def vanish(self) -> None:
-        """Break the connection without a word."""
+        """Break the connection without a close frame."""
         self._connection.socket.close()
 
     def _read(self) -> None:
@@ -201,7 +201,7 @@ class Client:
 
 
 def stream_talk(url: str, frames: Iterable[str | bytes]) -> Heard:
-    """Send ``frames`` and ``stop``; return all that the server says until it closes. Blocks."""
+    """Send ``frames`` and ``stop``; return everything that the server sends until it closes. Blocks."""
     with Client(url) as client:
         client.send(frames)
         client.control("stop")
@@ -209,7 +209,7 @@ def stream_talk(url: str, frames: Iterable[str | bytes]) -> Heard:
 
 
 def assert_whole(heard: Heard, *, samples: int) -> None:
-    """Check what holds for every stream that was stopped by its client."""
+    """Assert that a stream that its client has stopped is complete, and accounts for every sample."""
     assert heard.code == 1000
     assert [final["id"] for final in heard.of("final")] == list(range(len(heard.of("final"))))
     assert heard.transcript == heard.done["full_transcript"]
@@ -218,5 +218,5 @@ def assert_whole(heard: Heard, *, samples: int) -> None:
 
 
 def sentences(*, until_s: float = 3.3) -> Talk:
-    """Return the first sentences of talk-00; in its pauses end 3.3 s, one, 7.2 s, two."""
+    """Return the first sentences of talk-00: one until 3.3 s, two until 7.2 s. Both times are in pauses."""
     return talk("talk-00").until(until_s)

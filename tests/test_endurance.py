@@ -36,7 +36,7 @@ class Metered:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self.most = runner.most
+        self.max_batch = runner.max_batch
         self.seconds: list[float] = []
 
     def forget(self, stream: str) -> None:

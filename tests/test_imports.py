@@ -1,4 +1,4 @@
-"""The arrows of the architecture: who may import whom, and where torch, gevent and Flask may be."""
+"""The architecture: which part may import which, and which may import torch, whisper, gevent and Flask."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "whisper_service"
 
-#: What each part may import of the others. `errors`, `config` and `events` are for everyone.
+#: The other parts that each part may import. Every part may import `errors`, `config` and `events`.
 ARROWS: dict[str, set[str]] = {
     "extension": {"web", "cli", "service"},
     "server": {"extension", "service"},

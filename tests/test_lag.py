@@ -1,4 +1,4 @@
-"""How far a transcript is behind."""
+"""How far a transcript is behind its audio, and when that is reported."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ def test_a_client_that_was_kept_waiting_would_have_sent_in_real_time() -> None:
     meter = LagMeter()
     meter.arrived(RATE, 101.0)
     for second in range(2, 61):
-        meter.arrived(second * RATE, 140.0, held=True)  # all at once, after the server had stopped reading
+        meter.arrived(second * RATE, 140.0, held=True)  # all at once, because the server had stopped reading
     assert meter.behind_s(20 * RATE, 141.0) == 21.0
 
 
 def told(notice: LagNotice, *behind_s: float, step_s: float = 0.5) -> list[float]:
+    """Return the lags that are reported if these are measured, one every ``step_s``."""
     messages = [notice.update(value, number * step_s) for number, value in enumerate(behind_s)]
     return [message for message in messages if message is not None]
 
@@ -54,15 +55,18 @@ def test_what_moves_around_the_limit_is_told_once() -> None:
 
 
 def test_it_is_over_once_it_stays_low() -> None:
+    """A lag is over once it has stayed below 1 s for 2 s."""
     low = [0.2] * 3
     assert told(LagNotice(), 2.5, *low, 1.5, *low, 1.5, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1) == [2.5, 0.0]
 
 
 def test_as_long_as_it_lasts_it_is_told_again() -> None:
+    """A lag is reported again every 5 s."""
     assert told(LagNotice(), *[3.0] * 25) == [3.0, 3.0, 3.0]
 
 
 def test_the_end_of_the_stream_ends_it() -> None:
+    """The end of a stream ends a reported lag once. Without a lag it reports nothing."""
     notice = LagNotice()
     assert not notice.end()
     notice.update(3.0, 0.0)

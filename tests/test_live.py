@@ -1,4 +1,4 @@
-"""One connection's pipeline, with an engine that is slow, or late, or broken."""
+"""The pipeline of one connection, with an engine that is slow, silent or broken."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CLIPS = Path(__file__).resolve().parent / "data" / "containers"
 
 
 class LateEngine:
-    """Answers every request after a random delay, so in any order across streams."""
+    """Answers every request after a random delay, so the answers of different streams come in any order."""
 
     def __init__(self, *, delay_s: float = 0.01, fail: bool = False) -> None:
         self._engine = FakeEngine()
@@ -87,7 +87,7 @@ def _parts(engine: LateEngine, clock: Callable[[], float] = time.monotonic) -> P
 
 
 class Client:
-    """Runs a stream on frames and keeps what it sends."""
+    """Runs a stream on the given frames, and keeps the frames that the stream sends."""
 
     def __init__(self, parts: Parts, **settings: Any) -> None:
         self.frames: list[str] = []
@@ -147,7 +147,7 @@ def test_stop_without_audio_is_done_at_once() -> None:
 
 def test_a_rejected_slice_of_known_length_becomes_silence() -> None:
     pcm, said = speak([1.0, 0.1, 0.1])
-    # 500 samples of a coding that nobody knows, 16 bits each, 8 kHz.
+    # 500 samples of an unknown coding, 16 bits each, at 8 kHz: 1,000 samples at 16 kHz.
     coding = b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 0x7777, 1, 8_000, 16_000, 2, 16)
     coding += b"data" + struct.pack("<I", 1_000)
     client = Client(_parts(LateEngine()))
@@ -235,7 +235,7 @@ def test_a_fault_of_the_engine_ends_the_stream() -> None:
 
 
 def test_a_slow_machine_says_so_loses_no_word_and_recovers() -> None:
-    # A clock that runs 100 times as fast makes an answer after 40 ms one after 4 s.
+    # By a clock that runs 100 times as fast, an answer after 40 ms comes after 4 s.
     parts = _parts(LateEngine(delay_s=0.04), clock=lambda: 100 * time.monotonic())
     pcm, said = speak([0.1, 0.2, 0.1, 0.9, 0.3] * 6)
     client = Client(parts)
@@ -246,6 +246,7 @@ def test_a_slow_machine_says_so_loses_no_word_and_recovers() -> None:
 
 
 def test_a_stream_far_ahead_of_the_engine_is_not_read_on() -> None:
+    """No more frames are read while more than 10 s of audio wait for the engine."""
     read_s = 0.0
     engine = LateEngine()
     waiting: list[tuple[Request, OnAnswer]] = []
@@ -294,6 +295,7 @@ def test_audio_that_is_lost_within_a_stream_is_told_and_counted() -> None:
 
 
 def test_long_base64_is_decoded_beside_the_hub() -> None:
+    """A native thread decodes it, so that it does not block the hub."""
     threads: list[int] = []
     pcm, said = speak(TALK)
 
@@ -307,7 +309,7 @@ def test_long_base64_is_decoded_beside_the_hub() -> None:
 
 
 def test_at_the_deadline_what_is_known_is_final_and_the_rest_is_named() -> None:
-    """An engine that has answered for a while, and then never again."""
+    """The engine answers some requests, and then never again."""
     engine = _Stalling(answers=12)
     client = Client(replace(_parts(LateEngine()), engine=engine))
     pcm, said = speak(TALK, tail_s=0)
@@ -339,6 +341,7 @@ class _Stalling(LateEngine):
 
 
 def test_a_stream_that_has_to_end_waits_for_no_position_of_the_grid() -> None:
+    """Once it has a deadline, it asks the engine only for the last answer on each utterance."""
     engine = LateEngine(delay_s=0.05)
     asked: list[Request] = []
     submit = engine.submit

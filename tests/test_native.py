@@ -1,4 +1,4 @@
-"""Native threads in a monkey-patched process: none of them ever has a hub of gevent's."""
+"""In a monkey-patched process, no native thread ever has a gevent hub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from whisper_service.native import Pipe, Pool
 hubs = {}
 
 class Runner:
-    most = 1
+    max_batch = 1
     def info(self) -> EngineInfo:
         return INFO
 

@@ -1,4 +1,4 @@
-"""Files: packed into windows, in batches, as accurate as Whisper itself."""
+"""Files are packed into windows, decoded in batches, and transcribed as accurately as by Whisper itself."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from whisper_service.audio.pcm import Recording
 from whisper_service.cli import main
 from whisper_service.client import wav_slices
 from whisper_service.config import StreamSettings
-from whisper_service.engine.request import EngineInfo, Hypothesis, OutOfMemory, Request, Runs
+from whisper_service.engine.request import BatchRunner, EngineInfo, Hypothesis, OutOfMemory, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Final
 from whisper_service.model.speech.detector import SpeechDetector
-from whisper_service.offline import Window, pack, transcribe, utterances
+from whisper_service.offline import PackedWindow, pack, transcribe, utterances
 
 RATE = 16_000
 FRAMES_PER_S = RATE / 512
@@ -34,7 +34,7 @@ _normalise = EnglishTextNormalizer()
 
 
 def _speech(*parts: tuple[float, float]) -> list[float]:
-    """Return probabilities: seconds of speech, seconds of silence, and so on."""
+    """Return the probabilities of speech in the frames. A part is seconds of speech, then of silence."""
     return [
         probability
         for spoken_s, silent_s in parts
@@ -43,7 +43,7 @@ def _speech(*parts: tuple[float, float]) -> list[float]:
 
 
 def _transcribe(
-    files: list[np.ndarray], runner: Runs, *, timestamps: bool = False, **settings: object
+    files: list[np.ndarray], runner: BatchRunner, *, timestamps: bool = False, **settings: object
 ) -> list[list[Final]]:
     return transcribe(
         files,
@@ -81,13 +81,13 @@ def test_endless_speech_is_cut_at_its_quietest_place() -> None:
 
 def test_windows_hold_as_many_utterances_as_fit() -> None:
     spoken = [(0, 10 * RATE), (11 * RATE, 20 * RATE), (21 * RATE, 29 * RATE), (40 * RATE, 45 * RATE)]
-    assert list(pack(spoken)) == [Window(tuple(spoken[:2])), Window(tuple(spoken[2:]))]
+    assert list(pack(spoken)) == [PackedWindow(tuple(spoken[:2])), PackedWindow(tuple(spoken[2:]))]
     assert list(pack([])) == []
 
 
 def test_a_file_is_transcribed_as_accurately_as_by_whisper_itself(runner: Runner, talk: Talk) -> None:
     (finals,) = _transcribe([talk.pcm], runner)
-    # whisper.transcribe of the whole file errs in 1.25 % of the words (models/README.md).
+    # whisper.transcribe of the whole file has a word error rate of 1.25 %.
     assert jiwer.wer(_normalise(talk.text), _normalise(_text(finals))) <= 0.0275
     assert [final.number for final in finals] == list(range(len(finals)))
     assert all(one.end <= other.start for one, other in zip(finals, finals[1:], strict=False))
@@ -111,9 +111,9 @@ def test_beams_fallback_and_timestamps_lose_nothing(
 
 def test_the_language_of_the_first_window_is_that_of_the_file() -> None:
     class Bilingual:
-        """Hears French wherever it is asked, and German where it is told so."""
+        """Detects French in every window, unless the request names the language."""
 
-        most = 2
+        max_batch = 2
 
         def __init__(self) -> None:
             self.asked: list[str | None] = []
@@ -150,9 +150,9 @@ def test_the_language_of_the_first_window_is_that_of_the_file() -> None:
 
 def test_windows_that_do_not_fit_together_are_decoded_in_parts(runner: Runner, talk: Talk) -> None:
     class Small:
-        """Has room for two windows."""
+        """Has memory for two windows."""
 
-        most = 8
+        max_batch = 8
 
         def __init__(self) -> None:
             self.tried: list[int] = []
@@ -212,6 +212,7 @@ def test_the_command_line_says_in_one_line_what_is_wrong(talk: Talk) -> None:
 
 
 def test_a_file_that_is_none_is_named_and_the_others_go_on(talk: Talk, tmp_path: Path) -> None:
+    """A file that is not audio is named, and the other files are still transcribed."""
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio at all")
     folder = tmp_path / "out"

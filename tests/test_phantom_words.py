@@ -27,7 +27,7 @@ def detector() -> SpeechDetector:
 
 
 def _heard(runner: Runner, detector: SpeechDetector, pcm: np.ndarray) -> list[Event]:
-    """Return what is shown, everything included that is ever shown as a partial."""
+    """Return all events that ever show text, as a partial or as a final."""
     settings = replace(StreamSettings(), interim=True)
     slices = iter(cut_evenly(pcm, RATE // 2))
     events = list(

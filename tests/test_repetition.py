@@ -1,4 +1,4 @@
-"""Ten minutes in which somebody says the same talk again and again: nothing wears out, nothing builds up."""
+"""Ten minutes of the same talk, again and again: the accuracy does not fall over time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from whisper_service.replay import replay
 pytestmark = pytest.mark.slow
 
 SECONDS = 600
-#: The same words may be heard a little differently behind another context: one word of the talk.
+#: The share of one word of the talk: after another context the same audio may give another word.
 ONE_WORD = 0.02
 
 

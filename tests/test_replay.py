@@ -1,4 +1,4 @@
-"""A talk through session, detector and model: accuracy, and the promise on real text."""
+"""A talk through session, detector and model: its accuracy, and the promise that slices do not matter."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def _play(runner: Runner, detector: SpeechDetector, slices: list[np.ndarray]) ->
 
 @pytest.fixture(scope="module")
 def whole(runner: Runner, detector: SpeechDetector, talk: Talk) -> list[Event]:
-    """The talk in slices of 500 ms."""
+    """The events of the talk in slices of 500 ms."""
     return _play(runner, detector, cut_evenly(talk.pcm, 8_000))
 
 
 def test_a_talk_is_transcribed_as_accurately_as_by_whisper_itself(whole: list[Event], talk: Talk) -> None:
-    # whisper.transcribe of the whole file errs in 1.25 % of the words (models/README.md).
+    # whisper.transcribe of the whole file has a word error rate of 1.25 %.
     transcript = "".join(final.text for final in finals(whole))
     assert jiwer.wer(_normalise(talk.text), _normalise(transcript)) <= 0.0275
 

@@ -1,5 +1,7 @@
-"""Where sentences and paragraphs end, by the rules of the server; the page's are held to the same cases in
-tests/browser/test_paragraphs.py."""
+"""The server's rules for the ends of sentences and paragraphs.
+
+tests/browser/test_paragraphs.py tests the page's rules with the same cases.
+"""
 
 from __future__ import annotations
 

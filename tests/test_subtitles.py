@@ -1,4 +1,4 @@
-"""Transcripts as files."""
+"""Transcripts as text files, subtitles and JSON."""
 
 from __future__ import annotations
 

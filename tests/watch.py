@@ -1,4 +1,4 @@
-"""Something that is looked at again and again while a test does something else."""
+"""A check that is repeated while a test does something else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EVERY_S = 0.02
 
 @contextmanager
 def watched(look: Callable[[], None]) -> Iterator[None]:
-    """Call ``look`` in a thread every 20 ms while the body runs; what it raises is raised at the end."""
+    """Call ``look`` in a thread every 20 ms while the body runs. Its first exception is raised at the end."""
     over = threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""A stream beside a test: whatever the test does to the server, nothing of it may show here."""
+"""A second stream, which runs during a test. Nothing that the test does to the server may affect it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.talks import (
     word_error_rate,
 )
 
-#: As a microphone would.
+#: Seconds between two slices, as from a microphone.
 _INTERVAL_S = 0.5
 
 
 @contextmanager
 def witness(server: Server) -> Iterator[None]:
-    """Stream a talk over and over while the body runs; fail if anything is missing of it."""
+    """Stream a talk again and again while the body runs; fail if audio or words are missing."""
     spoken = sentences()
     over = threading.Event()
     rounds = 0

@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from whisper_service.cli import flask_commands
 from whisper_service.config import Config
 from whisper_service.service import Service
-from whisper_service.web.blueprint import Mount, Speaks, create_blueprint, socket_view
+from whisper_service.web.blueprint import DialectFactory, Mount, create_blueprint, socket_view
 from whisper_service.web.sockets import Sockets
 
 #: Key in ``app.extensions``, and name of the blueprint and of the CLI group.
@@ -77,7 +77,7 @@ class Transcriber:
         """Make every open stream final and close it with 1012, before the server stops. Blocks."""
         self.service(app).drain()
 
-    def add_socket(self, path: str, speaks: Speaks, app: Flask | None = None) -> None:
+    def add_socket(self, path: str, speaks: DialectFactory, app: Flask | None = None) -> None:
         """Serve another protocol: add a WebSocket at ``path`` whose clients speak another dialect.
 
         :param speaks: returns the dialect of a connection, see ``protocol.dialect.Dialect``.

@@ -70,8 +70,8 @@ def write_transcripts(
     runner, detector = assembly.runner(), assembly.detector()
     chosen = config.stream.merged(settings).known_to(runner.info().languages)
     seconds = sum(pcm.shape[0] for pcm in files) / SAMPLE_RATE
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(", ".join(path.name for path in readable), total=seconds)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(", ".join(path.name for path in readable), total=seconds)
         if as_stream:
             grid = config.grid_ms * SAMPLE_RATE // 1000
             transcripts = [_as_stream(pcm, runner, detector, chosen, grid) for pcm in files]
@@ -79,11 +79,11 @@ def write_transcripts(
             transcripts = transcribe(
                 files,
                 runner=runner,
-                batch=runner.most_offline,
+                batch=runner.max_batch_offline,
                 detector=detector,
                 settings=chosen,
                 timestamps=timestamps,
-                heard=lambda seconds: progress.advance(task, seconds),
+                progress=lambda seconds: bar.advance(task, seconds),
             )
     names = _names(readable)
     for path, finals in zip(readable, transcripts, strict=True):

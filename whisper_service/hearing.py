@@ -20,7 +20,7 @@ _PIECE_SAMPLES = SAMPLE_RATE // 2
 _LOSS_TOLD_SAMPLES = 5 * SAMPLE_RATE
 
 
-class Listens(Protocol):
+class StreamDetector(Protocol):
     """The speech detector of the streams. A call blocks the greenlet."""
 
     def probabilities(self, state: Any, samples: Samples) -> list[float]:
@@ -49,7 +49,7 @@ class Hearing:
     :param speech_state: the state of the speech detector for this stream.
     """
 
-    def __init__(self, slices: SliceReader, speech: Listens, speech_state: Any) -> None:
+    def __init__(self, slices: SliceReader, speech: StreamDetector, speech_state: Any) -> None:
         self._slices = slices
         self._speech = speech
         self._speech_state = speech_state

@@ -23,7 +23,7 @@ from whisper_service.audio.decode import decode_base64
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.slices import SliceReader
 from whisper_service.audio.stream import ContainerThreads
-from whisper_service.engine.bridge import Transcribes
+from whisper_service.engine.bridge import StreamEngine
 from whisper_service.engine.request import Hypothesis
 from whisper_service.errors import (
     AudioError,
@@ -35,7 +35,7 @@ from whisper_service.errors import (
     TranscriptionError,
 )
 from whisper_service.events import Done, Event, Lag
-from whisper_service.hearing import Hearing, Listens, Piece
+from whisper_service.hearing import Hearing, Piece, StreamDetector
 from whisper_service.lag import LagMeter, LagNotice
 from whisper_service.protocol.dialect import Answer, Audio, Command, Control, Dialect, Frame, Opening
 from whisper_service.session.session import Session, Step
@@ -80,8 +80,8 @@ class Parts:
     :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
     """
 
-    engine: Transcribes
-    speech: Listens
+    engine: StreamEngine
+    speech: StreamDetector
     speech_state: Callable[[], Any]
     containers: ContainerThreads
     in_thread: Callable[[Callable[[], bytes]], bytes]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from whisper_service.audio.pcm import SAMPLE_RATE, Samples
 from whisper_service.config import StreamSettings
-from whisper_service.engine.request import Hypothesis, Kind, OutOfMemory, Request, Runs, Word
+from whisper_service.engine.request import BatchRunner, Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.events import Final
 from whisper_service.model.speech.detector import SpeechDetector
 from whisper_service.session.cut import cut_point
@@ -24,7 +24,7 @@ _NO_GRID = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PackedWindow:
     """Utterances that are decoded together.
 
     :param utterances: the samples ``[start, end)`` of each utterance, in order.
@@ -46,12 +46,12 @@ class Window:
 def transcribe(
     files: Sequence[Samples],
     *,
-    runner: Runs,
+    runner: BatchRunner,
     batch: int,
     detector: SpeechDetector,
     settings: StreamSettings,
     timestamps: bool = False,
-    heard: Callable[[float], None] = lambda seconds: None,
+    progress: Callable[[float], None] = lambda seconds: None,
 ) -> list[list[Final]]:
     """Return the transcript of each file, one ``Final`` for each utterance. Blocks while the model runs.
 
@@ -59,7 +59,7 @@ def transcribe(
     :param batch: how many windows are decoded together, if they fit onto the device; else fewer.
     :param settings: the commit policy and the setting of partials have no effect.
     :param timestamps: whether Whisper writes timestamps. They lead some checkpoints through long windows.
-    :param heard: called after each batch with the seconds of audio in its windows.
+    :param progress: called after each batch with the seconds of audio in its windows.
     :raises OutOfMemory: if a single window does not fit onto the device.
     """
     probabilities = detector.of_recordings(files)
@@ -73,10 +73,10 @@ def transcribe(
     spoken = [only] * len(files)
     answers: dict[int, Hypothesis] = {}
 
-    def decode(places: list[int]) -> None:
+    def decode(waiting: list[int]) -> None:
         together = batch
-        while places:
-            some = places[:together]
+        while waiting:
+            some = waiting[:together]
             requests = [
                 _request(index, window, files[index], settings, spoken[index], timestamps)
                 for index, window in (windows[at] for at in some)
@@ -88,8 +88,8 @@ def transcribe(
                     raise
                 together = len(some) // 2
                 continue
-            places = places[len(some) :]
-            heard(sum(windows[at][1].end - windows[at][1].start for at in some) / SAMPLE_RATE)
+            waiting = waiting[len(some) :]
+            progress(sum(windows[at][1].end - windows[at][1].start for at in some) / SAMPLE_RATE)
 
     if only is None:
         # The first window of a file decides the language of all its windows.
@@ -119,20 +119,25 @@ def utterances(pcm: Samples, speech: Iterable[float], settings: StreamSettings) 
             yield start, job.position
 
 
-def pack(spoken: Iterable[tuple[int, int]]) -> Iterator[Window]:
+def pack(spoken: Iterable[tuple[int, int]]) -> Iterator[PackedWindow]:
     """Yield windows, each with as many of the next utterances as fit."""
     together: list[tuple[int, int]] = []
     for start, end in spoken:
         if together and end - together[0][0] > _LONGEST:
-            yield Window(tuple(together))
+            yield PackedWindow(tuple(together))
             together = []
         together.append((start, end))
     if together:
-        yield Window(tuple(together))
+        yield PackedWindow(tuple(together))
 
 
 def _request(
-    index: int, window: Window, pcm: Samples, settings: StreamSettings, language: str | None, timestamps: bool
+    index: int,
+    window: PackedWindow,
+    pcm: Samples,
+    settings: StreamSettings,
+    language: str | None,
+    timestamps: bool,
 ) -> Request:
     return Request(
         stream=f"file {index}",
@@ -149,7 +154,7 @@ def _request(
     )
 
 
-def _finals(number: int, window: Window, answer: Hypothesis) -> Iterator[Final]:
+def _finals(number: int, window: PackedWindow, answer: Hypothesis) -> Iterator[Final]:
     """Yield the words of an answer, one final for each utterance."""
     words = list(believe(answer).words)
     ends = [*(start for start, _ in window.utterances[1:]), _NO_GRID]

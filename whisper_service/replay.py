@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from whisper_service.audio.pcm import Samples
 from whisper_service.config import StreamSettings
-from whisper_service.engine.request import Runs
+from whisper_service.engine.request import BatchRunner
 from whisper_service.events import Event
 from whisper_service.model.speech.detector import SpeechDetector, SpeechState
 from whisper_service.session.session import Session, Step
@@ -16,7 +16,7 @@ from whisper_service.session.session import Session, Step
 def replay(
     slices: Iterator[Samples],
     *,
-    runner: Runs,
+    runner: BatchRunner,
     detector: SpeechDetector,
     settings: StreamSettings,
     grid_samples: int,
@@ -33,7 +33,7 @@ def replay(
     yield from settle(session, session.finish(), runner)
 
 
-def settle(session: Session, step: Step, runner: Runs) -> Iterator[Event]:
+def settle(session: Session, step: Step, runner: BatchRunner) -> Iterator[Event]:
     """Yield the events of ``step``, and those of all steps that follow from the answers to its requests."""
     steps = deque([step])
     while steps:

@@ -36,7 +36,7 @@ _NO_MODEL = "The server has no model; its log says why."
 _FAILING = "The model fails; the server's log says why."
 
 
-class Drains(Protocol):
+class Drainable(Protocol):
     """The open streams, which the service has to end."""
 
     def drain(self, timeout_s: float) -> None:
@@ -52,7 +52,7 @@ class Service:
     :param streams: the open streams of the app.
     """
 
-    def __init__(self, config: Config, streams: Drains) -> None:
+    def __init__(self, config: Config, streams: Drainable) -> None:
         self.config = config
         self._streams = streams
         self._draining = False

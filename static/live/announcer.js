@@ -1,12 +1,12 @@
-// What screen readers hear: the final words by sentence, in a log that nobody sees. The text on
-// the page is not live, because three words at a time are no way to listen to somebody.
+// The text for screen readers: the final words, one sentence at a time, in an invisible log. The
+// visible text is not an ARIA live region: nobody can listen to three words at a time.
 
-const SENTENCE = /^.*?(?:[.?!…]["'”’)\]]*(?=\s)|[。？！])/s; // a point inside 3.5 ends nothing
+const SENTENCE = /^.*?(?:[.?!…]["'”’)\]]*(?=\s)|[。？！])/s; // not at the point in 3.5
 const ENDS_SENTENCE = /[.?!…]["'”’)\]]*$/;
-const LONGEST = 300; // letters: not everybody, and not every model, writes full stops
+const LONGEST = 300; // letters: some texts, and some models, have no full stops
 const PAUSE_S = 2;
-const PATIENCE_MS = 5000; // the last words of an unfinished sentence are told after this
-const KEPT = 3; // sentences in the log: it grows for 90 minutes otherwise
+const PATIENCE_MS = 5000; // an unfinished sentence is announced after this time
+const KEPT = 3; // sentences: without a limit the log would grow for 90 minutes
 
 export class Announcer {
   #log;
@@ -19,7 +19,7 @@ export class Announcer {
     this.#log = log;
   }
 
-  /** Take a `final` event; whole sentences are told. */
+  /** Take a `final` event; announce the sentences that are complete. */
   add({ text, language, start, end }) {
     if (this.#lastEnd !== null && start - this.#lastEnd > PAUSE_S) this.flush();
     this.#lastEnd = end;
@@ -33,7 +33,7 @@ export class Announcer {
     this.#timer = setTimeout(() => this.flush(), PATIENCE_MS);
   }
 
-  /** Tell what is left of an unfinished sentence. */
+  /** Announce the rest, an unfinished sentence. */
   flush() {
     clearTimeout(this.#timer);
     this.#tell(this.#text);

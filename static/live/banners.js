@@ -1,7 +1,7 @@
-// Messages that must be seen: what went wrong and what to do about it. Every rejected promise
-// of the page ends here at the latest.
+// Messages that the reader must see: a problem and what to do about it. Every error and every
+// rejected promise that no other code handles ends here.
 
-const MOST = 3; // older ones give way, so that the text keeps its room
+const MOST = 3; // older ones are removed, so that the text keeps its space
 
 export class Banners {
   #root;

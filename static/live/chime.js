@@ -1,4 +1,4 @@
-// Two soft notes when a keyword is said: quiet and short, so that they are no part of the speech.
+// Two soft notes when a keyword is said. They are quiet and short, to stay apart from the speech.
 
 const NOTES_HZ = [784, 1047];
 const NOTE_S = 0.11;
@@ -7,7 +7,7 @@ const LOUDNESS = 0.05;
 export class Chime {
   #context = null;
 
-  /** Sounds are allowed from a user's tap on, so this belongs into one. */
+  /** Allow sounds. Call this in a user's tap: browsers allow no sounds before one. */
   prepare() {
     this.#context ??= new AudioContext();
     this.#context.resume();

@@ -1,10 +1,10 @@
-// A <details> that behaves like a menu: it closes by Escape, by a tap elsewhere and when the
-// keyboard leaves it. Opening it, and telling screen readers so, is the browser's own work.
+// A <details> that behaves like a menu: it closes on Escape, on a tap elsewhere, and when the
+// focus leaves it. The browser itself opens it and informs screen readers.
 
 export class Disclosure {
   #details;
 
-  /** @param onOpen called each time that it opens */
+  /** @param onOpen called each time it opens */
   constructor(details, onOpen = () => {}) {
     this.#details = details;
     details.addEventListener('toggle', () => { if (details.open) onOpen(); });
@@ -14,7 +14,7 @@ export class Disclosure {
     document.addEventListener('pointerdown', ({ target }) => {
       if (!details.contains(target)) this.#close();
     });
-    // Before anybody else: an Escape that closes a menu must not stop the microphone as well.
+    // Before all other handlers: an Escape that closes a menu must not stop the microphone as well.
     document.addEventListener('keydown', (event) => {
       if (event.key !== 'Escape' || !details.open) return;
       event.stopImmediatePropagation();
@@ -22,7 +22,7 @@ export class Disclosure {
     }, { capture: true });
   }
 
-  /** Close it; the focus goes back to the button that opened it. */
+  /** Close it. If the focus is inside, it goes back to the button that opened it. */
   close() {
     const inside = this.#details.contains(document.activeElement);
     this.#close();

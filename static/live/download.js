@@ -1,4 +1,4 @@
-// Hands a text to the reader as a file.
+// Downloads a text as a file.
 
 const KEPT_MS = 10_000; // some browsers read the blob only after the click
 

@@ -1,7 +1,7 @@
 // Scrolling: the text follows the speaker until the reader scrolls up, and follows again when the
 // reader comes back to the end.
 
-const AT_END_PX = 48; // closer to the end than this counts as reading along
+const AT_END_PX = 48; // a reader who is closer to the end than this follows
 
 export class Follower {
   #scroller;
@@ -9,37 +9,37 @@ export class Follower {
   #following = true;
   #lastTop = 0;
 
-  /** @param content what grows inside of `scroller`; @param jump the button back to the end */
+  /** @param content the element that grows in `scroller`; @param jump the button back to the end */
   constructor({ scroller, content, jump }) {
     this.#scroller = scroller;
     this.#jump = jump;
     scroller.addEventListener('scroll', () => this.#noticeReader(), { passive: true });
     jump.addEventListener('click', () => {
-      scroller.focus({ preventScroll: true }); // the button is about to vanish under the keyboard
+      scroller.focus({ preventScroll: true }); // `toEnd` hides the button that has the focus
       this.toEnd();
     });
-    const sizes = new ResizeObserver(() => this.follow()); // a larger font, a turned phone
+    const sizes = new ResizeObserver(() => this.follow()); // for a larger font or a turned phone
     sizes.observe(scroller);
     sizes.observe(content);
   }
 
-  /** Whether the reader reads along. */
+  /** Whether the reader follows the end of the text. */
   get following() {
     return this.#following;
   }
 
-  /** The text has grown. */
+  /** Scroll to the end of the text, which has grown, if the reader follows it. */
   follow() {
     if (this.#following) this.toEnd();
   }
 
-  /** Let `change` add or take text above the reader's eyes; what they read stays where it is. */
+  /** Let `change` add or remove text above the visible part. The visible text does not move. */
   keepPlace(change) {
     const fromEnd = this.#scroller.scrollHeight - this.#scroller.scrollTop;
     change();
     this.#scroller.scrollTop = this.#scroller.scrollHeight - fromEnd;
     this.#lastTop = this.#scroller.scrollTop;
-    // A button that has hidden itself must not take the keyboard's place on the page with it.
+    // If `change` has hidden the button with the focus, the keyboard must keep its place here.
     if (document.activeElement === document.body) this.#scroller.focus({ preventScroll: true });
   }
 
@@ -50,7 +50,7 @@ export class Follower {
     this.#lastTop = this.#scroller.scrollTop;
   }
 
-  // Only the reader scrolls up; growth alone moves the end away without moving the text.
+  // Only the reader scrolls up. Growth moves the end away, but does not move the text.
   #noticeReader() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
     if (scrollHeight - scrollTop - clientHeight < AT_END_PX) this.#following = true;

@@ -1,29 +1,29 @@
-// Keywords in the text, marked through the browser's Custom Highlight API: the text nodes stay as
-// they are. A browser without it (Firefox before 140) shows the words unmarked.
+// Marks keywords in the text through the browser's Custom Highlight API, which does not change the
+// text nodes. A browser without it (Firefox before 140) shows the words unmarked.
 
-const KEPT_WORDS = 64; // final words that a phrase, or a late message, may still refer to
+const KEPT_WORDS = 64; // final words to which a phrase, or a late message, may still refer
 
 export class Highlights {
   #sure = make('keyword');
   #guessed = make('keyword-guess');
   #words = []; // {start, end, node, from, to} of the newest final words
-  #partial = []; // the same of the partial
-  #pending = new Map(); // hits that are neither final nor taken back, by id
+  #partial = []; // the same for the partial
+  #pending = new Map(); // hits that are neither final nor retracted, by id
 
-  /** The text of `words` stands in the text node `node` from `offset` on, for good. */
+  /** Take final `words`. Their text is in the text node `node`, from `offset` on. */
   addFinal(node, offset, words = []) {
     this.#words.push(...placed(node, offset, words));
     this.#words.splice(0, this.#words.length - KEPT_WORDS);
     this.showPartial(null);
   }
 
-  /** The text of `words` stands in the text node `node` until the next call; null: there is none. */
+  /** Take the `words` of the partial. Their text is the text node `node`; null if there is none. */
   showPartial(node, words = []) {
     this.#partial = node ? placed(node, 0, words) : [];
     this.#markGuesses();
   }
 
-  /** Take a `keyword` event, which comes behind the text that it is about. */
+  /** Take a `keyword` event. It comes after the text that it refers to. */
   mark(hit) {
     this.#pending.delete(hit.id);
     if (hit.final) {
@@ -33,19 +33,19 @@ export class Highlights {
     this.#markGuesses();
   }
 
-  /** Forget the marks in a text node that leaves the page; return them, for `restore`. */
+  /** Remove the marks of a text node that leaves the page; return them for `restore`. */
   take(node) {
     const ranges = [...this.#sure ?? []].filter(({ startContainer }) => startContainer === node);
     for (const range of ranges) this.#sure.delete(range);
     return ranges.map(({ startOffset, endOffset }) => [startOffset, endOffset]);
   }
 
-  /** Mark a text node that comes back as it was marked when it left. */
+  /** Restore the marks of a text node that comes back. */
   restore(node, marks) {
     for (const [from, to] of marks) this.#sure?.add(between(node, from, node, to));
   }
 
-  /** A stream is over: its clock and its hits are. The marks stay. */
+  /** End a stream: forget its word times and its open hits. The marks of final words stay. */
   close() {
     this.#words = [];
     this.#pending.clear();
@@ -80,7 +80,7 @@ function make(name) {
   return highlight;
 }
 
-// Without the space before a word and the marks behind it.
+// The places of words, without the space before them and the punctuation after them.
 function placed(node, offset, words) {
   return words.map(({ word, start, end }) => {
     const from = offset + word.length - word.trimStart().length;

@@ -1,5 +1,5 @@
-// Theme and size of the text, as chosen. A module of its own, because it has to run before the
-// page is drawn for the first time: the page asks for it with `blocking="render"`.
+// Applies the chosen theme and text size. It is a module of its own, because it must run before
+// the page is drawn for the first time: the page loads it with `blocking="render"`.
 
 import { settings } from './settings.js';
 
@@ -10,7 +10,7 @@ function show() {
   root.dataset.theme = theme;
   root.dataset.textSize = settings.get('textSize');
   for (const meta of document.querySelectorAll('meta[name="theme-color"]')) {
-    const { scheme } = meta.dataset; // which of the two colours a phone gives its own frame
+    const { scheme } = meta.dataset; // the scheme in which a phone's frame gets this colour
     if (theme === 'auto') meta.media = `(prefers-color-scheme: ${scheme})`;
     else meta.media = scheme === theme ? 'all' : 'not all';
   }

@@ -1,9 +1,9 @@
-// The level meter: it answers "does it hear me?" before the first word arrives, and notices a
-// muted microphone. Drawn by a transform only, so that it never makes the page lay itself out.
+// The level meter: it answers "does it hear me?" before the first word arrives, and detects a
+// muted microphone. It is drawn by a transform only, so it never causes a layout of the page.
 
 const FLOOR_DB = -60;
 const CEILING_DB = -8;
-const FALL_PER_FRAME = 0.04; // rises at once, falls slowly: calmer to look at
+const FALL_PER_FRAME = 0.04; // the bar rises at once and falls slowly, which is calmer to watch
 const CALM_EVERY_MS = 500; // with prefers-reduced-motion
 const SILENT_DB = -70;
 const SILENT_AFTER_MS = 6000;
@@ -18,7 +18,7 @@ export class Meter {
   #heardAt = 0;
   #silent = false;
 
-  /** @param onSilence called with true after some seconds without any sound, with false after it */
+  /** @param onSilence called with true after some seconds of silence, with false when it ends */
   constructor(element, onSilence) {
     this.#element = element;
     this.#onSilence = onSilence;
@@ -64,7 +64,7 @@ export class Meter {
   }
 }
 
-/** Return the level of `samples` in dB below full scale. */
+/** Return the level of `samples` in dBFS. */
 function loudness(samples) {
   const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
   return 10 * Math.log10(power + 1e-12);

@@ -1,21 +1,21 @@
 // The microphone as a source of slices, recorded by RecordRTC's StereoAudioRecorder.
 //
-// Four traps of RecordRTC 5.6.2 decide how it is used here:
-// - It loses the last partial slice: `stopRecording` never hands it to `ondataavailable`; it
-//   stays in `leftchannel`, the chunks from which the whole-recording blob is written. We drop
-//   the chunks of each slice that was delivered, so what is left at the end is the tail.
-// - It keeps the whole recording (11 MB a minute) and `stopRecording` encodes all of it, some
-//   2.5 GB after an hour. Dropping keeps the memory flat, and we end without `stopRecording`.
-// - It encodes each slice in a new blob worker (the page's policy needs `worker-src blob:`), so
-//   a slice may be under way when we stop: its chunks are then part of the tail, and it is ignored.
+// Four faults of RecordRTC 5.6.2 decide how it is used here:
+// - It loses the last, partial slice: `stopRecording` never passes it to `ondataavailable`. Its
+//   chunks stay in `leftchannel`, which holds the chunks of the whole recording. We drop the
+//   chunks of each slice that was delivered, so the chunks left at the end are the tail.
+// - It keeps the whole recording (11 MB a minute), and `stopRecording` encodes all of it, some
+//   2.5 GB after an hour. Dropping chunks keeps the memory flat, and we never call `stopRecording`.
+// - It encodes each slice in a new blob worker (the page's policy needs `worker-src blob:`), so a
+//   slice may be in its worker when we stop. It is ignored: its chunks are part of the tail.
 // - It does not clip: a sample above full scale (a browser's resampler makes some) wraps around
-//   to the other sign, a loud click. Such a slice is written anew from its chunks.
+//   to the other sign, a loud click. We encode such a slice again from its chunks.
 
 import { encodeWav, framesIn } from './wav.js';
 
 const SLICE_MS = 500;
 const CHUNK_FRAMES = 4096; // RecordRTC's buffer: 85 ms at 48 kHz
-const LAST_CHUNKS = 2; // one may hold sound from before the stop, one may be on its way to us
+const LAST_CHUNKS = 2; // one may hold sound from before the stop, one may not have reached us yet
 const LAST_CHUNKS_WITHIN_MS = 400;
 
 export class Microphone {
@@ -34,18 +34,18 @@ export class Microphone {
 
   /**
    * @param choices {microphone, echoCancellation, noiseSuppression, autoGainControl}: the device's
-   *                id, '' for the system’s default, and what the browser does to the sound
+   *                id ('' for the system’s default), and the browser's processing of the sound
    */
   constructor({ microphone, ...sound }) {
     this.#choices = { channelCount: 1, ...sound };
-    // Not `ideal`: Chromium then takes the default one all the same.
+    // With `ideal`, Chromium takes the default one all the same.
     if (microphone) this.#choices.deviceId = { exact: microphone };
   }
 
-  /** Ask for the microphone. Call it straight from the tap: phones refuse it after an await. */
+  /** Ask for the microphone. Call this directly in the tap: phones refuse it after an await. */
   async open() {
     const asked = this.#ask();
-    this.#context = new AudioContext(); // in the tap as well, or it stays suspended
+    this.#context = new AudioContext(); // in the tap too, or it stays suspended
     try {
       this.#stream = await asked;
       await this.#context.resume();
@@ -53,15 +53,15 @@ export class Microphone {
       this.release();
       throw new Error(explain(error), { cause: error });
     }
-    if (this.#released) stopTracks(this.#stream); // stopped while the browser still asked
+    if (this.#released) stopTracks(this.#stream); // stopped before the browser answered
   }
 
-  /** Whether the chosen microphone was not to be had, and the default one took its place. */
+  /** Whether the default microphone is used because the chosen one is missing. */
   get isReplacement() {
     return this.#replaced;
   }
 
-  /** Record; `onSlice` gets each whole WAV in order, `onLost` is told if the device goes away. */
+  /** Record. `onSlice` gets each whole WAV in order; `onLost` is called if the device goes away. */
   start({ onSlice, onError, onLost }) {
     this.#onSlice = onSlice;
     this.#onError = onError;
@@ -76,7 +76,7 @@ export class Microphone {
       timeSlice: SLICE_MS,
       bufferSize: CHUNK_FRAMES,
       disableLogs: true,
-      checkForInactiveTracks: false, // it would throw away the chunk in which the tracks end
+      checkForInactiveTracks: false, // this check would discard the chunk in which the tracks end
       ondataavailable: (blob) => this.#deliver(blob),
     };
     RecordRTC.Storage = { AudioContext, AudioContextConstructor: this.#context };
@@ -85,9 +85,9 @@ export class Microphone {
     this.#recorder = recording.getInternalRecorder();
   }
 
-  /** Switch the microphone off, hand out the tail, and resolve when the last slice is out. */
+  /** Switch the microphone off, deliver the tail, and resolve after the last slice. */
   async stop() {
-    if (this.#stream) stopTracks(this.#stream); // first: the browser's red dot goes off now
+    if (this.#stream) stopTracks(this.#stream); // first, so that the browser's red dot goes off
     if (this.#recorder) {
       await this.#lastChunks();
       this.#endRecording();
@@ -99,7 +99,7 @@ export class Microphone {
     } else this.release();
   }
 
-  /** Let go of everything at once; nothing more is handed out. */
+  /** Release everything at once. RecordRTC delivers no more slices. */
   release() {
     this.#released = true;
     if (this.#stream) stopTracks(this.#stream);
@@ -119,7 +119,7 @@ export class Microphone {
     }
   }
 
-  // Without `timeSlice` RecordRTC's timer ends; a slice under way still calls `ondataavailable`.
+  // RecordRTC's timer ends without `timeSlice`. A slice in a worker still calls `ondataavailable`.
   #endRecording() {
     this.#recorder.pause();
     delete this.#config.timeSlice;
@@ -136,7 +136,7 @@ export class Microphone {
     this.#sending = this.#sending.then(makeWav).then(this.#onSlice).catch(this.#onError);
   }
 
-  // What was said just before the stop is still in the audio graph's own buffer.
+  // Wait for the sound just before the stop: it is still in the buffer of the audio graph.
   async #lastChunks() {
     const enough = this.#recorder.recordingLength + LAST_CHUNKS * CHUNK_FRAMES;
     const deadline = performance.now() + LAST_CHUNKS_WITHIN_MS;
@@ -145,7 +145,7 @@ export class Microphone {
     }
   }
 
-  /** Whether this page may have a microphone at all. */
+  /** Whether this page may use a microphone at all. */
   static available() {
     return Boolean(navigator.mediaDevices?.getUserMedia);
   }

@@ -1,4 +1,4 @@
-// The page: wires the parts together, and shows the state of the current session.
+// The page: connects the parts, and shows the state of the current session.
 
 import { Announcer } from './announcer.js';
 import { Banners } from './banners.js';
@@ -38,7 +38,7 @@ const REASONS = {
 };
 
 const LAG_SHOWN_FROM_S = 2;
-const TOLD_MS = 1500; // how long "Copied" stands on the button, and a note for screen readers
+const TOLD_MS = 1500; // how long the button says "Copied", and a note for screen readers stays
 
 const { socket: socketPath, sample: sampleUrl, title } = document.body.dataset;
 const element = (id) => document.getElementById(id);
@@ -64,8 +64,8 @@ const downloads = new Disclosure(element('downloads'));
 const wakeLock = new WakeLock();
 
 let session = null;
-let telling = null; // the timer that takes away what screen readers were told
-let lastHit = -1; // id of the newest keyword that was told in this session
+let telling = null; // the timer that removes the note for screen readers
+let lastHit = -1; // id of the newest keyword hit that was announced in this session
 
 function showState(state) {
   const active = state === 'connecting' || state === 'listening';
@@ -111,7 +111,7 @@ function listen() {
   });
 }
 
-// `words`: the cues of the files have exact times.
+// `words` asks for the times of words, so that the cues of the files are exact.
 function address() {
   const query = new URLSearchParams({ words: '1' });
   if (settings.get('language') !== 'auto') query.set('language', settings.get('language'));
@@ -146,7 +146,7 @@ function end({ state, opened, code, failed, seconds }) {
   record.close(seconds);
   showText();
   showState(state);
-  if (state !== 'disconnected' || failed) return; // all is well, or the server has said why not
+  if (state !== 'disconnected' || failed) return; // all is well, or the server has given the reason
   const reason = opened
     ? 'The connection was lost. Words that are still grey were not confirmed. Press Start to go on.'
     : 'The server could not be reached. Press Start to try again.';
@@ -180,14 +180,14 @@ function receive(event) {
       showLag(event.behind_s);
       break;
     case 'error':
-      if (event.code === 'draining') break; // the close code that follows says it better
+      if (event.code === 'draining') break; // the close code that follows has a better text
       banners.show(event.message || `The server reports: ${event.code}.`);
       break;
-    default: // `ack`, `done` and what later versions add: nothing to show here
+    default: // `ack`, `done` and messages of later versions show nothing
   }
 }
 
-// A hit is told once, when it is first guessed, or when it is final without that.
+// Each hit is announced once: when it is guessed, or when it is final without a guess before.
 function showKeyword(hit) {
   highlights.mark(hit);
   if (hit.retracted || hit.id <= lastHit) return;
@@ -207,7 +207,7 @@ function explainMicrophone() {
   banners.show(Microphone.unavailable + sampleWorks, 'warning');
 }
 
-// For screen readers.
+// Show a note to screen readers only.
 function tell(text) {
   element('told').textContent = text;
   clearTimeout(telling);
@@ -246,14 +246,14 @@ element('clear').addEventListener('click', () => {
   announcer.clear();
   record.clear();
   showText();
-  element('talk').focus(); // the button that was pressed has gone
+  element('talk').focus(); // the pressed button is hidden now
 });
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape') session?.finish();
 });
 window.addEventListener('unhandledrejection', (event) => showError(event.reason));
 window.addEventListener('error', (event) => showError(event.error ?? event.message));
-// Without it a forbidden worker of RecordRTC would mean no slices and no word about it.
+// If the policy forbids RecordRTC's worker, no slices come, and nothing else reports it.
 document.addEventListener('securitypolicyviolation', ({ blockedURI, effectiveDirective }) => {
   showError(`The server's security policy forbids ${blockedURI} (${effectiveDirective}).`);
 });

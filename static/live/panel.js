@@ -1,5 +1,5 @@
-// The settings on the page: each control has a `data-setting` and shows and changes the choice of
-// that name. Languages and microphones are filled in here, because they have to be found out.
+// The settings on the page: each control shows and changes the setting that its `data-setting`
+// names. Languages and microphones are filled in here, because the HTML cannot know them.
 
 import { Disclosure } from './disclosure.js';
 import { COMMON, nameOf } from './languages.js';
@@ -21,7 +21,7 @@ export class Panel {
     navigator.mediaDevices?.addEventListener?.('devicechange', () => this.findMicrophones());
   }
 
-  /** Offer the languages of these codes, and what was chosen before. */
+  /** Offer the languages of these codes, and the chosen language. */
   offerLanguages(codes) {
     const chosen = this.#settings.get('language');
     const offered = new Set(codes);
@@ -32,11 +32,11 @@ export class Panel {
     this.#languages.value = chosen;
   }
 
-  /** Offer the microphones that the browser names; it names none before it was allowed to use one. */
+  /** Offer the microphones that the browser names. It names none before the page may use one. */
   async findMicrophones() {
     const devices = await navigator.mediaDevices?.enumerateDevices?.() ?? [];
     const named = devices.filter(({ kind, deviceId, label }) => kind === 'audioinput' && label
-      && !['default', 'communications'].includes(deviceId)); // Chrome's other names for one of them
+      && !['default', 'communications'].includes(deviceId)); // Chrome's aliases for one of them
     this.#microphoneHint.hidden = named.length > 0;
     this.#recognise(named);
     const options = named.map(({ deviceId, label }) => new Option(label, deviceId));
@@ -48,7 +48,7 @@ export class Panel {
     this.#microphones.value = chosen;
   }
 
-  // Some browsers give a microphone another id with every visit; its label stays.
+  // Some browsers give a microphone a new id at every visit. Its label stays.
   #recognise(named) {
     const chosen = this.#settings.get('microphone');
     if (!chosen || named.some(({ deviceId }) => deviceId === chosen)) return;

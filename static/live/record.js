@@ -1,5 +1,5 @@
-// What was said, for the files: every final with its words and times. A lecture of 90 minutes has
-// some 14 000 words, so they are kept in flat arrays, some 50 bytes a word.
+// The content of the files: every final with its words and times. A lecture of 90 minutes has
+// some 14 000 words, so they are kept in flat arrays, at some 50 bytes a word.
 
 const FIRST_ROOM = 3 * 1024;
 
@@ -7,9 +7,9 @@ export class Record {
   #words = []; // texts
   #numbers = new Float64Array(FIRST_ROOM); // start and end in ms, and probability, of each word
   #finals = []; // index of the first word of each final
-  #language = null; // of the newest one
-  #offset = 0; // s: the sessions before this one
-  #heard = 0; // s, of the newest thing that is known of this session
+  #language = null; // of the newest final
+  #offset = 0; // s, the length of the sessions before this one
+  #heard = 0; // s, the end of the newest final of this session
 
   /** Keep a `final` event. Without `words` (an older server) it counts as one word. */
   add({ text, language, start, end, words }) {
@@ -20,14 +20,14 @@ export class Record {
     this.#heard = Math.max(this.#heard, end);
   }
 
-  /** The session is over: the times of the next one go on behind its last sound. */
+  /** End the session, which lasted `seconds`. The times of the next session continue after it. */
   close(seconds = 0) {
     this.#offset += Math.max(this.#heard, seconds);
     this.#heard = 0;
   }
 
   clear() {
-    if (!this.#heard) this.#offset = 0; // in mid-session the clock runs on
+    if (!this.#heard) this.#offset = 0; // during a session the clock runs on
     this.#words = [];
     this.#numbers = new Float64Array(FIRST_ROOM);
     this.#finals = [];
@@ -39,7 +39,7 @@ export class Record {
     return this.#language;
   }
 
-  /** Yield {word, start, end, probability} of all words; times in whole milliseconds. */
+  /** Yield {word, start, end, probability} of the words [from, to); times in whole milliseconds. */
   * words(from = 0, to = this.#words.length) {
     for (let index = from; index < to; index += 1) {
       const [start, end, probability] = this.#numbers.subarray(3 * index, 3 * index + 3);

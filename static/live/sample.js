@@ -1,6 +1,6 @@
-// A recorded talk as a source of slices, for those who have no microphone or no https.
-// It plays aloud and sends the same sound at the pace at which it is heard: the clock is that
-// of the AudioContext, the timer below only looks at it, so a late timer cannot make it drift.
+// A recorded talk as a source of slices, for readers who have no microphone or no https.
+// It plays aloud, and sends the same sound at the pace at which it plays. The clock is that of
+// the AudioContext. The timer below only reads it, so a late timer causes no drift.
 
 import { encodeWav } from './wav.js';
 
@@ -25,7 +25,7 @@ export class Sample {
     this.#url = url;
   }
 
-  /** Fetch and decode the talk. Call it straight from the tap, so that it may sound. */
+  /** Fetch and decode the talk. Call this directly in the tap, so that the browser lets it play. */
   async open() {
     this.#context = new AudioContext({ sampleRate: RATE });
     try {
@@ -40,7 +40,7 @@ export class Sample {
     }
   }
 
-  /** Play; `onSlice` gets each whole WAV in order, `onEnd` is told after the last one. */
+  /** Play. `onSlice` gets each whole WAV in order; `onEnd` is called when the talk is over. */
   start({ onSlice, onError, onEnd }) {
     this.#onSlice = onSlice;
     this.#onError = onError;
@@ -54,7 +54,7 @@ export class Sample {
     }, LOOK_EVERY_MS);
   }
 
-  /** Fall silent and hand out what was heard since the last slice. */
+  /** Stop playing, and deliver the sound since the last slice. */
   async stop() {
     if (this.#timer !== null) {
       this.#sendWhole();
@@ -63,7 +63,7 @@ export class Sample {
     this.release();
   }
 
-  /** Let go of everything at once; nothing more is handed out. */
+  /** Release everything at once. No more slices follow. */
   release() {
     clearInterval(this.#timer);
     this.#timer = null;
@@ -92,7 +92,7 @@ export class Sample {
   }
 }
 
-// Averaged, because a sum would clip.
+// The average of the channels: a sum would clip.
 function mixDown(sound) {
   const mono = new Float32Array(sound.length);
   for (let channel = 0; channel < sound.numberOfChannels; channel += 1) {

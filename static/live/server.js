@@ -1,18 +1,18 @@
-// What the server says of itself before anybody speaks: which model it has, and what its users should know.
+// The server's state before anybody speaks: its model, and warnings that its users should see.
 
 const ASK_AGAIN_MS = 2_000;
 
 /**
- * Ask until the server has its model, or has none.
+ * Ask until the server is ready, or reports that it cannot be.
  *
- * @param address of its readiness, relative to the page
- * @param server  hears of it: `onReady` with {model, warnings}, `onTrouble` with a sentence
+ * @param address where the server reports its readiness, relative to the page
+ * @param server  the callbacks: `onReady` gets {model, warnings}, `onTrouble` a text
  */
 export async function meetServer(address, { onReady, onTrouble }) {
   for (;;) {
     const answer = await fetch(address).catch(() => null);
     const known = answer && await answer.json().catch(() => null);
-    if (!known) return; // another server, or none: Start will tell
+    if (!known) return; // another server, or none: Start will report it
     if (answer.ok) {
       onReady(known);
       return;

@@ -1,23 +1,23 @@
-// One session: a source of sound and a connection, from Start until the server is done with it.
+// One session: a source of sound and a connection, from Start until the server has finished.
 
 import { Connection } from './socket.js';
 
-const RATE = 16_000; // at which the server counts samples
+const RATE = 16_000; // Hz, at which the server counts samples
 
 export class Session {
   #source;
   #page;
   #connection = null;
   #stopping = false;
-  #failed = false; // the server has said why it ends
+  #failed = false; // the server has sent the reason why it ends
   #seconds = 0;
   #over = false;
 
   /**
    * @param source the microphone or the sample
-   * @param page   hears of it: `onState` (connecting, listening, finishing), `onSound` with the
+   * @param page   the callbacks: `onState` (connecting, listening, finishing), `onSound` with the
    *               source's analyser, `onEvent` with each message of the server, `onError`, `onLost`
-   *               (the microphone went away), and once `onOver` with
+   *               (the microphone went away), and once, at the end, `onOver` with
    *               {state, opened, failed, code, seconds}; `code` is null without a connection
    */
   constructor(source, page) {
@@ -29,7 +29,7 @@ export class Session {
     return this.#stopping;
   }
 
-  /** Up to the first await inside `source.open()` this still is the user's tap. */
+  /** Start. Until the first await in `source.open()` this runs in the user's tap. */
   async begin(address) {
     this.#page.onState('connecting');
     try {
@@ -51,14 +51,14 @@ export class Session {
       this.#page.onSound(this.#source.analyser);
     } catch (error) {
       this.#source.release();
-      if (this.#stopping) return; // nobody waits for it any more
+      if (this.#stopping) return; // the user no longer waits for it
       this.#page.onError(error);
       if (this.#connection) this.#connection.stop();
       else this.#leave('idle');
     }
   }
 
-  /** Stop the sound, send the rest of it, and let the server finish the text. */
+  /** Stop the source, send the rest of its sound, and let the server finish the text. */
   async finish() {
     if (this.#stopping) return;
     this.#stopping = true;

@@ -1,5 +1,5 @@
-// What the reader has chosen, remembered between visits where the browser allows it. In a private
-// window, or where storage is forbidden, the choices hold until the page is closed.
+// The reader's choices, kept between visits if the browser allows it. In a private window, or
+// where storage is forbidden, they last until the page is closed.
 
 const KEY = 'whisper-live';
 
@@ -8,7 +8,7 @@ const DEFAULTS = {
   keywords: '', // words or phrases, with commas between
   keywordSound: true,
   microphone: '', // a deviceId; '' is the system’s default
-  microphoneName: '', // its label, to be told when it is missing
+  microphoneName: '', // its label, for when that id is missing
   echoCancellation: true,
   noiseSuppression: true,
   autoGainControl: true,
@@ -57,9 +57,9 @@ function write(values) {
   try {
     localStorage.setItem(KEY, JSON.stringify(values));
   } catch {
-    // Full, or forbidden: the choice holds for this visit.
+    // The storage is full or forbidden: the choice lasts for this visit.
   }
 }
 
-/** The one set of choices of this page. */
+/** The choices of this page, for all its modules. */
 export const settings = new Settings();

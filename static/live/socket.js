@@ -1,9 +1,9 @@
 // The connection to the server: slices and control messages out, JSON events in.
-// It exists so that nobody else has to know whether the socket is open yet: what is sent
-// too early waits here, in order. One object is one connection; it is never reused.
+// Other modules need not know whether the socket is open yet: messages that are sent too early
+// wait here, in order. One object is one connection; it is never reused.
 
-const OPEN_WITHIN_MS = 15_000; // also bounds the queue: 15 s of slices at most
-const FINISH_WITHIN_MS = 30_000; // of silence from the server after our `stop`
+const OPEN_WITHIN_MS = 15_000; // also limits the queue to 15 s of slices
+const FINISH_WITHIN_MS = 30_000; // without a message from the server after our `stop`
 
 export class Connection {
   #socket;
@@ -16,7 +16,7 @@ export class Connection {
   #onClose;
 
   /**
-   * @param path    of the WebSocket, relative to the page, such as transcribe
+   * @param path    the WebSocket's path relative to the page, such as transcribe
    * @param onEvent called with each message of the server, an object with a `type`
    * @param onClose called once with {opened, finished, code}; `finished` is true after `done`
    */
@@ -71,7 +71,7 @@ export class Connection {
     this.#deadline = setTimeout(() => this.#end(1006), milliseconds);
   }
 
-  // A dead network can keep a socket in CLOSING for minutes: the page hears of the end at once.
+  // A dead network can keep a socket in CLOSING for minutes, so the page is told at once.
   #end(code) {
     if (!this.#onClose) return;
     clearTimeout(this.#deadline);

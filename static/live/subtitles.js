@@ -1,13 +1,13 @@
 import { beginsParagraph, endsSentence, leadingMark } from './sentences.js';
 
-// A transcript as text, SubRip, WebVTT or JSON, by the rules of the server's subtitles.py: a cue
-// ends with a sentence, before a pause of a second, or when it holds two lines of 42 letters or 7 s.
+// Writes a transcript as text, SubRip, WebVTT or JSON, by the rules of the server's subtitles.py: a
+// cue ends with a sentence, before a pause of over 1 s, or at two lines of 42 letters or 7 s.
 
 const PAUSE_MS = 1000;
 const CUE_LETTERS = 84;
 const CUE_MS = 7000;
 
-/** Yield {text, start, end} for each piece of `words` that can be read while it is spoken. */
+/** Yield each cue, {text, start, end}: as many of `words` as can be read while they are spoken. */
 function* cues(words) {
   let cue = null;
   for (const { word, start, end } of withTheirMarks(words)) {
@@ -22,7 +22,7 @@ function* cues(words) {
   if (cue) yield finished(cue);
 }
 
-/** Yield the words, each with the mark after it, though it was final before that. */
+/** Yield each word with the mark after it, even if the word became final before its mark. */
 function* withTheirMarks(words) {
   let last = null;
   for (const word of words) {

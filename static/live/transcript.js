@@ -1,13 +1,13 @@
 import { beginsParagraph } from './sentences.js';
 
-// The text on the page. Finals are written once and never touched again: each paragraph is one
-// text node that grows. The one partial lives in a <span> right behind it, so that a word turns
-// dark in the place where it stood grey. Of a long talk only the end stays in the document; all
-// paragraphs are kept as text.
+// The text on the page. Finals are written once and never changed: each paragraph is one text
+// node that grows. The partial is a <span> right after this node, so that a word turns dark in
+// the place where it was grey. Only the end of a long talk stays in the document; all paragraphs
+// are kept as text.
 
 const SHOWN_LETTERS = 20_000; // some 3500 words, a dozen screens
-const MOST_LETTERS = 3 * SHOWN_LETTERS; // even if the reader has scrolled up, far behind
-const EARLIER_LETTERS = 10_000; // that one press of "show earlier" brings back
+const MOST_LETTERS = 3 * SHOWN_LETTERS; // even if the reader has scrolled far up
+const EARLIER_LETTERS = 10_000; // that one press of "Show earlier words" brings back
 
 export class Transcript {
   #root;
@@ -15,18 +15,18 @@ export class Transcript {
   #highlights;
   #earlier;
   #partial = document.createElement('span');
-  #lastEnd = null; // seconds on the stream's clock; null: the next words begin a paragraph
+  #lastEnd = null; // seconds on the stream's clock; null if the next words begin a paragraph
   #language = '';
   #kept = []; // {text, language, element, marks} of the finished paragraphs
   #hidden = 0; // how many of these are not in the document
   #shownLetters = 0;
-  #text = null; // the text node of the paragraph that grows, the last one; null: there is none
+  #text = null; // the text node of the last paragraph, which grows; null if there is none
 
   /**
-   * @param root       takes the paragraphs
-   * @param follower   scrolls
-   * @param highlights is told where words stand
-   * @param earlier    the button that brings back what has left the document
+   * @param root       the element for the paragraphs
+   * @param follower   scrolls the text
+   * @param highlights gets the places of words
+   * @param earlier    the button that brings back paragraphs that have left the document
    */
   constructor({ root, follower, highlights, earlier }) {
     this.#root = root;
@@ -38,7 +38,7 @@ export class Transcript {
     earlier.addEventListener('click', () => this.#showEarlier());
   }
 
-  /** Show what may still change; it replaces the previous partial. */
+  /** Show words that may still change, in place of the previous partial. */
   showPartial({ text, start, words }) {
     if (!text) this.#dropPartial();
     else {
@@ -68,7 +68,7 @@ export class Transcript {
     this.#follower.follow();
   }
 
-  /** The stream is over: keep grey words that nobody confirmed, and begin anew after them. */
+  /** End a stream: keep grey words that were not confirmed, and begin a paragraph after them. */
   close() {
     if (this.#partial.textContent) {
       const unconfirmed = this.#partial.cloneNode(true);
@@ -95,7 +95,7 @@ export class Transcript {
     this.#follower.toEnd();
   }
 
-  /** The confirmed words; an empty line between paragraphs. */
+  /** The final words, with an empty line between paragraphs. */
   get text() {
     const texts = this.#kept.map(({ text }) => text);
     if (this.#text) texts.push(this.#text.data);
@@ -107,12 +107,12 @@ export class Transcript {
     return beginsParagraph(this.#text?.data ?? '', start - this.#lastEnd);
   }
 
-  // The partial moves to the new paragraph already, or its words would jump when they turn final.
+  // The partial begins the new paragraph, or its words would jump when they become final.
   #place(start) {
     const before = this.#partial.parentElement;
     let paragraph = this.#text?.parentElement;
     if (!paragraph || this.#begins(start)) {
-      if (before?.firstChild === this.#partial) return; // it waits in the new paragraph
+      if (before?.firstChild === this.#partial) return; // it is in the new paragraph already
       paragraph = document.createElement('p');
       this.#root.append(paragraph);
     }
@@ -121,7 +121,7 @@ export class Transcript {
     if (before && !before.hasChildNodes()) before.remove();
   }
 
-  // A partial that was taken back must not leave an empty paragraph behind.
+  // A partial that was taken back must not leave an empty paragraph.
   #dropPartial() {
     const paragraph = this.#partial.parentElement;
     this.#partial.textContent = '';
@@ -137,7 +137,7 @@ export class Transcript {
     this.#text = null;
   }
 
-  // While somebody reads further up, nothing vanishes above their eyes unless it has to.
+  // While the reader reads further up, text above leaves the document only beyond a higher limit.
   #prune() {
     const most = this.#follower.following ? SHOWN_LETTERS : MOST_LETTERS;
     if (this.#shownLetters <= most) return;
@@ -149,7 +149,7 @@ export class Transcript {
 
   #hideFirst() {
     const first = this.#kept[this.#hidden];
-    while (this.#root.firstElementChild !== first.element) this.#root.firstElementChild.remove(); // unconfirmed ones
+    while (this.#root.firstElementChild !== first.element) this.#root.firstElementChild.remove(); // unconfirmed words
     first.marks = this.#highlights.take(first.element.firstChild);
     first.element.remove();
     first.element = null;

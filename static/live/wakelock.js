@@ -1,12 +1,12 @@
 // Keeps the screen on while the page listens: a phone on a lectern must not fall asleep in
-// mid-sentence. A browser without it, or one that refuses (low battery), is no error.
+// mid-sentence. It is no error if the browser has no wake lock, or refuses one (low battery).
 
 export class WakeLock {
   #wanted = false;
   #lock = null;
 
   constructor() {
-    // The browser takes the lock away whenever the page is hidden.
+    // The browser releases the lock whenever the page is hidden.
     document.addEventListener('visibilitychange', () => this.#ask());
   }
 
@@ -29,6 +29,6 @@ export class WakeLock {
     } catch {
       this.#lock = null;
     }
-    if (!this.#wanted) this.release(); // stopped while the browser still thought about it
+    if (!this.#wanted) this.release(); // stopped before the browser answered
   }
 }

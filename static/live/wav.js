@@ -1,5 +1,5 @@
-// One slice of sound on the wire is one whole WAV. This module knows that format, so that
-// the microphone's tail and the sample are written exactly as RecordRTC writes its slices.
+// Each slice is sent as one whole WAV. This module writes that format, so that the microphone's
+// tail and the sample are written exactly as RecordRTC writes its slices.
 
 export const HEADER_BYTES = 44;
 const BYTES_PER_SAMPLE = 2;
@@ -21,7 +21,7 @@ export function encodeWav(samples, rate) {
   writeText(view, 36, 'data');
   view.setUint32(40, dataBytes, true);
   samples.forEach((sample, index) => {
-    const clipped = Math.max(-1, Math.min(1, sample)); // setInt16 would wrap around into a click
+    const clipped = Math.max(-1, Math.min(1, sample)); // setInt16 would wrap around: a loud click
     view.setInt16(HEADER_BYTES + index * BYTES_PER_SAMPLE, clipped * 0x7fff, true);
   });
   return view.buffer;

@@ -1,4 +1,4 @@
-"""Streams of which pieces are lost or damaged: the rest is heard, and what is missing is told and counted."""
+"""Streams with lost or damaged pieces: the rest is decoded, and missing audio is reported and counted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _cut(data: bytes, size: int) -> list[bytes]:
 
 
 def _hear(messages: Iterable[bytes]) -> tuple[float, float, list[str]]:
-    """Return how many seconds were heard, how many are known to be lost, and what the client is told."""
+    """Return the seconds of decoded audio, the seconds known to be lost, and the messages for the client."""
     reader = SliceReader(declared=None, undeclared=None, containers=ContainerThreads(4))
     heard = lost = 0.0
     told: list[str] = []
@@ -63,13 +63,13 @@ def _hear(messages: Iterable[bytes]) -> tuple[float, float, list[str]]:
 )
 def test_a_lost_message_costs_little_and_is_counted(name: str, size: int, least_s: float) -> None:
     messages = _cut((CLIPS / name).read_bytes(), size)
-    # What is lost before the first sound or after the last one leaves no trace in the clock; of an MP4 the
-    # last sound is that of the last fragment but one.
+    # A loss before the first or after the last decoded audio leaves no trace in the timestamps. In an
+    # MP4 that last audio is the last fragment but one.
     end = len(messages) - (14 if name.endswith("mp4") else 5)
     for lost in range(5, end, max(1, len(messages) // 20)):
         heard_s, lost_s, told = _hear([*messages[:lost], *messages[lost + 1 :]])
         assert heard_s > least_s, lost
-        if name != "jfk_opus.ogg":  # the end of the last page but one may be the last that is known
+        if name != "jfk_opus.ogg":  # the end of the last page but one may be the last known time
             assert heard_s + lost_s == pytest.approx(CLIP_S, abs=0.35), lost
         assert bool(told) == (lost_s > 0)
 
@@ -79,6 +79,7 @@ def test_a_lost_message_costs_little_and_is_counted(name: str, size: int, least_
     [("webm_without_second_2500_bytes.webm", 2_500, 10.0), ("fmp4_without_third_3000_bytes.mp4", 3_000, 9.0)],
 )
 def test_the_recorders_that_were_deaf_are_heard(name: str, size: int, least_s: float) -> None:
+    """Two recordings with a lost message. At one time, nothing after the loss was decoded."""
     heard_s, lost_s, told = _hear(_cut((CASES / "container-lost-chunk" / name).read_bytes(), size))
     assert heard_s > least_s
     assert heard_s + lost_s == pytest.approx(CLIP_S, abs=0.35)
@@ -140,7 +141,7 @@ def _with_serial(ogg: bytes, serial: bytes) -> bytes:
 @pytest.mark.parametrize("name", ["jfk_opus.ogg", "jfk_opus_live_noduration.webm", "jfk_aac_fragmented.mp4"])
 @pytest.mark.parametrize("size", [700, 2_500, 1 << 20])
 def test_one_stream_after_another_is_heard(name: str, size: int) -> None:
-    """Its clock begins anew: what steps back is no audio that was heard already."""
+    """The second stream's timestamps begin anew. They do not mean that its audio was already decoded."""
     data = (CLIPS / name).read_bytes()
     second = _with_serial(data, b"abcd") if name.endswith("ogg") else data
     messages = _cut(data, size) + _cut(second, size)
@@ -164,7 +165,7 @@ def test_timestamps_may_jitter(jitter_s: float, every: int) -> None:
 
 
 def _made(form: str, *, video: bool, seconds: int, options: dict[str, str]) -> bytes:
-    """Return a recording of a tone, with moving noise beside it."""
+    """Return a recording of a tone, with a video track of noise if ``video`` is set."""
     file = io.BytesIO()
     codec = "libopus" if form == "webm" else "aac"
     with av.open(file, "w", format=form, options=options) as container:

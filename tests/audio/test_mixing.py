@@ -1,4 +1,4 @@
-"""Channels to one: averaged, unless they cancel each other."""
+"""Channels are mixed to their average, unless they cancel each other."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def test_channels_that_cancel_each_other_no_more_are_averaged_again() -> None:
 
 @pytest.mark.parametrize("size", [1, 37, 800, 801])
 def test_how_it_is_cut_changes_nothing(size: int) -> None:
+    """The size of the blocks does not change the result."""
     tone = _tone()
     samples = np.stack([tone, np.where(np.arange(RATE) < 3_000, tone, -tone)], axis=1)
     assert np.array_equal(_mixed(samples, size), _mixed(samples))

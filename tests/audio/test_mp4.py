@@ -1,4 +1,4 @@
-"""Tables of an MP4 that name more than there is, and boxes without an end."""
+"""MP4 files whose tables state more than there is, or whose boxes do not end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FTYP = _box(b"ftyp", b"M4A \0\0\0\0")
 
 
 class Source:
-    """Gives out ``data`` in pieces."""
+    """A source that returns ``data`` in pieces of ``size`` bytes."""
 
     def __init__(self, data: bytes, size: int = 1_000) -> None:
         self.data = data
@@ -51,7 +51,7 @@ class Source:
 
 
 def _read(messages: list[bytes]) -> float:
-    """Return the seconds that were heard."""
+    """Return the seconds of audio that ``messages`` are decoded to."""
     reader = SliceReader(declared=None, undeclared=None, containers=ContainerThreads(2))
     items = [item for message in messages for item in reader.read(message)]
     items += reader.finish()
@@ -101,9 +101,10 @@ def test_a_fragment_may_not_name_more_than_there_is(count: int) -> None:
 
 @pytest.mark.parametrize("name", [b"trak", b"cmov", b"iinf", b"udta"])
 def test_what_nobody_needs_is_free_space(name: bytes) -> None:
+    """Boxes that are not needed to decode the audio are turned into free space."""
     inside = FTYP + _box(b"moov", _box(name, bytes(100))) + _box(b"mdat", bytes(10))
     beside = FTYP + _box(name, bytes(100)) + M4A[28:]
-    if name != b"trak":  # which has a place in the index, and is checked there
+    if name != b"trak":  # a trak belongs in the index: it is kept and checked there
         assert name not in checked_file(inside)
     assert checked_file(beside)[len(FTYP) + 4 : len(FTYP) + 8] == b"free"
 
@@ -146,7 +147,7 @@ def test_an_index_of_many_tracks_takes_linear_time() -> None:
 
 
 def test_a_fragment_is_told_where_it_begins() -> None:
-    """FFmpeg's own muxer writes the place of a fragment, which is another one where a piece is lost."""
+    """FFmpeg's own muxer writes the position of a fragment. It is corrected, because a loss changes it."""
     tfhd = _box(b"tfhd", struct.pack(">IIQ", 1, 1, 123_456))
     moof = _box(b"moof", _box(b"mfhd", bytes(8)), _box(b"traf", tfhd))
     data = FTYP + _moov() + moof + _box(b"mdat", bytes(100))
@@ -158,7 +159,7 @@ def test_a_fragment_is_told_where_it_begins() -> None:
 
 @pytest.mark.parametrize("size", [1, 50, 4_096, 32_768])
 def test_never_more_is_given_out_than_was_asked_for(size: int) -> None:
-    """FFmpeg copies what it gets into a buffer of the size that it asked for."""
+    """FFmpeg copies the bytes it gets into a buffer of the size that it asked for."""
     moov = FRAGMENTED[FRAGMENTED.index(b"moov") - 4 : FRAGMENTED.index(b"moof") - 4]
     cut_off = FTYP + moov + struct.pack(">I4s", 0x7FFFFF, b"moof") + b"A" * 100_000
     for data in (cut_off, FRAGMENTED, M4A):
@@ -175,7 +176,7 @@ def test_a_stream_that_is_cut_off_in_its_index_ends_in_an_error() -> None:
 
 
 def test_samples_of_constant_length_may_be_many() -> None:
-    """FFmpeg makes one entry for 1,024 of them."""
+    """FFmpeg makes only one index entry for 1,024 samples of constant length."""
     seconds = 200
     data = encoded("pcm_s16le", "mov", np.zeros((1, 48_000 * seconds), np.float32), 48_000)
     parts = {name: data[at:end] for name, at, _, end in boxes(data)}

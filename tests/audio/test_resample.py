@@ -36,7 +36,7 @@ def test_resample_agrees_with_scipy(rate: int, up: int, down: int) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 32000, 44100, 48000, 96000])
 def test_a_resampler_that_begins_anew_gives_the_same_samples_after_a_lead_in(rate: int) -> None:
-    """A stream that goes on elsewhere begins at an input sample of which a whole number of ours is made."""
+    """A stream that continues elsewhere begins at an input sample that coincides with an output sample."""
     samples, phase = noise(rate, 2.0), rate // math.gcd(rate, 16_000)
     begin = rate // phase * phase
     anew = whole(rate, samples[begin:])

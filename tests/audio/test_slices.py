@@ -1,4 +1,4 @@
-"""From messages to one stream: one clip in fourteen forms, cut in every way, is the same audio."""
+"""Messages become one stream: one clip in fourteen formats, cut in any way, gives the same audio."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _read(reader: SliceReader, messages: Iterable[bytes]) -> np.ndarray:
 
 
 def _assert_same(pcm: np.ndarray, least: float) -> None:
-    """Check length and likeness; the two may be shifted by up to 50 ms against each other."""
+    """Check the length of ``pcm``, and its correlation with the original at a shift of up to 50 ms."""
     assert abs(pcm.shape[0] - ORIGINAL.shape[0]) <= 800
     count = min(pcm.shape[0], ORIGINAL.shape[0])
     spectrum = np.fft.rfft(ORIGINAL[:count], 2 * count) * np.conj(np.fft.rfft(pcm[:count], 2 * count))
@@ -71,7 +71,7 @@ def _assert_same(pcm: np.ndarray, least: float) -> None:
 @pytest.mark.parametrize("size", [1, 37, 1_000, 20_000, 100_000])
 def test_every_form_cut_anywhere_is_the_same_audio(name: str, size: int) -> None:
     data = (CLIPS / name).read_bytes()
-    # Single bytes for the first 40,000; who survives those survives the rest.
+    # Only the first 40,000 bytes come singly: a reader that survives these survives the rest.
     pieces = _cut(data, size) if size > 1 else [*_cut(data[:40_000], 1), *_cut(data[40_000:], 1_000)]
     _assert_same(_read(_reader(S16 if name.endswith(".raw") else None), pieces), FORMS[name])
 
@@ -91,13 +91,13 @@ def test_an_mp4_with_its_index_last_is_refused_as_a_stream_with_what_to_do() -> 
     ("name", "frame_s"),
     [
         ("jfk.mp3", 0.053),
-        ("jfk_16k.flac", 0.144),  # a frame of 72 ms and the one that is coming in
+        ("jfk_16k.flac", 0.144),  # a frame of 72 ms, and the next one, which is still arriving
         ("jfk_opus.webm", 0.021),
         ("jfk_aac_fragmented.mp4", 0.024),
     ],
 )
 def test_little_is_held_back(name: str, frame_s: float) -> None:
-    """Stop at points where a frame has just come in whole: all but what is said may be missing."""
+    """Of the frames that have arrived whole, at most 0.1 s and a tenth of ``frame_s`` are held back."""
     data = (CLIPS / name).read_bytes()
     whole = decode(data)
     reader, heard, worst = _reader(), 0.0, 0.0
@@ -110,7 +110,7 @@ def test_little_is_held_back(name: str, frame_s: float) -> None:
 
 
 def _arrivals(path: Path):  # type: ignore[no-untyped-def]
-    """Return a function that says how much audio lies whole in the first bytes of a file."""
+    """Return a function: the seconds of audio in whole packets within the first ``count`` bytes of a file."""
     import av
 
     with av.open(str(path)) as container:
@@ -161,7 +161,7 @@ def test_too_many_containers_are_refused_with_a_hint_and_make_room_again() -> No
 def test_a_lying_header_does_not_swallow_the_slices_behind_it() -> None:
     wav = (CLIPS / "jfk_16k_mono_s16.wav").read_bytes()
     header, body = wav[:78], wav[78:]
-    slices = [header + part for part in _cut(body, 16_000)]  # each promises eleven seconds
+    slices = [header + part for part in _cut(body, 16_000)]  # each header states eleven seconds
     _assert_same(_read(_reader(), slices), LOSSLESS)
 
 

@@ -1,4 +1,4 @@
-"""One WAV in many messages: of unknown length, with chunks after its samples, and in a header of any size."""
+"""One WAV in many messages: with an unknown length, chunks after its samples, or a header of any size."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def test_what_ffmpeg_pipes_is_heard() -> None:
 
 
 def test_another_header_ends_it() -> None:
+    """A WAV of unknown length ends where another WAV begins."""
     first = riff(fmt(), chunk(b"data", bytes(3_200), 0xFFFFFFFF))
     second = riff(fmt(rate=8_000), chunk(b"data", bytes(1_600)))
     assert _samples(_reader(S16), [first, bytes(3_200), second]) == pytest.approx(
@@ -67,7 +68,7 @@ def test_titles_in_a_message_of_their_own_are_no_sound() -> None:
     messages = [riff(fmt(), chunk(b"data", bytes(32_000))), titles[:3_000], titles[3_000:]]
     reader = _reader(S16)
     assert _samples(reader, messages, finish=False) == 16_000
-    assert _samples(reader, [bytes(range(200)) * 16]) == 1_600  # and what follows is none of it
+    assert _samples(reader, [bytes(range(200)) * 16]) == 1_600  # the next message is not part of the titles
 
 
 @pytest.mark.parametrize("cut", [1_000, 32_044, 32_045, 32_048, 32_052, 32_100, 33_000])
@@ -107,7 +108,7 @@ def test_chunks_are_counted() -> None:
 
 
 def test_a_slow_wav_comes_in_pieces() -> None:
-    """8 MB at 1 kHz are over an hour: what is made of them is made when it is asked for."""
+    """8 MB at 1 kHz are over an hour of audio. Each piece is decoded only when it is asked for."""
     data = riff(fmt(rate=1_000), chunk(b"data", bytes(8 << 20)))
     pieces = _reader().read(data)
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""The vocabulary that rivals get is Whisper's own, multilingual or not."""
+"""The other engines get Whisper's own vocabulary, English-only or multilingual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients that play a talk again and again say, and when."""
+"""The words, and their times, of clients that play a talk in a loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks and capitals are compared word by word."""
+"""The marks and capitals of two texts are compared word by word."""
 
 from __future__ import annotations
 

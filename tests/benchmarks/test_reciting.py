@@ -1,4 +1,4 @@
-"""Models that say a given text: in our engine, in openai-whisper, with and without timestamps."""
+"""Models recite a given text in our engine, without timestamps, and in openai-whisper, with them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_updates_are_timed_with_what_was_said_before(runner: Runner) -> None:
 
 
 def test_operations_are_those_of_the_architecture() -> None:
-    # Radford et al. do not give them; these were counted by hand for tiny.en and a text of one token.
+    # Radford et al. give no such number. This one was counted by hand for tiny.en and a text of one token.
     dims = SHAPES["tiny.en"]
     encoder = 2 * (3000 * 3 * 80 * 384 + 1500 * 3 * 384**2 + 4 * (1500 * 12 * 384**2 + 2 * 1500**2 * 384))
     crossed = 2 * 4 * 1500 * 2 * 384**2

@@ -1,4 +1,4 @@
-"""The yardstick itself: perfect, late, flickering and revising streams score as they must."""
+"""The scores of streams that are perfect, late, flickering or revising."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from benchmarks.scoring import Message, Spoken, align, score, words_of
 
 WORDS = ["there", "will", "be", "two", "questions", "in", "the", "algebra", "test"]
-#: One word each half second, from 1 s on.
+#: One word every half second, from 1 s on.
 TRUTH = [Spoken(word, 1 + 0.5 * index, 1.5 + 0.5 * index) for index, word in enumerate(WORDS)]
 END = TRUTH[-1].end
 

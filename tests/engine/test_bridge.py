@@ -18,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
 
 
 class Runner:
-    """Answers, or does what it is told to."""
+    """A runner that calls ``fault`` before it answers."""
 
-    most = 1
+    max_batch = 1
 
     def __init__(self) -> None:
         self.fault: Callable[[], None] = lambda: None
@@ -66,12 +66,13 @@ def started() -> tuple[EngineBridge, Runner]:
 def test_who_waits_for_a_thread_that_ends_is_told_at_once(
     started: tuple[EngineBridge, Runner], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """If the engine's thread ends, a request that waits gets an error at once."""
     bridge, runner = started
-    runner.fault = _raises(SystemExit())  # no Exception: it ends the thread
+    runner.fault = _raises(SystemExit())  # not an Exception, so it ends the thread
     (answer,) = _ask(bridge, 1)
     assert isinstance(answer, ModelUnavailable)
     assert bridge.trouble == "the engine's thread has ended" and "has ended" in caplog.text
-    (answer,) = _ask(bridge, 2)  # and so is who comes later
+    (answer,) = _ask(bridge, 2)  # later requests get the error too
     assert isinstance(answer, ModelUnavailable)
 
 

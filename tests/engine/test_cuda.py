@@ -76,7 +76,7 @@ def test_batches_grow_and_shrink(runner: Runner, model: Whisper, talk: Talk) -> 
 
 
 def test_the_engine_answers_under_gevent() -> None:
-    # In a process of its own: monkey-patching is for good.
+    # In a process of its own, because monkey-patching cannot be undone.
     script = f"""
 from gevent import monkey; monkey.patch_all()
 import gevent, numpy as np

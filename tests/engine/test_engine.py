@@ -1,4 +1,4 @@
-"""One thread answers batches; a fault stays with the request that caused it."""
+"""One thread answers batches. A request that causes a fault is the only one that fails."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ def _request(stream: str) -> Request:
 
 
 class Batches:
-    """Holds its first batch until it is let go, so that the next ones pile up; fails as it is told."""
+    """A runner that holds its first batch until ``go`` is set, so that the next requests pile up.
 
-    most = 4
+    :param bad: a batch with a request of this stream fails.
+    :param fits: a batch with more requests runs out of memory.
+    """
+
+    max_batch = 4
 
     def __init__(self, *, bad: str = "", fits: int = 99) -> None:
         self.sizes: list[int] = []

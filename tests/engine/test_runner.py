@@ -1,4 +1,4 @@
-"""Answers to requests, held against openai-whisper's own decoding of the same windows."""
+"""Answers to requests, compared with openai-whisper's own decoding of the same windows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from whisper_service.engine.request import Hypothesis, Kind, Request, Word
 from whisper_service.engine.runner import Runner, _merge_punctuation
 
 RATE = 16_000
-#: First timestamp token of an English-only checkpoint. Where Whisper is told to write no timestamps it still
-#: could; we do not let it, and neither does the reference here.
+#: First timestamp token of an English-only checkpoint. Whisper can write timestamps even if it is told to
+#: write none. The runner suppresses them, and so does the reference here.
 _TIMESTAMPS = 50_363
 
 
@@ -66,7 +66,7 @@ def test_the_prompt_stands_where_whisper_puts_it(runner: Runner, model: Whisper,
 
 
 def _tie(model: Whisper, request: Request, tokens: list[int]) -> bool:
-    """Whether the two best tokens behind ``tokens`` are as good as equal."""
+    """Return whether the logits of the two best tokens after ``tokens`` differ by less than 1e-3."""
     pcm, tokenizer = request.pcm, get_tokenizer(multilingual=False)
     prompt = [tokenizer.sot_prev, *tokenizer.encode(f" {request.prompt}")] if request.prompt else []
     head = [*prompt, tokenizer.sot, tokenizer.no_timestamps]
@@ -90,7 +90,7 @@ def test_a_batch_says_what_whisper_says_of_each_window(
         pcm = talk.pcm[start : start + int(dice.integers(RATE, 7 * RATE))]
         prompt = prompts[index % len(prompts)]
         tokens = _reference(model, pcm, prompt=prompt).tokens
-        # Right, wrong from some place on, empty, too long, or shifted.
+        # The right draft, one with a wrong token, an empty, a too long and a shifted one.
         draft = [tokens, [*tokens[:4], 7, *tokens[5:]], [], [*tokens, *tokens], tokens[1:]][index % 5]
         chosen = tuple(draft) if drafted else ()
         requests.append(_request(pcm, start=start, prompt=prompt or "", draft=chosen))
@@ -189,7 +189,7 @@ def test_a_multilingual_checkpoint_detects_its_language() -> None:
     torch.manual_seed(0)
     dims = whisper.ModelDimensions(80, 1500, 64, 2, 1, 51865, 448, 64, 2, 1)
     seeded = whisper.model.Whisper(dims).eval()
-    for parameter in seeded.parameters():  # a position table from torch.empty holds anything
+    for parameter in seeded.parameters():  # torch.empty leaves the position table uninitialised
         torch.nn.init.normal_(parameter, std=0.05)
     pcm = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
     mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(torch.from_numpy(pcm)))
@@ -227,11 +227,11 @@ def test_marks_join_their_words(texts: tuple[str, ...], merged: list[tuple[str, 
     assert [(word.text, word.mark) for word in words] == merged
     assert [token for word in words for token in word.tokens] == list(range(len(texts)))
     for word in words:
-        assert word.bare.text + word.mark == word.text
-        assert len(word.bare.tokens) == len(word.tokens) - word.mark_tokens
+        assert word.without_mark.text + word.mark == word.text
+        assert len(word.without_mark.tokens) == len(word.tokens) - word.mark_tokens
 
 
 def test_a_mark_moves_to_the_next_word() -> None:
     house, conjunction = _merge_punctuation(_pieces(" house", ",", " and"))
     assert conjunction.after(house).text == ", and"
-    assert house.bare.tokens + conjunction.after(house).tokens == house.tokens + conjunction.tokens
+    assert house.without_mark.tokens + conjunction.after(house).tokens == house.tokens + conjunction.tokens

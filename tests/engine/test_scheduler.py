@@ -1,4 +1,4 @@
-"""Which requests go next, on a clock of the test's own."""
+"""The order of the requests, on a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def _request(stream: str, kind: Kind, number: int = 0) -> Request:
     return Request(stream=stream, number=number, kind=kind, start=0, pcm=np.zeros(1, dtype=np.float32))
 
 
-def _order(*requests: Request, most: int = 1) -> list[list[tuple[str, Kind]]]:
-    scheduler = Scheduler(most=most)
+def _order(*requests: Request, max_batch: int = 1) -> list[list[tuple[str, Kind]]]:
+    scheduler = Scheduler(max_batch=max_batch)
     for request in requests:
         scheduler.add(request, 0.0)
     taken = []
@@ -32,7 +32,7 @@ def test_finals_go_before_commits_before_displays_of_the_same_age() -> None:
 
 
 def test_what_waits_long_enough_goes_before_a_final_that_has_just_come() -> None:
-    scheduler = Scheduler(most=1)
+    scheduler = Scheduler(max_batch=1)
     scheduler.add(_request("a", Kind.DISPLAY), 10.0)
     scheduler.add(_request("b", Kind.COMMIT), 10.1)
     scheduler.add(_request("c", Kind.FINAL), 11.0)
@@ -57,13 +57,13 @@ def test_a_batch_is_the_most_urgent_requests() -> None:
     order = _order(
         *(_request(stream, Kind.DISPLAY) for stream in "abc"),
         *(_request(stream, Kind.FINAL) for stream in "de"),
-        most=3,
+        max_batch=3,
     )
     assert [[stream for stream, _ in batch] for batch in order] == [["d", "e", "a"], ["b", "c"]]
 
 
 def test_cancel_drops_what_waits_for_a_stream() -> None:
-    scheduler = Scheduler(most=4)
+    scheduler = Scheduler(max_batch=4)
     for stream in "ab":
         scheduler.add(_request(stream, Kind.FINAL), 0.0)
         scheduler.add(_request(stream, Kind.DISPLAY), 0.0)
@@ -73,9 +73,12 @@ def test_cancel_drops_what_waits_for_a_stream() -> None:
 
 
 def test_under_overload_nothing_is_lost_and_nobody_starves() -> None:
-    """Sixty streams ask twice as much as is answered; each gets its commits, late by about the same."""
+    """60 streams would ask for 12 commits per step, but 4 requests are answered.
+
+    Every stream gets its commits, about equally late.
+    """
     dice = random.Random(0)
-    scheduler, now, waiting, late = Scheduler(most=4), 0.0, {}, {}
+    scheduler, now, waiting, late = Scheduler(max_batch=4), 0.0, {}, {}
     for step in range(600):
         now += 0.1
         for stream in range(60):

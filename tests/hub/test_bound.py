@@ -1,8 +1,8 @@
-"""The hub's bound: whatever one client sends, the server answers the others.
+"""The hub stays responsive: whatever one client sends, the server answers the others.
 
-Each of these messages has frozen the server for seconds or taken gigabytes. While a client sends one, at the
+Each of these messages once froze the server for seconds or took gigabytes. While a client sends one, at the
 largest size that the default settings allow, ``/healthz`` answers within 250 ms, memory grows by less than
-200 MB, and a witness stream goes on.
+200 MB, and a witness stream is not disturbed.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log_path = tmp_path_factory.mktemp("hub") / "log"
     with running(["app.py"], port=port, log_path=log_path, PORT=str(port), WHISPER_MODEL=MODEL) as server:
         wait_until_ready(server)
-        stream_talk(server.ws("/transcribe"), sentences().wavs())  # the first stream warms caches up
+        stream_talk(server.ws("/transcribe"), sentences().wavs())  # the first stream fills caches
         yield server
         assert "Traceback" not in server.log()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def beside(server: Server) -> Iterator[None]:
-    """Stream a talk in real time beside all tests; fail if anything of them shows in it."""
+    """Stream a talk in real time during all tests; fail if they disturb it."""
     with witness(server):
         yield
 
 
 @contextmanager
 def bounded(server: Server) -> Iterator[None]:
-    """Fail if ``/healthz`` takes long, or memory grows much, at any moment of the body."""
+    """Fail if ``/healthz`` is too slow, or memory grows too much, while the body runs."""
     before = peak = resident_bytes(server.process.pid)
     slowest = 0.0
 
@@ -80,7 +80,7 @@ def _mp4_of_boxes_in_pieces() -> list[bytes | str]:
 
 
 def _flac_in_wav() -> list[bytes | str]:
-    """Hours of silence in a message."""
+    """Return hours of silence in one message."""
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=8_000, layout="mono")

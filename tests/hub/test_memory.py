@@ -1,4 +1,4 @@
-"""Messages that are never finished: together they hold no more than the budget, and give it back."""
+"""Messages that are never completed hold at most the budget together, and free it in the end."""
 
 from __future__ import annotations
 
@@ -36,20 +36,21 @@ def test_unfinished_messages_are_bounded_and_what_they_held_comes_back(server: S
             for _ in range(CLIENTS):
                 sock = stack.enter_context(raw_client(server))
                 sock.settimeout(5)
-                with suppress(OSError):  # refused, once the budget is used up
+                with suppress(OSError):  # the server refuses it once the budget is used up
                     sock.sendall(message[:-1_000])
             assert resident_bytes(server.process.pid) - before < 4 * BUDGET_BYTES
-            # Ordinary slices need no place in it.
+            # Messages of ordinary slices do not count against the budget.
             spoken = sentences()
             heard = stream_talk(server.ws("/transcribe"), spoken.wavs())
             assert heard.code == 1000
             assert word_error_rate(spoken.text, heard.transcript) <= MAX_ERROR_RATE_SHORT
-        # The allocator keeps some of it for the next ones.
+        # The allocator keeps some of the memory for the next messages.
         grown = resident_bytes(server.process.pid) - before
         assert grown < 3 * BUDGET_BYTES, grown
 
 
 def test_who_needs_more_than_there_is_is_told(server: Server) -> None:
+    """A client whose message exceeds the rest of the budget gets an error that says what to do."""
     message = Frame(Opcode.BINARY, bytes(UNFINISHED_BYTES)).serialize(mask=True)
     with ExitStack() as stack:
         for _ in range(2):

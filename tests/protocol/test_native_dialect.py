@@ -1,4 +1,4 @@
-"""The native dialect: what a client's frames mean, and what it is told."""
+"""The native dialect: the meaning of a client's frames, and the frames that it gets."""
 
 from __future__ import annotations
 

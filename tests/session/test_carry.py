@@ -1,4 +1,4 @@
-"""A session that goes on from the carry of another one makes the same finals."""
+"""A session that continues from the carry of another session makes the same finals."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import pytest
 
 from tests.conftest import Talk
 from tests.fakes import RATE, FakeDetector, FakeEngine, Samples, finals, speak
+from whisper_service.audio.pcm import FRAME_SAMPLES
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Account, Done, Event, KeywordSpotted
 from whisper_service.model.speech.detector import SpeechDetector, SpeechState, lead_in_start
 from whisper_service.session.carry import Carry
-from whisper_service.session.endpoint import FRAME_SAMPLES
 from whisper_service.session.session import Session, Step
 
-#: Four utterances, one of them flushed in mid-speech by some tests.
+#: The gap after each word, in seconds: four utterances. One test flushes within the first.
 TALK = [0.1, 0.1, 0.3, 0.1, 0.9, 0.05, 0.2, 0.2, 1.4, 0.1, 0.1, 0.4, 0.1, 0.8, 0.1, 0.1]
 LANGUAGES = frozenset({"en"})
 
 Answers = Callable[[Request], Hypothesis]
-#: Speech probabilities of the frames of a recording, from a frame on.
+#: Returns the speech probabilities of a recording's frames, from the frame with the given number on.
 Listens = Callable[[Samples, int], list[float]]
 
 
@@ -42,7 +42,12 @@ def _hear(
     lost: tuple[int, int] = (0, 0),
     flush_at: int = -1,
 ) -> list[tuple[Event, ...] | Carry]:
-    """Play a recording from a carry on; return what is told, and every carry in its place."""
+    """Play a recording; return the events of each step, and each carry after the events of its step.
+
+    :param carry: the state to begin from; None for the beginning of the recording.
+    :param lost: slices that begin in ``[start, end)`` stand in for lost audio.
+    :param flush_at: flush before the slice that contains this sample; -1 never flushes.
+    """
     start = carry or Carry()
     session = Session("s", settings, grid_samples=8_000, languages=languages, carry=carry)
     speech = listens(pcm, start.frame)
@@ -73,7 +78,7 @@ def _events(told: list[tuple[Event, ...] | Carry]) -> list[Event]:
 
 
 def _check_all_cuts(told: list[tuple[Event, ...] | Carry], again: Callable[[Carry], list[Event]]) -> int:
-    """Go on from every carry; return how many there were."""
+    """Check the finals and keyword hits of sessions that continue from each carry; return their number."""
     carries = [(at, carry) for at, carry in enumerate(told) if isinstance(carry, Carry)]
     for at, carry in carries:
         expected, found = _events(told[at:]), again(carry)
@@ -133,7 +138,7 @@ def test_the_language_and_its_doubt_cross_the_end_of_an_utterance() -> None:
 
 @pytest.mark.parametrize("seconds", [14, pytest.param(120, marks=pytest.mark.slow)])
 def test_a_real_talk_goes_on_at_every_end_of_an_utterance(runner: Runner, talk: Talk, seconds: int) -> None:
-    """With the real detector and engine."""
+    """The same promise, with the real speech detector and engine."""
     pcm, detector = talk.pcm[: seconds * RATE], SpeechDetector()
 
     def listens(pcm: Samples, first: int) -> list[float]:

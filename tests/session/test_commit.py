@@ -1,4 +1,4 @@
-"""Which words are certain."""
+"""The commit policies: they decide which words of a hypothesis become final."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from whisper_service.session.commit import (
     normalise,
 )
 
-#: LocalAgreement does not look at it.
+#: The end of the window. LocalAgreement ignores it.
 END = 0
 
 
@@ -81,7 +81,7 @@ SECOND = 16_000
 
 
 def _said(text: str, probability: float, age_s: float = 0.6, mark: str = "") -> Word:
-    """Return a word that was read off audio ``age_s`` before the end of a second."""
+    """Return a word that the model read off audio ``age_s`` seconds before the window's end, ``SECOND``."""
     attended = SECOND - round(age_s * SECOND)
     return Word(f" {text}{mark}", 0, 0, attended, probability, (1, *[2] * len(mark)), mark, len(mark))
 
@@ -132,7 +132,7 @@ def test_a_mark_that_is_written_twice_is_final_with_its_word() -> None:
 def test_the_word_after_a_mark_that_comes_and_goes_waits() -> None:
     plain, marked = [_said("one", 0.9), _said("two", 0.9)], [_said("one", 0.9, mark="."), _said("two", 0.9)]
     assert _certain(plain, marked) == [0, 1]
-    # What is said four times is final, however it is written.
+    # A word that four hypotheses have is final, however they write it.
     capital = [_said("One", 0.9)]
     assert _certain([_said("one", 0.9)], capital, [_said("one", 0.9)], capital) == [0, 0, 0, 1]
 

@@ -1,4 +1,4 @@
-"""The tail of the text, in one language."""
+"""The context: the end of the final text, in one language."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def test_a_language_without_spaces_is_cut_anywhere() -> None:
 
 
 def test_what_led_astray_is_forgotten() -> None:
+    """A text that has misled the model is dropped."""
     context = Context()
     context = context.followed_by(" Thank you.", "en")
     assert context.forgotten().before("en") == ""

@@ -1,4 +1,4 @@
-"""Where endless speech is cut."""
+"""The place where endless speech is cut."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RATE = 16_000
 
 
 def _speech(gaps: dict[float, float], seconds: float = 20.0) -> np.ndarray:
-    """Return noise with a level for some half-seconds: quieter where ``gaps`` says so."""
+    """Return noise. ``gaps`` has factors for the 100 ms around some times, which are in seconds."""
     pcm = np.random.default_rng(0).standard_normal(round(seconds * RATE)).astype(np.float32) * 0.1
     for at_s, level in gaps.items():
         pcm[round((at_s - 0.05) * RATE) : round((at_s + 0.05) * RATE)] *= level

@@ -1,4 +1,4 @@
-"""What is shown of the words that may still change."""
+"""The choice of the words that are shown while they may still change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from whisper_service.session.display import Display
 
 
 def _words(text: str, *probabilities: float) -> tuple[Word, ...]:
-    """Return words that are sure, or as probable as told."""
+    """Return the words of ``text``. The first have the given probabilities, the others 1."""
     sure = [1.0] * len(text.split())
     sure[: len(probabilities)] = probabilities
     return tuple(Word(f" {word}", 0, 1, 0, sure[at], (at,)) for at, word in enumerate(text.split()))

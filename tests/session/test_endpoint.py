@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from whisper_service.session.endpoint import FRAME_SAMPLES, Began, Ended, Endpointer
+from whisper_service.audio.pcm import FRAME_SAMPLES
+from whisper_service.session.endpoint import Began, Ended, Endpointer
 
 
 def _push(endpointer: Endpointer, probabilities: list[float]) -> list[Began | Ended]:

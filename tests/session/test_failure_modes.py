@@ -1,8 +1,8 @@
-"""The ways in which streaming Whispers are known to go wrong, each played at a whole session.
+"""The known failure modes of streaming Whispers, each played to a whole session.
 
-Elsewhere: prompts that feed loops and languages guessed too early (``test_prompting.py``), the last words at
-``stop`` (``test_session.py``), the token budget and times in the padding (``tests/engine/test_runner.py``),
-silence and noise (``tests/test_phantom_words.py``).
+Tested elsewhere: prompts that cause loops and languages guessed too early (``test_prompting.py``), the last
+words at ``stop`` (``test_session.py``), the token budget and times in the padding
+(``tests/engine/test_runner.py``), silence and noise (``tests/test_phantom_words.py``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLAIN = [0.06, 0.11, 0.04, 0.2, 0.08] * 8
 
 
 class Faulty(FakeEngine):
-    """An engine whose answers are changed."""
+    """A fake engine that passes the words of its answers through ``change``."""
 
     def __init__(self, change: Callable[[Request, tuple[Word, ...]], tuple[Word, ...]]) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Faulty(FakeEngine):
 
 
 def _flicker(request: Request, heard: tuple[Word, ...]) -> tuple[Word, ...]:
-    """Spell the same words in another way with every answer."""
+    """Return the same words, spelled differently in each answer."""
     style = (str.upper, str.title, lambda text: text.rstrip(".") + ",", lambda text: text)
     return tuple(replace(word, text=style[request.number % 4](word.text)) for word in heard)
 
@@ -70,7 +70,7 @@ def test_where_agreement_never_comes_the_cut_makes_words_final(policy: str) -> N
 
 
 def _loop(request: Request, heard: tuple[Word, ...]) -> tuple[Word, ...]:
-    """Say the last three words of an unfinished utterance over and over."""
+    """Repeat the last three words five times, except in the last answer of an utterance."""
     return heard if request.kind is Kind.FINAL else (*heard, *heard[-3:] * 5)
 
 
@@ -81,7 +81,7 @@ def test_a_loop_adds_no_words(policy: str) -> None:
 
 
 def _rewind(request: Request, heard: tuple[Word, ...]) -> tuple[Word, ...]:
-    """Go back to what was said more than four seconds ago, and say it again."""
+    """Append once more the words that were said over five seconds before the last word."""
     again = [word for word in heard if word.attended < heard[-1].attended - 5 * RATE]
     return (*heard, *again)
 
@@ -89,7 +89,7 @@ def _rewind(request: Request, heard: tuple[Word, ...]) -> tuple[Word, ...]:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_attention_that_runs_back_adds_no_words(policy: str) -> None:
     pcm, said = speak(PLAIN)
-    # Nothing becomes final before the end, so that there is much to run back to.
+    # No word becomes final before the end, so that attention has many words to run back to.
     session = make_session(policy=policy)
     session._transcript._policy.agreed = lambda words, end: Agreed(0)  # type: ignore[method-assign]
     assert words(play(session, Faulty(_rewind), cut_evenly(pcm, 8_000))) == said
@@ -98,7 +98,7 @@ def test_attention_that_runs_back_adds_no_words(policy: str) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("seed", range(8))
 def test_real_repeats_survive_agreement_and_seams(policy: str, seed: int) -> None:
-    """Sixty seconds without a pause, a third of its words said twice, so that cuts fall between twins."""
+    """In 60 s without a pause a third of the words are said twice, so that cuts fall between equal words."""
     dice = random.Random(seed)
     numbers: list[int] = []
     while len(numbers) < 150:

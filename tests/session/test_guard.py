@@ -1,4 +1,4 @@
-"""Phantom words and loops do not count; real repeats do."""
+"""The guard drops phantom words and loops, and keeps real repeats."""
 
 from __future__ import annotations
 
@@ -87,6 +87,7 @@ def test_some_of_the_words_that_are_said_again_may_be_read_off_one_place() -> No
 
 @pytest.mark.parametrize("step", [0, RATE // 50, -RATE // 50])
 def test_a_loop_stands_still_or_hurries(step: int) -> None:
+    """Repeats are a loop if attention stays in one place, or moves by only 20 ms per word."""
     belief = believe(_hypothesis("to the end " * 5, attended=[RATE + index * step for index in range(15)]))
     assert len(belief.words) == 3 and "loop" in belief.reason
 

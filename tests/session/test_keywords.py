@@ -1,4 +1,4 @@
-"""Keywords are told at once, and every hit ends confirmed or taken back."""
+"""Keywords are reported at once, and every hit is later confirmed or retracted."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_phrase_across_finals_is_one_hit() -> None:
 
 
 def test_a_word_in_pieces_is_one_word() -> None:
-    """Where a hypothesis goes on in the middle of a word, its rest has no space before it."""
+    """If a hypothesis continues in the middle of a word, the rest of the word has no space before it."""
     pieces = [Word(" exam", 0, 1, 0, 0.9, (0,)), Word("ination", 1, 2, 1, 0.9, (1,))]
     assert Spotter(["exam"]).update(pieces, [], "en") == ()
     (hit,) = Spotter(["examinations"]).update(pieces[:1], pieces[1:], "en")
@@ -119,7 +119,7 @@ def test_keywords_are_followed_side_by_side() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_guess_is_confirmed_or_taken_back_and_finals_decide(seed: int) -> None:
-    """Random hypotheses over a random truth: the balance is right whatever the partials said."""
+    """For random hypotheses about a random text, the confirmed hits are those of the text."""
     dice = random.Random(seed)
     truth = [dice.choice(["exam", "final", "a", "b"]) for _ in range(60)]
     spotter, told, at = Spotter(["exam", "final exam"]), [], 0

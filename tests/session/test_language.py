@@ -1,4 +1,4 @@
-"""A language is locked after 2 s of speech, and changes between utterances only."""
+"""The language is locked after 2 s of speech. Once it is settled it stays until the utterance ends."""
 
 from __future__ import annotations
 

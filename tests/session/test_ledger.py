@@ -31,7 +31,7 @@ def test_a_balance_in_the_middle_is_where_the_next_one_begins() -> None:
     settled = half.settle(300)
     assert settled == Account(received=300, speech=150, silent=100, lost=50)
     later = Ledger(settled)
-    later.lose(250, 450)  # heard again, and counted from 300 on
+    later.lose(250, 450)  # reported again; only the samples from 300 on count
     for ledger in (whole, half, later):
         ledger.speak(400, 500)
     assert whole.settle(600) == half.settle(600) == later.settle(600)

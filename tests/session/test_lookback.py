@@ -1,4 +1,4 @@
-"""A window hears the utterances before its own once more."""
+"""The look-back: a window contains the utterances before its own once more."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ THREE_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1, 1.4, 0.1, 0.1]
 
 
 class Recording(FakeEngine):
-    """Keeps the requests."""
+    """A fake engine that records its requests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def test_a_window_looks_back_no_further_than_it_may() -> None:
     utterances = sorted({request.start for request in requests})
     assert len(utterances) > 2
     for request in _last_of_utterances(requests):
-        # An utterance of three words takes 1.5 s, and half a second of silence before and after.
+        # An utterance of three words takes 1.1 s, with under half a second of silence before and after it.
         assert request.end - request.start <= LOOK_BACK_SAMPLES + 3 * RATE
     last = _last_of_utterances(requests)[-1]
     assert last.context.endswith(f" w{last.prefix[0] - 1}.") and last.prefix[0] > 10
@@ -83,7 +83,7 @@ def test_a_long_utterance_loses_its_look_back() -> None:
     assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
     assert max(engine.windows) <= 26 * RATE
     starts = list(dict.fromkeys(request.start for request in engine.requests))
-    assert starts == sorted(starts) and len(starts) >= 3  # with look-back, without, after a cut
+    assert starts == sorted(starts) and len(starts) >= 3  # with the look-back, without it, after a cut
 
 
 def test_a_language_is_detected_in_the_utterance_alone() -> None:
@@ -103,14 +103,15 @@ def test_a_language_is_detected_in_the_utterance_alone() -> None:
     detecting = [request for request in engine.requests if request.detect]
     assert all(not request.prefix for request in detecting)
     german = [final.start for final in told if final.language == "de"]
-    # The first German utterance hears no English, the second one hears the first.
+    # The first German window begins no later than its words. The second German utterance has the ten words of
+    # the first in its prefix.
     assert min(request.start for request in engine.requests if request.language == "de") <= german[0]
     assert any(len(request.prefix) >= 10 for request in engine.requests if request.language == "de")
 
 
 def test_a_look_back_that_leads_the_model_astray_is_left_out() -> None:
     class Repeating(Recording):
-        """Says again what was said before, as often as it can."""
+        """Falls into a loop if a window looks back over more than three words."""
 
         def run(self, request: Request) -> Hypothesis:
             answer = super().run(request)
@@ -124,6 +125,7 @@ def test_a_look_back_that_leads_the_model_astray_is_left_out() -> None:
 
 
 def test_a_stream_that_is_given_up_has_heard_its_look_back() -> None:
+    """When a stream is abandoned, its look-back does not count as audio that is not final."""
     pcm, _ = speak(THREE_UTTERANCES)
     session, engine, detector = make_session(), FakeEngine(), FakeDetector()
     waiting: list[Request] = []
@@ -131,13 +133,13 @@ def test_a_stream_that_is_given_up_has_heard_its_look_back() -> None:
         waiting += session.feed(piece, detector.probabilities(piece)).requests
         while waiting and not (waiting[0].kind is Kind.COMMIT and len(waiting[0].prefix) >= 6):
             waiting += session.apply(engine.run(waiting.pop(0))).requests
-    assert waiting and waiting[0].start < 2 * RATE  # the third utterance, with both before it
+    assert waiting and waiting[0].start < 2 * RATE  # the third utterance looks back over both
     _, heard = session.abandon()
     assert heard > 5 * RATE
 
 
 def test_a_noise_between_two_utterances_costs_no_look_back() -> None:
-    """An utterance without words is asked again alone; it has none then either, so nothing was astray."""
+    """An utterance without words is asked again alone. If it still has none, the look-back is kept."""
     pcm, said = speak([0.1, 0.1, 1.4])
     noise = np.full(RATE, -0.25, dtype=np.float32)  # speech to the detector, no word to the engine
     after = pcm[: pcm.shape[0] - RATE]

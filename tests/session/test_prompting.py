@@ -1,4 +1,4 @@
-"""Prompt, context and language on their way into requests, and what happens when they mislead the model."""
+"""Prompt, context and language in requests, and the retries when they mislead the model."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from whisper_service.events import Event, KeywordSpotted
 from whisper_service.session.session import Session, Step
 
 TWO_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1]
-#: Too far apart for a window that holds both.
+#: Two utterances that are too far apart for one window.
 FAR_APART = [0.1, 0.1, 17.0, 0.1, 0.1]
 
 
 class Recording(FakeEngine):
-    """Keeps the requests, and changes the answers."""
+    """A fake engine that records its requests and passes its answers through ``change``."""
 
     def __init__(
         self, change: Callable[[Request, Hypothesis], Hypothesis] = lambda _, answer: answer
@@ -60,7 +60,7 @@ def test_what_is_final_stands_before_the_next_utterance() -> None:
 
 def test_a_window_that_is_still_too_short_to_be_understood_costs_no_context() -> None:
     def shy(request: Request, answer: Hypothesis) -> Hypothesis:
-        """Answer as a model that takes the first second of an utterance for silence."""
+        """Answer like a model that takes a window of less than a second for silence."""
         short = request.pcm.shape[0] < RATE
         return replace(answer, no_speech_probability=0.8, average_logprob=-1.5) if short else answer
 
@@ -77,7 +77,7 @@ def test_context_can_be_switched_off() -> None:
 
 
 def test_the_prompt_stands_before_every_window_and_keywords_do_not() -> None:
-    """A bare list of words makes a model drop its marks, and write the words where nobody says them."""
+    """A bare list of words makes a model omit punctuation, and write the words where nobody says them."""
     engine = Recording()
     session = make_session(prompt="Professor Weiß.", keywords="exam,final project")
     play(session, engine, cut_evenly(speak(TWO_UTTERANCES)[0], 8_000))
@@ -85,7 +85,7 @@ def test_the_prompt_stands_before_every_window_and_keywords_do_not() -> None:
 
 
 def _echo(request: Request, answer: Hypothesis) -> Hypothesis:
-    """Answer as a model that writes what its prompt holds."""
+    """Answer like a model that writes the words of its prompt."""
     return (
         replace(answer, words=_spelled("the exam", request)[len(request.prefix) // 2 :])
         if request.prompt
@@ -109,12 +109,15 @@ def test_a_keyword_that_is_heard_without_the_prompt_is_told() -> None:
     events = play(session, engine, cut_evenly(speak([0.1, 0.1, 0.1])[0], 8_000))
     hits = [event for event in events if isinstance(event, KeywordSpotted)]
     assert hits and hits[-1].final and not hits[-1].retracted
-    # It is checked once, not with every answer.
+    # The keyword is checked once, not with every answer.
     assert sum(not request.prompt for request in engine.requests) == 1
 
 
 def _unsure(languages: dict[int, tuple[str, float]]) -> Callable[[Request, Hypothesis], Hypothesis]:
-    """Detect a language by the start of the window; the last one whose start is reached counts."""
+    """Return a change that detects a language by the start of the window.
+
+    :param languages: code and probability of each language, by the first sample at which it is detected.
+    """
 
     def change(request: Request, answer: Hypothesis) -> Hypothesis:
         code, probability = next(
@@ -198,7 +201,7 @@ def test_a_loop_that_the_context_has_started_is_decoded_again_without_it() -> No
     engine = Recording(_loop_if_told)
     assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
     kinds = [bool(request.context) for request in engine.requests if request.start > 0]
-    # Asked with context once; from then on without, in this utterance.
+    # The utterance is asked with context once, and from then on without.
     assert sum(kinds) == 1
 
 
@@ -231,7 +234,10 @@ LANGUAGES = frozenset({"de", "en"})
 
 
 class Bilingual(Recording):
-    """Words up to number 99 are German, others English; each sounds like itself in its own language only."""
+    """Detects German if the last word of the window has a number up to 99, else English.
+
+    :param guesses: detect a random language in windows of less than 2 s.
+    """
 
     def __init__(self, *, guesses: bool = False) -> None:
         super().__init__(self._in_language)
@@ -327,7 +333,7 @@ def test_languages_too_are_a_function_of_the_samples(seed: int) -> None:
 
 
 def _play_late(session: Session, engine: FakeEngine, pcm: np.ndarray, seed: int) -> list[Event]:
-    """Play with answers that come late, or all the audio first; then stop."""
+    """Play with answers whose delay depends on ``seed``: from none to the end of the audio. Then stop."""
     dice = random.Random(seed)
     detector, events = FakeDetector(), []
     waiting: list[Request] = []
@@ -360,6 +366,7 @@ def _play_late(session: Session, engine: FakeEngine, pcm: np.ndarray, seed: int)
 def test_what_is_held_back_does_not_depend_on_how_fast_anything_comes(
     languages: dict[int, tuple[str, float]], gaps: list[float]
 ) -> None:
+    """Utterances that wait for a certain language become the same finals, however late the answers come."""
     pcm, said = speak(gaps)
     told: set[tuple[tuple[str, str, int, int], ...]] = set()
     for seed in range(8):
@@ -373,6 +380,7 @@ def test_what_is_held_back_does_not_depend_on_how_fast_anything_comes(
 
 
 def test_an_abandoned_stream_names_what_was_held_back() -> None:
+    """When a stream is abandoned, an utterance that is held back counts as not final."""
     pcm, _ = speak([0.5], tail_s=3.0)
     session = _multilingual()
     play(session, Recording(_unsure({0: ("zh", 0.4)})), cut_evenly(pcm, 8_000), stop=False)

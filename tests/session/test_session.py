@@ -1,4 +1,4 @@
-"""The promise: finals are a function of the samples alone."""
+"""The promise of a session: its finals are a function of the samples alone."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from whisper_service.engine.request import STEP_SAMPLES, Hypothesis, Kind, Reque
 from whisper_service.events import Event, Final, Partial, SpeechEnded, SpeechStarted
 from whisper_service.session.session import Step
 
-# Three utterances, with gaps inside that are no ends, and a last word that touches the end.
+# The gap after each word, in seconds: three utterances. The shorter gaps do not end an utterance.
 TALK = [0.1, 0.1, 0.3, 0.1, 0.9, 0.05, 0.2, 0.2, 1.4, 0.1, 0.1, 0.4, 0.1, 0.1]
 
 
 class StartingEngine(FakeEngine):
-    """Remembers where windows begin."""
+    """A fake engine that records the first sample of each window."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ def test_speech_is_announced_with_its_bounds() -> None:
     events = play(make_session(), FakeEngine(), cut_evenly(pcm, 8_000))
     assert [event for event in events if isinstance(event, SpeechStarted | SpeechEnded)] == [
         SpeechStarted(16_384),
-        SpeechEnded(27_648),  # 16,384 + 2 words and a gap, to the end of its frame
+        SpeechEnded(27_648),  # 16,384 + 2 words and a gap, rounded up to the end of the frame
     ]
 
 
@@ -183,7 +183,7 @@ def test_the_utterance_begins_before_the_speech_that_was_heard_first(pre_roll_ms
     engine = StartingEngine()
     assert words(play(make_session(pre_roll_ms=pre_roll_ms), engine, cut_evenly(pcm, 8_000))) == said
     (start,) = set(engine.starts)
-    # At a multiple of 10 ms, for which the engine keeps what it has computed.
+    # At a multiple of 10 ms, so that the engine can reuse the spectrogram frames it has computed.
     assert start % STEP_SAMPLES == 0
     assert 0 <= round(2.048 * RATE) - pre_roll_ms * RATE // 1000 - start < STEP_SAMPLES
 

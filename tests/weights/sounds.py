@@ -1,4 +1,4 @@
-"""Sounds that are no speech, made here, and what happens to speech on its way."""
+"""Synthetic sounds that are not speech, and distortions of speech on its way to the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TIMES = np.arange(SECONDS * RATE) / RATE
 
 
 def _noise(slope: float) -> Samples:
-    """Return noise whose power falls with the frequency to the power of ``2 * slope``."""
+    """Return noise whose power is proportional to ``1 / frequency ** (2 * slope)``."""
     spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(_TIMES.shape[0]))
     frequencies = np.maximum(1, np.arange(spectrum.shape[0]))
     noise = np.fft.irfft(spectrum / frequencies**slope, _TIMES.shape[0])
@@ -23,7 +23,7 @@ def _noise(slope: float) -> Samples:
 
 
 def _music(notes: list[int], step_s: float, voice: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Samples:
-    """Return a melody of decaying notes (MIDI numbers), as telephones play it to those who wait."""
+    """Return a melody of decaying notes (MIDI numbers), like the music of a telephone line on hold."""
     music = np.zeros(_TIMES.shape[0], dtype=np.float32)
     step = round(step_s * RATE)
     for number in range(_TIMES.shape[0] // step):
@@ -47,7 +47,7 @@ def _violin(frequency: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.sin(2 * np.pi * frequency * times + 2 * np.sin(2 * np.pi * 5 * times))
 
 
-#: Two minutes of each.
+#: Each sound is two minutes long.
 SOUNDS: dict[str, Callable[[], Samples]] = {
     "white noise": lambda: _noise(0),
     "pink noise": lambda: _noise(0.5),
@@ -63,19 +63,19 @@ SOUNDS: dict[str, Callable[[], Samples]] = {
 
 
 def _quiet(samples: Samples) -> Samples:
-    """Return the speech with a level of -40 dBFS (RMS), in 16 bits."""
+    """Return the speech at a level of -40 dBFS (RMS), rounded to 16 bits."""
     level = np.sqrt(np.mean(samples**2))
     return (np.round(samples * (0.01 / level) * 32_768) / 32_768).astype(np.float32)
 
 
 def _clipped(samples: Samples) -> Samples:
-    """Return the speech 12 dB too loud."""
+    """Return the speech 12 dB too loud, clipped at full scale."""
     loud = samples * (4 / np.abs(samples).max())
     return np.clip(loud, -1, 1).astype(np.float32)
 
 
 def _telephone(samples: Samples) -> Samples:
-    """Return the speech through a telephone: 8 kHz, mu-law."""
+    """Return the speech as a telephone transmits it: at 8 kHz, in mu-law."""
     down, up = Resampler(RATE, 8_000), Resampler(8_000)
     narrow = np.concatenate([down.resample(samples), down.flush()])
     levels = np.sort(mu_law())
@@ -84,7 +84,7 @@ def _telephone(samples: Samples) -> Samples:
 
 
 def _offset(samples: Samples) -> Samples:
-    """Return the speech beside zero, as a cheap sound card records it."""
+    """Return the speech with a DC offset, as a cheap sound card records it."""
     return (samples + 0.1).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Human talks with what is said in them, and what the model itself makes of them."""
+"""Human talks with their true text, and openai-whisper's own transcripts of them."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def reference(name: str) -> whisper.Whisper:
 
 @cache
 def transcribed(model: str, talk: str) -> str:
-    """Return what ``whisper.transcribe`` makes of a talk."""
+    """Return the transcript of a talk by ``whisper.transcribe``."""
     samples = human_talk(talk).samples
     return str(whisper.transcribe(reference(model), samples, language="en", fp16=False)["text"])

@@ -1,4 +1,7 @@
-"""Inputs on which the service has failed, against real servers with OpenAI's weights: tests/data/cases."""
+"""Inputs on which the service has failed (tests/data/cases), on real servers with OpenAI's weights.
+
+Most tests have the name of their folder there, which names the failure.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ KEYWORDS = "exam,deadline,homework,final project"
 
 
 def _hear(server: Server, path: str, query: str = "") -> Heard:
-    """Stream a file of the cases in slices of 500 ms, and a second of silence after it."""
+    """Stream a file of the cases in slices of 500 ms, followed by a second of silence."""
     samples = np.concatenate([read(CASES / path), np.zeros(RATE, dtype=np.float32)])
     return stream_talk(server.ws(f"/transcribe?{query}"), wav_slices(Recording(samples, RATE), slice_ms=500))
 
@@ -107,7 +110,7 @@ def test_short_first_utterance_language(base: Server, name: str) -> None:
 
 
 def test_page_behind_path_prefix(server: Server) -> None:
-    """The page's addresses are relative; tests/browser/test_prefix.py opens it behind such a proxy."""
+    """The page's addresses are relative. tests/browser/test_prefix.py opens the page through such a proxy."""
     assert 'data-socket="transcribe"' in server.get("/").decode()
 
 

@@ -1,4 +1,4 @@
-"""Other languages than English, with base."""
+"""Languages other than English, with base."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]
 
 LANGUAGES = Path(__file__).resolve().parents[1] / "data" / "languages"
 SAID = json.loads((LANGUAGES / "said.json").read_text())
-#: Nothing of a language is final before 2 s of speech have told it; here with the pauses between, in seconds.
+#: Seconds that are played from the start of the speech. With pauses they hold the 2 s of speech that lock the
+#: language. Before the lock an utterance is final only if the model is sure of its language.
 _TOLD_S = 4.0
-#: A clip begins with up to 4 s of silence, of which this much is played, in seconds.
+#: Seconds of silence that are played before the speech. A clip begins with up to 4 s.
 _SILENCE_S = 1.0
 
 
@@ -41,7 +42,7 @@ def _hear(server: Server, samples: Samples, query: str = "") -> Heard:
 
 
 def _beginning(samples: Samples) -> Samples:
-    """Return the first ``_TOLD_S`` from where somebody speaks, and a little silence before."""
+    """Return the first ``_TOLD_S`` from the start of the speech, and a little silence before."""
     spoken = int(np.argmax(np.abs(samples) > 0.1 * np.abs(samples).max()))
     return samples[max(0, spoken - round(_SILENCE_S * RATE)) :][: round((_SILENCE_S + _TOLD_S) * RATE)]
 
@@ -81,7 +82,7 @@ def test_words_of_a_language_without_spaces_have_times_and_are_shown_early(base:
     heard = _hear(base, _samples("fleurs_ja_1837_clip4.wav"), "language=ja&words=1")
     words = [word for final in heard.of("final") for word in final["words"]]
     assert len(words) > 20 and all(left["end"] <= right["start"] + 1e-6 for left, right in pairwise(words))
-    assert len(heard.of("final")) > 3  # while it is spoken, not at the end alone
+    assert len(heard.of("final")) > 3  # during the speech, not only at its end
     assert any(partial["text"] for partial in heard.of("partial"))
 
 

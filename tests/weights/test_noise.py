@@ -1,4 +1,4 @@
-"""What is no speech gives no words, and speech keeps its words on a bad way."""
+"""Sounds without speech give no words, and speech keeps its words when it is distorted."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from whisper_service.replay import replay
 pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]
 
 MODELS = [pytest.param("tiny.en", marks=pytest.mark.brief), "base"]
-#: What a talk of 69 words may lose: 3 points are two words. A telephone has nothing above 4 kHz, where "s"
-#: and "f" differ: it costs tiny.en four points live and offline (docs/quality.md).
+#: How much the error rate of a talk of 69 words may rise: 3 points are two words. A telephone has no sound
+#: above 4 kHz, where "s" and "f" differ: it costs tiny.en four points live and offline (docs/quality.md).
 _POINTS = {"over a telephone": 0.06}
 _POINTS_OTHERWISE = 0.03
 
@@ -60,7 +60,7 @@ def _shown(events: list[Event]) -> list[str]:
 
 @cache
 def _heard(model: str, condition: str) -> float:
-    """Return the word error rate of the stream; "" is the plain recording."""
+    """Return the word error rate of the stream. The condition "" is the plain recording."""
     talk = human_talk("real-04")
     samples = CONDITIONS[condition](talk.samples) if condition else talk.samples
     finals = [event.text for event in _events(model, samples) if isinstance(event, Final)]
@@ -81,7 +81,7 @@ def test_recorded_noise_gives_no_words(model: str, path: object) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_eight_people_at_once_give_no_words(model: str) -> None:
-    """Their babble is speech to the detector, and to the model a riddle."""
+    """The detector takes their babble for speech, but the model cannot understand it."""
     babble = CASES / "keyword-false-rings" / "babble_8talkers.flac"
     assert _shown(_events(model, read(babble))) == []
 
@@ -89,7 +89,10 @@ def test_eight_people_at_once_give_no_words(model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_speech_keeps_its_words(model: str, condition: str) -> None:
-    """It loses no more than Whisper itself loses of the same sound, offline."""
+    """The word error rate is at most ``_POINTS`` above the larger of two others.
+
+    These are Whisper's own offline rate on the same sound, and the stream's rate on the plain recording.
+    """
     talk = human_talk("real-04")
     samples = CONDITIONS[condition](talk.samples)
     offline = whisper.transcribe(reference(model), samples, language="en", fp16=False)["text"]

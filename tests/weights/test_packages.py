@@ -1,6 +1,7 @@
-"""Folders that the real packages have written give the tokens of their own libraries.
+"""Folders that the real packages have written give the same tokens as these packages.
 
-``transformers`` writes Hugging Face's format, and its converter for CTranslate2 is faster-whisper's own.
+``transformers`` writes Hugging Face's format. CTranslate2's converter for it is the one that faster-whisper
+uses.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ pytestmark = [
     pytest.mark.weights,
     pytest.mark.brief,
     pytest.mark.timeout(600),
-    pytest.mark.filterwarnings("ignore"),  # they are not ours
+    pytest.mark.filterwarnings("ignore"),  # the warnings of other packages
 ]
 
-#: What is heard: the first utterance of a talk.
+#: The samples that are transcribed: the first utterance of a talk.
 _SAMPLES = slice(0, 8 * 16_000)
-#: Tokens that are compared. What a decoder of two layers says has no end.
+#: The number of tokens that are compared. The text of a decoder with two layers has no end.
 _TOKENS = 16
 _ENGLISH_START = [50_257, 50_362]
 
@@ -48,7 +49,7 @@ def _copy_attention(layer: Any, state: dict[str, torch.Tensor], name: str) -> No
 
 
 def _as_transformers(name: str, decoder_layers: tuple[int, ...]) -> Any:
-    """Return OpenAI's model ``name`` as one of ``transformers``, with these layers of its decoder."""
+    """Return OpenAI's model ``name`` as a model of ``transformers``, with these layers of its decoder."""
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
     held = torch.load(checkpoint(name), weights_only=True)
@@ -93,7 +94,7 @@ def _as_transformers(name: str, decoder_layers: tuple[int, ...]) -> Any:
 
 
 def _never() -> list[int]:
-    """Return the tokens that no text holds, as Whisper's own decoding does."""
+    """Return the tokens that Whisper's own decoding suppresses in every text."""
     tokenizer = get_tokenizer(multilingual=False)
     specials = [tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm, tokenizer.no_speech]
     return sorted({*tokenizer.non_speech_tokens, *specials, tokenizer.transcribe, tokenizer.translate})
@@ -107,7 +108,7 @@ def _features() -> Any:
 
 
 def _write_vocabulary(folder: Path) -> None:
-    """Write the words of an English-only Whisper, which the converter takes from the hub's tokenizer."""
+    """Write the vocabulary of an English-only Whisper. The converter takes it from the hub's tokenizer."""
     tokenizer = get_tokenizer(multilingual=False)
     vocabulary, _ = byte_pairs(multilingual=False)
     words = sorted(vocabulary, key=vocabulary.__getitem__)
@@ -163,7 +164,7 @@ def test_a_folder_of_faster_whispers_converter_gives_its_tokens(
     folder = tmp_path / "ct2"
     TransformersConverter(str(tmp_path / "hf")).convert(str(folder), quantization=quantization)
     _write_vocabulary(folder)
-    # Theirs in floats too, made of the same integers.
+    # CTranslate2 also computes in float32, with weights from the same integers.
     model = ctranslate2.models.Whisper(str(folder), device="cpu", compute_type="float32")
     features = ctranslate2.StorageView.from_array(np.ascontiguousarray(_features().numpy()))
     (result,) = model.generate(

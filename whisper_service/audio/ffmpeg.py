@@ -154,7 +154,7 @@ def container_blocks(file: Readable, name: str) -> Iterator[Block | Gap]:
                     block = frame_block(frame)
                     damaged = framer is not None and framer.damaged
                     if framer is not None:
-                        framer.heard(block.samples.shape[0] / block.rate)
+                        framer.decoded(block.samples.shape[0] / block.rate)
                     yield from clock.place(block, _seconds(frame.pts, frame.time_base), damaged=damaged)
             if clock.has_heard_nothing:
                 raise BadAudio("None of the audio can be decoded: it is damaged.")

@@ -149,7 +149,7 @@ class Framer:
         """Whether bytes were dropped shortly before those that FFmpeg decodes now."""
         return self.given - len(self._ready) < self._damage_at + _AHEAD_BYTES
 
-    def heard(self, seconds: float) -> None:
+    def decoded(self, seconds: float) -> None:
         """Record that FFmpeg has decoded ``seconds`` of audio."""
         self._heard_s += seconds
 

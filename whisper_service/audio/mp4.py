@@ -92,7 +92,7 @@ def checked_file(data: bytes) -> bytes:
     copy = bytearray(data)
     for name, at, _, end in boxes(copy):
         if name in (b"moov", b"moof"):
-            _check(copy, at, min(end, len(copy)), most=len(copy))
+            _check(copy, at, min(end, len(copy)), limit=len(copy))
         elif name not in _GIVEN:
             copy[at + 4 : at + 8] = b"free"
     return bytes(copy)
@@ -142,7 +142,7 @@ class BoxFramer(Framer):
             return self._lose()
         box = self.held[:size]
         if name == b"moov":
-            _check(box, 0, size, most=_MOST_AHEAD)
+            _check(box, 0, size, limit=_MOST_AHEAD)
             self._described = True
             self._fragmented |= b"mvex" in box
         elif not self._described:
@@ -150,7 +150,7 @@ class BoxFramer(Framer):
         else:
             self._fragmented = True
             try:
-                _check(box, 0, size, most=_MOST_OF_FRAGMENT)
+                _check(box, 0, size, limit=_MOST_OF_FRAGMENT)
             except BadAudio:
                 return self._lose()
             _put_place(box, self.given)
@@ -198,16 +198,16 @@ def _put_place(fragment: bytearray, place: int) -> None:
                     fragment[at + 8 : at + 16] = place.to_bytes(8, "big")
 
 
-def _check(data: bytearray, start: int, end: int, *, most: int) -> None:
+def _check(data: bytearray, start: int, end: int, *, limit: int) -> None:
     """Check a moov or moof, and turn the boxes in it that are not needed into free space.
 
-    :param most: largest number of samples that is accepted.
+    :param limit: largest number of samples that is accepted.
     :raises BadAudio: if a table states more than there can be, or the boxes do not fit into each other.
     """
     index = _Index(data)
     _, _, begin, _ = next(boxes(data, start, end))
     index.walk(begin, end)
-    if index.samples > most:
+    if index.samples > limit:
         raise _too_many(b"stsz" if data[start + 4 : start + 8] == b"moov" else b"trun")
 
 

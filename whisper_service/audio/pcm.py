@@ -12,6 +12,8 @@ from whisper_service.errors import BadAudio
 
 #: Sample rate of Whisper's input, in Hz (Radford et al. 2022, section 2.2).
 SAMPLE_RATE = 16_000
+#: Samples of a speech frame: 32 ms, the size for which Silero VAD gives one probability at 16 kHz.
+FRAME_SAMPLES = 512
 
 MIN_RATE = 1_000
 MAX_RATE = 384_000

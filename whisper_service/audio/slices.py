@@ -50,7 +50,7 @@ class SliceReader:
         self._containers = containers
         self._container: ContainerStream | None = None
         self._wav: WavReader | None = None
-        self._deaf: _Deaf | None = None
+        self._deaf: _UndecodableStream | None = None
         self._held = bytearray()
         self._mixer = Downmix()
         self._resampler: Resampler | None = None
@@ -201,7 +201,7 @@ class SliceReader:
         try:
             yield from container.blocks()
         except DeafStream as problem:
-            self._deaf = _Deaf(problem.bytes_per_s)
+            self._deaf = _UndecodableStream(problem.bytes_per_s)
             raise
         finally:
             if container.ended:
@@ -214,7 +214,7 @@ class SliceReader:
             yield from container.blocks()
 
 
-class _Deaf:
+class _UndecodableStream:
     """Counts the bytes of a stream that can no longer be decoded as lost audio.
 
     :param bytes_per_s: byte rate of the stream; 0 if it is not known.

@@ -13,7 +13,7 @@ from gevent.event import AsyncResult, Event
 
 from whisper_service.audio.pcm import Samples
 from whisper_service.engine.engine import Engine
-from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, Request, Runs
+from whisper_service.engine.request import BatchRunner, EngineInfo, Hypothesis, Kind, Request
 from whisper_service.errors import InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.native import HubCalls, Worker, patiently
 
@@ -30,7 +30,7 @@ _STUCK_S = 60.0
 _CHECK = "check"
 
 
-class Transcribes(Protocol):
+class StreamEngine(Protocol):
     """Answers requests for sessions: an engine in this process, another one, or another machine."""
 
     def info(self) -> EngineInfo:
@@ -49,7 +49,7 @@ class EngineBridge:
     :param load: creates the runner. Called in the engine's thread.
     """
 
-    def __init__(self, load: Callable[[], Runs]) -> None:
+    def __init__(self, load: Callable[[], BatchRunner]) -> None:
         self._calls = HubCalls()
         self._waiting: dict[str, dict[int, OnAnswer]] = {}
         self._loaded = Event()
@@ -87,7 +87,7 @@ class EngineBridge:
         return self._info
 
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
-        """See ``Transcribes``."""
+        """See ``StreamEngine``."""
         if self._problem is not None:
             self._calls.post(on_answer, self._problem)
             return
@@ -107,7 +107,7 @@ class EngineBridge:
             self.submit(request, lambda answer: None)
 
     def cancel(self, stream: str) -> None:
-        """See ``Transcribes``."""
+        """See ``StreamEngine``."""
         self._waiting.pop(stream, None)
         self._engine.cancel(stream)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from whisper_service.engine.request import EngineInfo, Hypothesis, OutOfMemory, Request, Runs
+from whisper_service.engine.request import BatchRunner, EngineInfo, Hypothesis, OutOfMemory, Request
 from whisper_service.engine.scheduler import Scheduler
 from whisper_service.native import Worker, let_others_run
 
@@ -32,7 +32,7 @@ class Engine:
 
     def __init__(
         self,
-        load: Callable[[], Runs],
+        load: Callable[[], BatchRunner],
         *,
         on_loaded: Callable[[EngineInfo | Exception], None],
         deliver: Deliver,
@@ -42,7 +42,7 @@ class Engine:
         self._on_loaded = on_loaded
         self._deliver = deliver
         self._worker: Worker[Request | _Cancel] = Worker(self._begin, on_end=on_end)
-        self._scheduler = Scheduler(most=1)
+        self._scheduler = Scheduler(max_batch=1)
 
     def start(self) -> None:
         """Start the thread, which loads the model."""
@@ -67,7 +67,7 @@ class Engine:
             # An error raised here would end the thread. The engine's owner logs it and tells clients instead.
             self._on_loaded(error)
             return lambda items: False
-        self._scheduler.most = runner.most
+        self._scheduler.max_batch = runner.max_batch
         self._on_loaded(runner.info())
 
         def handle(items: Sequence[Request | _Cancel]) -> bool:
@@ -86,7 +86,7 @@ class Engine:
 
         return handle
 
-    def _answer(self, runner: Runs, requests: Sequence[Request]) -> Sequence[Hypothesis | Exception]:
+    def _answer(self, runner: BatchRunner, requests: Sequence[Request]) -> Sequence[Hypothesis | Exception]:
         """Return an answer or an error for each request, computed in one batch.
 
         If the batch fails, its parts are tried, so that only the request at fault gets the error.
@@ -100,7 +100,7 @@ class Engine:
             if len(requests) == 1:
                 return (error,)
             if isinstance(error, OutOfMemory):
-                self._scheduler.most = max(1, len(requests) // 2)
+                self._scheduler.max_batch = max(1, len(requests) // 2)
                 parts = [requests[: len(requests) // 2], requests[len(requests) // 2 :]]
             else:
                 parts = [[request] for request in requests]

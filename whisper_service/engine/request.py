@@ -50,7 +50,7 @@ class Word:
     mark_tokens: int = 0
 
     @property
-    def bare(self) -> Word:
+    def without_mark(self) -> Word:
         """The word without the mark at its end."""
         if not self.mark:
             return self
@@ -159,14 +159,14 @@ class EngineInfo:
     warnings: tuple[str, ...] = ()
 
 
-class Runs(Protocol):
+class BatchRunner(Protocol):
     """Answers requests in the caller's thread. ``runner.Runner`` is the real one; tests use others."""
 
     def info(self) -> EngineInfo:
         """Return the description of the engine that runs the model."""
 
     @property
-    def most(self) -> int:
+    def max_batch(self) -> int:
         """The largest number of requests that are worth answering in one batch."""
 
     def run_batch(self, requests: Sequence[Request]) -> Sequence[Hypothesis]:

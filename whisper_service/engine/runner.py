@@ -24,7 +24,7 @@ from whisper_service.model.decoding.alignment import token_frames
 from whisper_service.model.decoding.decode import decode
 from whisper_service.model.decoding.rules import Rules
 from whisper_service.model.decoding.sampler import Sampler
-from whisper_service.model.decoding.sequence import Decoded, TokenSequence, room_of
+from whisper_service.model.decoding.sequence import Decoded, TokenSequence, capacity_for
 from whisper_service.model.decoding.vocabulary import Vocabulary
 from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
@@ -113,12 +113,12 @@ class Runner:
         token_frames(torch.rand(2, 8, 64), first=1, frames=50)
 
     @property
-    def most(self) -> int:
+    def max_batch(self) -> int:
         """The largest number of requests in a batch: the first request waits for the last one."""
         return _MOST[self.device.type]
 
     @property
-    def most_offline(self) -> int:
+    def max_batch_offline(self) -> int:
         """The largest number of file windows in a batch: nobody waits for the first window."""
         return _MOST_OFFLINE[self.device.type]
 
@@ -151,10 +151,10 @@ class Runner:
         )
         audio = encode(self._encoder, features.to(self.precision.dtype))  # (B, n_audio_ctx, D)
         rows = [self._row(request, request.language or "en") for request in requests]
-        cache = self._decoder.open(audio, room=room_of(rows))
+        cache = self._decoder.open(audio, capacity=capacity_for(rows))
         detected = self._detect_languages(requests, cache)
         languages = [request.language or code for request, (code, _) in zip(requests, detected, strict=True)]
-        # The start sequence has the same length in every language, so the cache's room stays right.
+        # The start sequence has the same length in every language, so the cache's capacity stays right.
         rows = [
             row if request.language else self._row(request, language)
             for row, request, language in zip(rows, requests, languages, strict=True)
@@ -209,11 +209,11 @@ class Runner:
         hidden, _ = self._decoder.forward(tokens, [0] * len(requests), cache)
         codes = list(self._languages)
         probabilities, best = self._decoder.logits.exact(hidden[:, 0])[:, codes].softmax(-1).max(-1)
-        heard = [
+        detected = [
             (self._languages[codes[index]], probability)
             for index, probability in zip(best.tolist(), probabilities.tolist(), strict=True)
         ]
-        return [heard[at] if asks else known[at] for at, asks in enumerate(wanted)]
+        return [detected[at] if asks else known[at] for at, asks in enumerate(wanted)]
 
     def _words(self, request: Request, language: str, decoded: Decoded) -> tuple[Word, ...]:
         # Timestamps are not words, and the attention of the steps that wrote them does not time any word.
@@ -226,18 +226,18 @@ class Runner:
         first = attention.shape[1] - prefix - len(decoded.tokens) - 1
         kept = [*range(first + prefix), *(first + prefix + at for at in [*spoken, len(decoded.tokens)])]
         begins, attended = token_frames(attention[:, kept], first=first, frames=frames)
-        heard = _Heard(
+        times = _TokenTimes(
             begins=request.start + np.minimum(begins[prefix:] * _SAMPLES_PER_FRAME, request.pcm.shape[0]),
             attended=request.start + attended[prefix:] * _SAMPLES_PER_FRAME,
         )
         tokenizer = self._vocabulary.tokenizer(language, request.task)
         words, ids = tokenizer.split_to_word_tokens([decoded.tokens[at] for at in spoken])
         logprobs = [decoded.logprobs[at] for at in spoken]
-        return _merge_punctuation(_read_words(words, ids, heard, logprobs))
+        return _merge_punctuation(_read_words(words, ids, times, logprobs))
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _TokenTimes:
     """The positions of each token on the stream's clock, with one more entry for the end of the text.
 
     :param begins: the sample at which the token begins.
@@ -248,14 +248,16 @@ class _Heard:
     attended: NDArray[np.int64]
 
 
-def _read_words(texts: list[str], ids: list[list[int]], heard: _Heard, logprobs: list[float]) -> list[Word]:
+def _read_words(
+    texts: list[str], ids: list[list[int]], times: _TokenTimes, logprobs: list[float]
+) -> list[Word]:
     edges = np.cumsum([0, *(len(word) for word in ids)]).tolist()
     return [
         Word(
             text=text,
-            start=int(heard.begins[begin]),
-            end=int(heard.begins[end]),
-            attended=int(heard.attended[begin:end].max()),
+            start=int(times.begins[begin]),
+            end=int(times.begins[end]),
+            attended=int(times.attended[begin:end].max()),
             probability=float(np.exp(logprobs[begin:end]).mean()),
             tokens=tuple(word),
         )

@@ -21,11 +21,11 @@ class Scheduler:
     A final or commit request is never replaced: a stream asks for one at a time. A display request is
     replaced by any newer request of its stream, because its partial would be out of date.
 
-    :param most: the largest number of requests in a batch.
+    :param max_batch: the largest number of requests in a batch.
     """
 
-    def __init__(self, *, most: int) -> None:
-        self.most = most
+    def __init__(self, *, max_batch: int) -> None:
+        self.max_batch = max_batch
         self._waiting: list[_Entry] = []  # a heap
         self._order = count()
         self._displays: dict[str, Request] = {}
@@ -49,7 +49,7 @@ class Scheduler:
     def pop(self) -> list[Request]:
         """Return the next batch, the most urgent request first; an empty list if none waits."""
         batch: list[Request] = []
-        while self._waiting and len(batch) < self.most:
+        while self._waiting and len(batch) < self.max_batch:
             _, _, request = heapq.heappop(self._waiting)
             if request.kind is not Kind.DISPLAY:
                 batch.append(request)

@@ -181,7 +181,7 @@ class _Said(NamedTuple):
 def _as_said(words: Sequence[Word]) -> list[_Said]:
     marks = ["", *(word.mark for word in words)]
     return [
-        _Said(normalise(word.text), (mark + word.bare.text).replace(" ", ""))
+        _Said(normalise(word.text), (mark + word.without_mark.text).replace(" ", ""))
         for word, mark in zip(words, marks, strict=False)
     ]
 

@@ -8,11 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from whisper_service.audio.pcm import SAMPLE_RATE, Samples
+from whisper_service.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from whisper_service.engine.request import STEP_SAMPLES, Word
 
-#: Loudness is measured over 32 ms, one frame of the speech detector.
-_FRAME_SAMPLES = 512
 #: A cut leaves at least this much on either side: too short a window confuses the model.
 HEAD_SAMPLES = 5 * SAMPLE_RATE
 _TAIL_SAMPLES = 2 * SAMPLE_RATE
@@ -57,15 +55,15 @@ def _middle(word: Word) -> int:
 
 
 def _frame_energy(pcm: Samples) -> Samples:
-    frames = pcm[: pcm.shape[0] // _FRAME_SAMPLES * _FRAME_SAMPLES].reshape(-1, _FRAME_SAMPLES)
+    frames = pcm[: pcm.shape[0] // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     energy: Samples = np.square(frames).mean(axis=1)
     return energy
 
 
 def _quietest(energy: Samples, start: int, low: int, high: int) -> tuple[float, int]:
     """Return the energy of the quietest frame in ``[low, high)``, and its middle as a multiple of 10 ms."""
-    first = min(max(0, (low - start) // _FRAME_SAMPLES), energy.shape[0] - 1)
-    last = max(first + 1, (high - start) // _FRAME_SAMPLES)
+    first = min(max(0, (low - start) // FRAME_SAMPLES), energy.shape[0] - 1)
+    last = max(first + 1, (high - start) // FRAME_SAMPLES)
     frame = first + int(energy[first:last].argmin())
-    middle = start + frame * _FRAME_SAMPLES + _FRAME_SAMPLES // 2
+    middle = start + frame * FRAME_SAMPLES + FRAME_SAMPLES // 2
     return float(energy[frame]), middle // STEP_SAMPLES * STEP_SAMPLES

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Samples in a frame, which has one speech probability: 32 ms, Silero's size at 16 kHz.
-FRAME_SAMPLES = 512
+from whisper_service.audio.pcm import FRAME_SAMPLES
+
 #: Speech goes on until the probability falls this far below the threshold (Silero's own hysteresis).
 _HYSTERESIS = 0.15
 

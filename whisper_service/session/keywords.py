@@ -128,11 +128,11 @@ class Spotter:
         # The next piece may continue the last final word and so make it a different word.
         open_ended = bool(units) and settled == len(words) and not ended and language not in _SPACELESS
         whole = units[-1].begin if open_ended else settled
-        heard = _Heard(words, units, whole, self._before)
+        passage = _Passage(words, units, whole, self._before)
         events = [
             event
             for watch in self._watches
-            for event in watch.update(heard, language, doubtful=watch.keyword in doubtful)
+            for event in watch.update(passage, language, doubtful=watch.keyword in doubtful)
         ]
         longest = max(len(watch.wanted(language)) for watch in self._watches)
         kept = max(0, sum(unit.end <= whole for unit in units) - longest + 1)
@@ -143,7 +143,7 @@ class Spotter:
         return tuple(events)
 
 
-class _Heard:
+class _Passage:
     """The text that is compared with each keyword.
 
     :param words: the words that may be part of a hit.
@@ -204,15 +204,15 @@ class _Watch:
             self._wanted[language] = stems(self.keyword, language)
         return self._wanted[language]
 
-    def update(self, heard: _Heard, language: str, *, doubtful: bool) -> list[KeywordSpotted]:
+    def update(self, passage: _Passage, language: str, *, doubtful: bool) -> list[KeywordSpotted]:
         events: list[KeywordSpotted] = []
         still: list[KeywordSpotted] = []
-        units, words = heard.units, heard.words
-        for first, last in heard.matches(self.wanted(language), self.start):
+        units, words = passage.units, passage.words
+        for first, last in passage.matches(self.wanted(language), self.start):
             earlier = self._pending.pop(0) if self._pending else None
-            is_final = units[last].end <= heard.whole
+            is_final = units[last].end <= passage.whole
             if is_final:
-                self.start = heard.before + units[last].end
+                self.start = passage.before + units[last].end
             if earlier is None and doubtful:
                 continue
             hit = self._hit(words[units[first].begin : units[last].end], earlier, final=is_final)
@@ -246,7 +246,7 @@ class PromptedKeywords:
 
     def doubtful(self, window: Window | None, language: str) -> frozenset[str]:
         """Return the keywords that the model has not yet heard in ``window`` without the prompt."""
-        if not (self._prompt and self._keywords) or (window is not None and window.bare):
+        if not (self._prompt and self._keywords) or (window is not None and window.without_context):
             return frozenset()
         if language not in self._in_prompt:
             self._in_prompt[language] = within(self._keywords, self._prompt, language)

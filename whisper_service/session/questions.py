@@ -145,12 +145,12 @@ class Questions:
         """Ask ``job`` once more, before all others."""
         self._jobs.appendleft(job)
 
-    def ask_bare(self, job: Job, request: Request) -> Request:
+    def ask_without_context(self, job: Job, request: Request) -> Request:
         """Return the request without prompt, context, prefix and draft: the model might only repeat these."""
         self._number += 1
-        bare = replace(request, number=self._number, prompt="", context="", prefix=(), draft=())
-        self._asked = job, bare
-        return bare
+        again = replace(request, number=self._number, prompt="", context="", prefix=(), draft=())
+        self._asked = job, again
+        return again
 
     def cut(self, window: Window, at: int, words: int, language: str) -> None:
         """Begin a new window at sample ``at`` in mid-speech, without the first ``words`` final words."""
@@ -160,7 +160,7 @@ class Questions:
 
     def end(self, window: Window, language: str) -> None:
         """Take note that the utterance of ``window`` is final."""
-        if window.bare and window.committed:
+        if window.without_context and window.committed:
             # The model has found words without them: context and look-back have misled it.
             self._context, self._look_back = self._context.forgotten(), LookBack()
         if window.committed:
@@ -268,7 +268,7 @@ class Questions:
         While the language is not certain there are none: it has to be detected in the utterance alone. If
         the window grows too long, the oldest are left out.
         """
-        can_hear = self._settings.context and self._language.settled and not window.bare
+        can_hear = self._settings.context and self._language.settled and not window.without_context
         if not can_hear or window.own_start != window.utterance:
             return
         earliest = position - self._cut_samples + 1
@@ -278,14 +278,14 @@ class Questions:
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
         self._number += 1
         language = self._language.current
-        told = self._settings.context and not window.bare
+        told = self._settings.context and not window.without_context
         return Request(
             stream=self._name,
             number=self._number,
             kind=kind,
             start=window.start,
             pcm=self._buffer.read(window.start, position),
-            prompt="" if window.bare else self._settings.prompt,
+            prompt="" if window.without_context else self._settings.prompt,
             context=window.context.before(language) if told else "",
             prefix=window.prefix,
             draft=window.draft,

@@ -198,7 +198,7 @@ class Session:
         belief = self._believe(answer, window.own_start)
         if (request.prompt or request.context or window.looks_back) and _is_misled(job, window, belief):
             log.info("%s: request %d is asked again without what stands before it", self.name, request.number)
-            window.ask_bare()
+            window.drop_context()
             self._ask_again(job, window)
             return self._step(())
         doubtful = self._prompted.doubtful(window, answer.language)
@@ -206,7 +206,7 @@ class Session:
         if request.prompt and within(tuple(doubtful), said, answer.language):
             # The model may write keywords of its prompt that nobody said: ask once without the prompt.
             self._doubt = answer
-            return self._step((), first=self._questions.ask_bare(job, request))
+            return self._step((), first=self._questions.ask_without_context(job, request))
         return self._step(self._conclude(job, window, belief, answer.language))
 
     def _settle_language(self, job: Job, window: Window, answer: Hypothesis) -> list[Event] | None:
@@ -247,12 +247,12 @@ class Session:
         self._transcript.begin_anew()
         self._questions.ask_again(job)
 
-    def _check(self, job: Job, window: Window, bare: Hypothesis) -> list[Event]:
+    def _check(self, job: Job, window: Window, promptless: Hypothesis) -> list[Event]:
         """Take the answer without the prompt. The keywords that it contains as well were said."""
         assert self._doubt is not None
         answer, self._doubt = self._doubt, None
-        said = text_of(self._believe(bare).words)
-        window.confirmed |= within(self._settings.keywords, said, bare.language)
+        said = text_of(self._believe(promptless).words)
+        window.confirmed |= within(self._settings.keywords, said, promptless.language)
         return self._conclude(job, window, self._believe(answer, window.own_start), answer.language)
 
     def _conclude(self, job: Job, window: Window, belief: Belief, language: str) -> list[Event]:

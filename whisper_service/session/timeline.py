@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from whisper_service.audio.pcm import SAMPLE_RATE
+from whisper_service.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import STEP_SAMPLES, Kind
 from whisper_service.events import Event, SpeechEnded, SpeechStarted
-from whisper_service.session.endpoint import FRAME_SAMPLES, Began, Endpointer
+from whisper_service.session.endpoint import Began, Endpointer
 
 #: Audio after the last frame of speech that belongs to the utterance, for trailing consonants: 300 ms.
 _TAIL_SAMPLES = 4_800

@@ -134,4 +134,4 @@ def _parted(words: tuple[Word, ...], agreed: Agreed) -> tuple[tuple[Word, ...], 
     if not (final and rest) or agreed.mark:
         return final, rest
     last = final[-1]
-    return (*final[:-1], last.bare), (rest[0].after(last), *rest[1:])
+    return (*final[:-1], last.without_mark), (rest[0].after(last), *rest[1:])

@@ -34,7 +34,7 @@ class Window:
         #: Keywords that the model has heard here without the prompt that holds them.
         self.confirmed: frozenset[str] = frozenset()
         #: Whether requests leave out prompt, context and look-back, because these have misled the model here.
-        self.bare = False
+        self.without_context = False
         self._look_back: tuple[Part, ...] = ()
 
     @property
@@ -67,9 +67,9 @@ class Window:
         """Begin the window with ``parts``, which lie before its own part and are heard once more."""
         self._look_back = tuple(parts)
 
-    def ask_bare(self) -> None:
+    def drop_context(self) -> None:
         """Leave out prompt, context and look-back in all later requests on this window."""
-        self.bare = True
+        self.without_context = True
         self._look_back = ()
 
     def cut(self, at: int, words: int, context: Context) -> Part:

@@ -72,7 +72,7 @@ class Mount:
 
 
 #: Creates the dialect of a connection from the query parameters of its URL and the server's defaults.
-Speaks = Callable[[Mapping[str, str], StreamSettings], Dialect]
+DialectFactory = Callable[[Mapping[str, str], StreamSettings], Dialect]
 
 
 def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) -> Blueprint:
@@ -125,7 +125,7 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
     return blueprint
 
 
-def socket_view(mount: Mount, speaks: Speaks) -> Callable[[], Response]:
+def socket_view(mount: Mount, speaks: DialectFactory) -> Callable[[], Response]:
     """Return the view of a WebSocket route.
 
     :param speaks: creates the dialect of each connection.

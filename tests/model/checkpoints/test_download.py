@@ -1,4 +1,4 @@
-"""Files from a server that may be slow, wrong or silent."""
+"""Downloads from a server that is slow, sends wrong data, or falls silent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/hang":
             self.server.released.wait(30)
             return
-        time.sleep(0.5)  # long enough for a second process to arrive
+        time.sleep(0.5)  # long enough for the second process to ask for the file
         self.wfile.write(CONTENTS[1000:])
 
     def log_message(self, *arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""The process that fetches models, and what it tells."""
+"""The process that fetches models, and the errors that it reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from whisper_service.model.checkpoints.download import Source, Unreachable
 
 @pytest.fixture
 def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenAI's server cannot be reached."""
+    """Make OpenAI's server unreachable."""
 
     def refuse(source: Source, folder: Path, **options: object) -> Path:
         raise Unreachable("No connection.")

@@ -1,4 +1,4 @@
-"""Names become files and folders."""
+"""The search for the files of a model, by name or path."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def no_network(name: str, cache_dir: Path | None, deadline_s: float) -> Path:
 
 
 def only(name: str) -> Fetch:
-    """Return what can fetch one model alone."""
+    """Return a function that can fetch only the model ``name``."""
 
     def fetch(wanted: str, cache_dir: Path | None, deadline_s: float) -> Path:
         if wanted != name:

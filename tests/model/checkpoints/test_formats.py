@@ -1,4 +1,4 @@
-"""The same weights in each format become the same model; what is broken is named."""
+"""The same weights give the same model from every format. Errors name the part that is broken."""
 
 from __future__ import annotations
 
@@ -128,9 +128,9 @@ def test_without_heads_the_upper_half_is_taken(original: Whisper, tmp_path: Path
     ("dims", "generation", "own"),
     [
         (DIMS, {"no_timestamps_token_id": 50_362}, 51_864),
-        (DIMS, {}, 51_864),  # told by the end of the text in config.json
+        (DIMS, {}, 51_864),  # known from the end-of-text token in config.json
         (MULTILINGUAL, {"no_timestamps_token_id": 50_363}, 51_865),
-        (LARGE_V3, {}, 51_866),  # told by the mel bands
+        (LARGE_V3, {}, 51_866),  # known from the number of mel bands
     ],
 )
 def test_rows_beyond_whispers_own_vocabulary_are_left_out(
@@ -147,7 +147,7 @@ def test_rows_beyond_whispers_own_vocabulary_are_left_out(
 
 
 def test_ctranslate2_tells_its_own_vocabulary_by_its_words(tmp_path: Path) -> None:
-    longer = ModelDimensions(**{**vars(DIMS), "n_vocab": 51_865})  # as many as a multilingual one
+    longer = ModelDimensions(**{**vars(DIMS), "n_vocab": 51_865})  # as many as in a multilingual one
     path = write_ctranslate2(random_model(longer), tmp_path / "model")
     words = [f"word{number}" for number in range(51_865)]
     words[50_362] = "<|notimestamps|>"
@@ -320,7 +320,7 @@ def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 class _Evil:
-    """Unpickling this writes a file."""
+    """Unpickling such an object creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

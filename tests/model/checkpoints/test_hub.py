@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face Hub: the real client, and a small server that speaks as the hub does."""
+"""Repositories of the Hugging Face Hub: its real client library, with a small server in place of the hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves the files of one folder as the repository ``someone/whisper-nl`` at ``main`` and ``v2``."""
+    """Serves one folder as the repository ``someone/whisper-nl``, at the revisions ``main`` and ``v2``."""
 
     def _answer(self, *, body: bool) -> None:
         files: dict[str, bytes] = self.server.files

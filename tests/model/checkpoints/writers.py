@@ -1,6 +1,6 @@
-"""Small Whispers with random weights, and writers of the formats that others keep theirs in.
+"""Small Whisper models with random weights, and a writer for each checkpoint format.
 
-They spell each name out, so that they share no table with the readers.
+The writers spell out the name of each tensor, so that they share no table with the readers.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from whisper.model import ModelDimensions, Whisper
 
 Tensors = dict[str, Tensor]
 
-#: English-only, with other numbers of layers on both sides, as in distil-whisper.
+#: English-only. Encoder and decoder have different numbers of layers, as in distil-whisper.
 DIMS = ModelDimensions(80, 1500, 8, 2, 3, 51_864, 448, 8, 2, 2)
 HEADS = [[0, 1], [1, 0]]
 
 
 def random_model(dims: ModelDimensions = DIMS) -> Whisper:
-    """Return a model whose weights float16 holds exactly."""
+    """Return a model in float32 whose weights float16 represents exactly."""
     torch.manual_seed(1)
     model = Whisper(dims)
     with torch.no_grad():
@@ -55,7 +55,7 @@ def _hf_attention(state: Mapping[str, Tensor], ours: str, theirs: str) -> Tensor
 
 
 def huggingface_tensors(model: Whisper) -> Tensors:
-    """Return the weights by Hugging Face's names."""
+    """Return the weights under Hugging Face's names."""
     state = model.state_dict()
 
     def both(ours: str, theirs: str) -> Tensors:
@@ -92,7 +92,7 @@ def write_huggingface(
     config: Mapping[str, Any] | None = None,
     generation: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a folder; ``config`` and ``generation`` change what stands in its JSON files."""
+    """Write a folder and return it. ``config`` and ``generation`` override values in its JSON files."""
     folder.mkdir()
     dims = model.dims
     multilingual = dims.n_vocab >= 51_865
@@ -133,7 +133,7 @@ def write_huggingface(
 
 
 def ctranslate2_tensors(model: Whisper) -> Tensors:
-    """Return the weights by CTranslate2's names."""
+    """Return the weights under CTranslate2's names."""
     state = model.state_dict()
 
     def both(ours: str, theirs: str) -> Tensors:
@@ -144,7 +144,7 @@ def ctranslate2_tensors(model: Whisper) -> Tensors:
 
     def joined(attention: str, names: list[str], theirs: str) -> Tensors:
         weights = [state[f"{attention}.{name}.weight"] for name in names]
-        none = torch.zeros(weights[0].shape[0])  # keys have no bias
+        none = torch.zeros(weights[0].shape[0])  # the projection of the keys has no bias
         return {
             f"{theirs}/weight": torch.cat(weights),
             f"{theirs}/bias": torch.cat([state.get(f"{attention}.{name}.bias", none) for name in names]),
@@ -178,7 +178,7 @@ def ctranslate2_tensors(model: Whisper) -> Tensors:
 
 
 def in_eight_bits(tensors: Tensors) -> Tensors:
-    """Return the matrices as whole numbers with a scale for each row, as ``ct2 --quantization int8`` does."""
+    """Return the matrices as int8 with a scale for each row, as ``ct2 --quantization int8`` writes them."""
     result = dict(tensors)
     for name, tensor in tensors.items():
         if name.endswith("/weight"):
@@ -205,7 +205,7 @@ def write_ctranslate2(
     version: int = 6,
     config: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a folder."""
+    """Write a folder and return it. ``config`` overrides values in its ``config.json``."""
     folder.mkdir()
     tensors = dict(tensors or ctranslate2_tensors(model))
     tensors["encoder/num_heads"] = torch.tensor(model.dims.n_audio_head, dtype=torch.int16)

@@ -1,4 +1,4 @@
-"""The path through the attention, held against openai-whisper's."""
+"""The alignment path through the attention, compared with openai-whisper's."""
 
 from __future__ import annotations
 
@@ -39,4 +39,5 @@ def test_tokens_are_found_where_they_attend() -> None:
 
 
 def test_it_lets_go_of_the_interpreter() -> None:
+    """The search for the path runs without the GIL."""
     assert first_frames.targetoptions["nogil"]

@@ -1,4 +1,4 @@
-"""Timestamps, beams and chance, held against openai-whisper's own decoding."""
+"""Timestamps and beam search, compared with openai-whisper's own decoding, and sampling."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_timestamps_are_whispers_and_become_no_words(
     words = [token for token in expected.tokens if token < _TIMESTAMPS]
     assert len(expected.tokens) > len(words) and _tokens(answer) == words
     assert answer.average_logprob == pytest.approx(expected.avg_logprob, abs=1e-3)
-    # Words are where they are without timestamps.
+    # The words have almost the same times as without timestamps.
     begins = {word.text: word.start for word in plain.words}
     errors = [abs(word.start - begins[word.text]) / RATE for word in answer.words if word.text in begins]
     assert np.median(errors) <= 0.04
@@ -73,7 +73,7 @@ def test_greedy_rows_and_beams_share_a_batch(runner: Runner, talk: Talk) -> None
 
 
 def _drawn(runner: Runner, pcm: np.ndarray, temperature: float, *, beside: int = 0) -> list[int]:
-    """Return what is drawn for a window, with other windows in the same batch."""
+    """Return the tokens that are sampled for a window, with ``beside`` copies of it in the same batch."""
     sampler: Sampler = runner._sampler
     audio = torch.from_numpy(pcm)
     mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(audio))
@@ -81,7 +81,7 @@ def _drawn(runner: Runner, pcm: np.ndarray, temperature: float, *, beside: int =
         encoded = whisper_audio(runner, torch.stack([mel] * (beside + 1)))
         head = sampler.vocabulary.head(sampler.vocabulary.tokenizer("en", "transcribe"), "", "")
         rows = [TokenSequence(head=head, sot=0, prefix=[], draft=[], budget=40)] * (beside + 1)
-        cache = sampler.decoder.open(encoded, room=60)
+        cache = sampler.decoder.open(encoded, capacity=60)
         return sample(sampler, cache, rows, temperature=temperature)[-1].tokens
 
 
@@ -92,6 +92,7 @@ def whisper_audio(runner: Runner, mel: torch.Tensor) -> torch.Tensor:
 
 
 def test_chance_is_the_same_every_time_and_beside_others(runner: Runner, talk: Talk) -> None:
+    """Sampling draws the same tokens every time, alone or in a batch."""
     pcm = talk.pcm[: 4 * RATE]
     assert _drawn(runner, pcm, 1.0) == _drawn(runner, pcm, 1.0) == _drawn(runner, pcm, 1.0, beside=2)
 
@@ -105,6 +106,7 @@ def test_a_low_temperature_draws_the_likeliest_text(runner: Runner, talk: Talk) 
 def test_chance_helps_where_the_likeliest_text_fails(
     runner: Runner, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only a request with ``fallback`` is sampled, at rising temperatures until the text passes."""
     tried: list[float] = []
 
     def draw(

@@ -1,4 +1,4 @@
-"""The rules against openai-whisper's own filters, on random logits behind random texts."""
+"""The rules, compared with openai-whisper's own filters, on random logits after random texts."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ def rules(model: Whisper, vocabulary: Vocabulary) -> Rules:
 def _whispers(
     tokenizer: Tokenizer, logits: torch.Tensor, text: list[int], *, timestamps: bool
 ) -> torch.Tensor:
-    """Return what openai-whisper makes of ``logits`` ``(1, n_vocab)`` behind ``text``."""
+    """Return ``logits`` ``(1, n_vocab)`` as openai-whisper restricts them after ``text``."""
     start = [tokenizer.sot] if timestamps else [tokenizer.sot, tokenizer.no_timestamps]
     never = [
         *tokenizer.non_speech_tokens,
-        # What can follow nowhere: Whisper leaves languages to the model, and timestamps where none is wanted.
+        # Our rules never allow these tokens. Whisper suppresses neither the languages, nor the timestamps in
+        # text without timestamps.
         *range(tokenizer.eot + 1, tokenizer.timestamp_begin if timestamps else logits.shape[-1]),
     ]
     filters = [SuppressBlank(tokenizer, len(start)), SuppressTokens(never)]
@@ -43,7 +44,7 @@ def _whispers(
 
 
 def _random_text(dice: np.random.Generator, tokenizer: Tokenizer) -> list[int]:
-    """Return words with pairs of timestamps between, cut anywhere."""
+    """Return up to three segments, each between two timestamps, cut off at a random token."""
     text: list[int] = []
     stamp = tokenizer.timestamp_begin + int(dice.integers(0, 20))
     for _ in range(int(dice.integers(0, 4))):
@@ -62,7 +63,7 @@ def test_a_batch_of_rows_is_restricted_as_whisper_restricts_each(
     texts = [[], *(_random_text(dice, tokenizer) for _ in range(60))]
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(len(texts), model.dims.n_vocab, generator=generator)
-    # In some rows timestamps are so likely that one must come.
+    # In some rows timestamps are so probable that one must follow.
     logits[:, tokenizer.timestamp_begin :] -= 8
     logits[::3, tokenizer.timestamp_begin :] += 12
     expected = torch.cat(
@@ -94,5 +95,6 @@ def test_rows_with_and_without_timestamps_share_a_batch(model: Whisper, rules: R
 
 
 def test_behind_a_prefix_the_text_may_end_at_once(rules: Rules) -> None:
+    """Only a text without a prefix must not begin with a blank or the end-of-text token."""
     assert rules.place([300], timestamps=False) == Place()
     assert rules.place([], timestamps=False).first

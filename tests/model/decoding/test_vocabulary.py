@@ -1,4 +1,4 @@
-"""What stands before the text."""
+"""The tokens before the text: prompt, context and start sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads take the cores that they ask for, and those to come all of them."""
+"""A thread uses the cores that it asked for. New threads use all cores after a call of ``take_all``."""
 
 from __future__ import annotations
 

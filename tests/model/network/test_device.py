@@ -1,4 +1,4 @@
-"""Where a model runs."""
+"""The choice of the device on which a model runs."""
 
 import pytest
 import torch

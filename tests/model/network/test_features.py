@@ -1,4 +1,4 @@
-"""Spectrograms against ``whisper.log_mel_spectrogram``, and that keeping frames changes nothing."""
+"""Spectrograms equal those of ``whisper.log_mel_spectrogram``, whether or not frames were kept."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_windows_that_grow_shrink_and_move_are_those_of_whole_ones(talk: Talk) -
     start = 0
     for _ in range(60):
         if dice.random() < 0.2:
-            # Mostly where frames lie, sometimes not; sometimes back.
+            # Half of the moves are by whole frames (160 samples), the others are not. Some go back.
             start = max(0, start + int(dice.integers(-100, 300)) * int(dice.choice([160, 37])))
         end = start + int(dice.integers(1, 12 * RATE))
         pcm = talk.pcm[start:end]
@@ -74,7 +74,8 @@ def test_only_new_frames_are_computed(talk: Talk, monkeypatch: pytest.MonkeyPatc
     features.windows([Audio("a", 320, talk.pcm[320 : 9 * RATE])])
     features.forget("a")
     features.windows([Audio("a", 320, talk.pcm[320 : 9 * RATE])])
-    # The second that hears the padding, those that hear the left edge, and the 50 of half a second.
+    # Windows two and three each need the 50 frames of the new half second, the 2 frames at the left edge, and
+    # the few frames that overlapped the padding before. After `forget`, all frames are computed again.
     assert computed[0] > 800 and 50 <= computed[1] <= 56 and 50 <= computed[2] <= 56 and computed[3] > 890
 
 

@@ -1,7 +1,7 @@
-"""Our forward passes against openai-whisper's, for the shapes of all released architectures.
+"""Our forward passes, compared with openai-whisper's, for the shapes of all released architectures.
 
-Random weights are seeded and scaled, and text is teacher-forced: a random Whisper repeats one token for ever,
-so that equal tokens would prove nothing. Shallow variants have two layers; the full shapes are marked slow.
+The random weights are seeded and scaled. The text is teacher-forced: a random Whisper repeats one token for
+ever, so equal tokens would prove nothing. Shallow variants have two layers. The full shapes are marked slow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from whisper_service.model.network.encoder import encode
 from whisper_service.model.network.precision import Precision
 from whisper_service.model.network.weights import decoder_weights, encoder_weights
 
-#: n_mels, n_audio_ctx, n_audio_state, n_audio_head, n_audio_layer, n_vocab, n_text_ctx, n_text_state, …
+#: In this order: n_mels, n_audio_ctx, n_audio_state, n_audio_head, n_audio_layer, n_vocab, n_text_ctx,
+#: n_text_state, n_text_head, n_text_layer.
 SHAPES = {
     "tiny": ModelDimensions(80, 1500, 384, 6, 4, 51865, 448, 384, 6, 4),
     "base.en": ModelDimensions(80, 1500, 512, 8, 6, 51864, 448, 512, 8, 6),
@@ -51,8 +52,9 @@ def _check(dims: ModelDimensions) -> None:
         assert (audio - expected_audio).abs().max() < TOLERANCE
         expected = model.decoder(tokens, expected_audio)
         decoder = Decoder(decoder_weights(model, Precision.FLOAT32, CPU))
-        # Row 0 in pieces of 9, 1 and 7 tokens, row 1 in pieces of 4, 1 and 12: padded, each at its own place.
-        cache = decoder.open(audio, room=40)
+        # Row 0 gets pieces of 9, 1 and 7 tokens, row 1 gets 4, 1 and 12. The shorter of two pieces is padded.
+        # Each row continues at its own position.
+        cache = decoder.open(audio, capacity=40)
         found = torch.zeros(2, 17, dims.n_vocab)
         for counts in ([9, 4], [1, 1], [7, 12]):
             begins = list(cache.lengths)
@@ -66,11 +68,11 @@ def _check(dims: ModelDimensions) -> None:
             assert attention.shape == (2, int(model.alignment_heads.to_dense().sum()), max(counts), 1500)
         assert cache.lengths == [17, 17]
         assert (found - expected[:, :17]).abs().max() < TOLERANCE
-        # A row that is kept alone goes on where it was.
+        # Row 1, now the only row of the cache, continues at its own position.
         cache.keep([1])
         hidden, _ = decoder.forward(tokens[1:, 17:20], [3], cache)
         assert (decoder.logits.exact(hidden) - expected[1:, 17:20]).abs().max() < TOLERANCE
-        assert expected.std() > 10 * TOLERANCE  # or the comparison would say little
+        assert expected.std() > 10 * TOLERANCE  # otherwise the comparison would prove little
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -85,14 +87,14 @@ def test_full_shapes(name: str) -> None:
 
 
 def test_a_rejected_draft_leaves_nothing_behind(model: Whisper) -> None:
-    """Tokens behind truncated ones are what they would be without the ones that were there."""
+    """Tokens after a truncation get the logits that they get without the truncated tokens."""
     decoder = Decoder(decoder_weights(model, Precision.FLOAT32, CPU))
     audio = torch.randn(1, 1500, model.dims.n_audio_state, generator=torch.Generator().manual_seed(3))
     text = torch.tensor([[50257, 50362, 300, 400, 500]])
 
     def logits(*, spoilt: bool) -> torch.Tensor:
         with torch.inference_mode():
-            cache = decoder.open(audio, room=20)
+            cache = decoder.open(audio, capacity=20)
             if spoilt:
                 decoder.forward(torch.tensor([[50257, 50362, 7, 8, 9, 10]]), [6], cache)
                 cache.truncate(0, 2)

@@ -1,4 +1,7 @@
-"""Recorded steps give what plain ones do. Here a recording is a call again; on a GPU it is a CUDA graph."""
+"""Recorded decoder steps give the results of plain steps.
+
+On a GPU a recording is a CUDA graph. Here its replay calls the step again.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ RATE = 16_000
 
 
 class Recorder:
-    """Keeps what a CUDA graph keeps: the tensors that a step reads and writes stay where they are."""
+    """Imitates a CUDA graph: every replay reads and writes the tensors of the recording."""
 
     def __init__(self) -> None:
         self.recorded = self.replayed = 0
@@ -52,7 +55,8 @@ def _told(answers: list[Hypothesis]) -> list[list[tuple[tuple[int, ...], int, in
 
 def test_recorded_steps_say_the_same(runner: Runner, model: Whisper, talk: Talk, recorder: Recorder) -> None:
     recording = Runner(model)
-    # Short windows leave early and long ones move up; batches grow, shrink and grow beyond what was there.
+    # Short windows leave their batch early, and long ones move up. Batches grow, shrink, and grow beyond the
+    # memory of the steps.
     batches = [
         [_request(talk, 0, 6), _request(talk, 8, 9.5)],
         [_request(talk, 2, 3), _request(talk, 0, 26, prompt="Algebra."), _request(talk, 5, 6)],
@@ -72,7 +76,7 @@ def test_a_size_is_recorded_once_and_kept_by_smaller_batches(
     model: Whisper, talk: Talk, recorder: Recorder
 ) -> None:
     recording = Runner(model)
-    three = [_request(talk, 0, 3)] * 3  # equal ones leave together
+    three = [_request(talk, 0, 3)] * 3  # equal windows leave the batch at the same step
     recording.run_batch(three)
     recorded = recorder.recorded
     recording.run_batch([*three, three[0]])

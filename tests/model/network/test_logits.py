@@ -1,4 +1,4 @@
-"""int8 looks for candidates, float32 decides: the token is that of float32, and the candidates are few."""
+"""int8 finds candidates and float32 decides: the token is that of float32, and the candidates are few."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH = 64
 
 
 def _embedding(count: int = 5_000) -> torch.Tensor:
-    """Return rows in pairs of twins that int8 cannot tell apart."""
+    """Return embeddings in pairs that are too similar for int8 to tell them apart."""
     generator = torch.Generator().manual_seed(0)
     embedding = torch.randn(count, WIDTH, generator=generator)
     embedding[1::2] = embedding[::2] + torch.randn(count // 2, WIDTH, generator=generator) * 1e-3
@@ -23,7 +23,7 @@ def _embedding(count: int = 5_000) -> torch.Tensor:
 
 
 def _hidden(outlier: float) -> torch.Tensor:
-    """Return hidden states with one number that is far larger than the others, as real checkpoints have."""
+    """Return hidden states in which one number is ``outlier`` times larger, as in real checkpoints."""
     hidden = torch.randn(200, WIDTH, generator=torch.Generator().manual_seed(1))
     hidden[:, 7] *= outlier
     return hidden
@@ -33,7 +33,7 @@ def _hidden(outlier: float) -> torch.Tensor:
 def test_the_best_token_is_that_of_float32(outlier: float) -> None:
     logits, hidden = Logits(_embedding(), Precision.FLOAT32), _hidden(outlier)
     exact, rough = logits.exact(hidden), logits.rough(hidden)
-    # What may not follow is left out before the best is looked for.
+    # Tokens that may not follow are masked before the search for the best token.
     banned = exact.topk(4).indices
     exact.scatter_(1, banned, -torch.inf)
     rough.scatter_(1, banned, -torch.inf)
@@ -51,7 +51,7 @@ def test_no_logit_is_further_off_than_the_bound(outlier: float) -> None:
     off = (logits.rough(hidden) - exact).abs()
     bound = logits.error(hidden)
     assert (off <= bound * 1.01 + 1e-4).all()
-    assert bound.max() < 20 * off.max()  # a bound that holds for everything would say nothing
+    assert bound.max() < 20 * off.max()  # a far wider bound would prove nothing
 
 
 def test_a_row_with_many_candidates_is_exact_as_a_whole() -> None:
@@ -63,7 +63,7 @@ def test_a_row_with_many_candidates_is_exact_as_a_whole() -> None:
 
 
 def check_candidates(runner: Runner, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert that an update with ``runner`` finds few candidates, and the tokens of float32 alone."""
+    """Assert that a request to ``runner`` has few candidates, and gives the tokens of float32 alone."""
     counts: list[int] = []
     count = Logits.candidates
 

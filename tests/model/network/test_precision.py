@@ -1,4 +1,4 @@
-"""Products in each precision, and which of them is taken."""
+"""Matrix products in each precision, and the choice of the precision."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def test_a_product_in_fewer_bits_is_the_product_but_for_rounding(precision: Prec
 
 @pytest.mark.parametrize("precision", _ON_CPUS)
 def test_a_loud_row_costs_the_others_nothing(precision: Precision) -> None:
+    """A loud row of the input does not reduce the precision of the other rows."""
     weight, bias, x = _layer()
     product = linear(weight, bias, precision)
     alone = product(x[:1].to(precision.dtype))

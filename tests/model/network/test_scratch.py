@@ -1,4 +1,4 @@
-"""Scratch memory is used again."""
+"""Scratch memory is reused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_smaller_tensor_lies_in_the_memory_of_a_larger_one() -> None:
 
 @pytest.mark.parametrize("layers", [2, 6])
 def test_keys_and_values_of_the_audio_cost_no_fresh_pages(layers: int) -> None:
-    """Six layers of the width of base are 37 MB, which glibc would give back after each batch."""
+    """Six layers of the width of base are 37 MB, which glibc would return to the system after each batch."""
     dims = ModelDimensions(80, 1500, 512, 8, 1, 1000, 448, 512, 8, layers)
     model = Whisper(dims).eval().requires_grad_(False)
     for parameter in model.parameters():
@@ -35,7 +35,7 @@ def test_keys_and_values_of_the_audio_cost_no_fresh_pages(layers: int) -> None:
     audio = torch.randn(1, 1500, 512)
     with torch.inference_mode():
         for _ in range(3):
-            decoder.open(audio, room=8)
+            decoder.open(audio, capacity=8)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        decoder.open(audio, room=8)
+        decoder.open(audio, capacity=8)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2_000

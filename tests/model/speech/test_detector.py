@@ -1,4 +1,4 @@
-"""Speech probabilities: Silero's own, whatever the slices and the company."""
+"""Speech probabilities are Silero's own. They do not depend on slices, or on other streams of the batch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 from tests.conftest import Talk
 from tests.fakes import cut_randomly
+from whisper_service.audio.pcm import FRAME_SAMPLES
 from whisper_service.model.speech.detector import (
     BLOCK_FRAMES,
-    FRAME_SAMPLES,
     SpeechDetector,
     SpeechState,
     lead_in_start,
@@ -103,4 +103,4 @@ def test_speech_is_told_from_silence(detector: SpeechDetector, talk: Talk) -> No
         if float(word["end"]) - float(word["start"]) > 0.2  # type: ignore[arg-type]
     ]
     assert np.mean(np.array(spoken) > 0.5) > 0.95
-    assert max(values[:12]) < 0.3  # the talk begins after 0.65 s
+    assert max(values[:12]) < 0.3  # the first word begins at 0.65 s

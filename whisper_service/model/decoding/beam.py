@@ -81,7 +81,7 @@ def search(
 ) -> list[Decoded]:
     """Return the decoded text of each sequence.
 
-    :param cache: an empty cache with room for at least ``room_of(sequences)`` tokens. It is not changed.
+    :param cache: an empty cache with the capacity of ``capacity_for(sequences)``. It is not changed.
     :param size: the number of texts that are followed for each window.
     """
     found = _texts(sampler, cache.copied(range(len(sequences))), sequences, size)
@@ -97,14 +97,14 @@ def follow(sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSeque
         cache, [[*sequence.head, *sequence.prefix, *sequence.draft] for sequence in sequences]
     )
     no_speech = sampler.no_speech(hidden, sequences)
-    read = sampler.behind(hidden, sequences, texts, _given(texts, sampler.vocabulary.eot))
+    read = sampler.choose_after(hidden, sequences, texts, _given(texts, sampler.vocabulary.eot))
     return [
         Decoded(
             text,
             logprobs[:-1],
             logprobs[-1],
             no_speech[index],
-            [attention[index, :, sequence.sot : sequence.chooses + 1 + len(text)]],
+            [attention[index, :, sequence.sot : sequence.last_fixed + 1 + len(text)]],
         )
         for index, (sequence, text, (_, logprobs)) in enumerate(zip(sequences, texts, read, strict=True))
     ]
@@ -125,7 +125,7 @@ def _texts(
     # At first all texts of a window are empty and equal, so only one of them may be extended.
     beams = [_Beam(sequence, [[]] * size, [0.0] + [-math.inf] * (size - 1)) for sequence in sequences]
     places = [index for index, beam in enumerate(beams) if not beam.done for _ in range(size)]
-    states = hidden[places, [sequences[index].chooses for index in places]]  # (N * size, D)
+    states = hidden[places, [sequences[index].last_fixed for index in places]]  # (N * size, D)
     going = [beam for beam in beams if not beam.done]
     if going:
         cache.keep(places)

@@ -18,7 +18,7 @@ def decode_greedily(
 ) -> list[Decoded]:
     """Return the decoded text of each sequence.
 
-    :param cache: an empty cache with room for at least ``room_of(sequences)`` tokens. This call uses it up.
+    :param cache: an empty cache with the capacity of ``capacity_for(sequences)``. This call uses it up.
     :param pick: chooses the tokens. By default the most probable one is chosen.
     """
     drafts = [sequence.draft for sequence in sequences]
@@ -26,22 +26,24 @@ def decode_greedily(
         cache, [[*sequence.head, *sequence.prefix, *sequence.draft] for sequence in sequences]
     )
     no_speech = sampler.no_speech(hidden, sequences)
-    results, follows = [], []  # `follows`: the next token of each sequence, not yet appended
+    results, next_tokens = [], []  # next tokens are not appended yet
     for index, (sequence, (best, logprobs)) in enumerate(
-        zip(sequences, sampler.behind(hidden, sequences, drafts, pick), strict=True)
+        zip(sequences, sampler.choose_after(hidden, sequences, drafts, pick), strict=True)
     ):
         accepted = next(
             (at for at, token in enumerate(sequence.draft) if token != best[at]), len(sequence.draft)
         )
-        cache.truncate(index, sequence.chooses + 1 + accepted)
-        seen = [attention[index, :, sequence.sot : sequence.chooses + 1 + accepted]]
+        cache.truncate(index, sequence.last_fixed + 1 + accepted)
+        seen = [attention[index, :, sequence.sot : sequence.last_fixed + 1 + accepted]]
         results.append(
             Decoded(best[:accepted], logprobs[:accepted], logprobs[accepted], no_speech[index], seen)
         )
-        follows.append(best[accepted])
+        next_tokens.append(best[accepted])
     present = list(range(len(sequences)))  # the index of the sequence in each row of the cache
     eot = sampler.vocabulary.eot
-    going = [index for index in present if _goes_on(eot, sequences[index], results[index], follows[index])]
+    going = [
+        index for index in present if _goes_on(eot, sequences[index], results[index], next_tokens[index])
+    ]
     while going:
         if 2 * len(going) <= len(present):
             # Compacting the cache costs about as much as a few steps of the finished sequences. So it is done
@@ -49,10 +51,10 @@ def decode_greedily(
             cache.keep([present.index(index) for index in going])
             present = list(going)
         for index in going:
-            results[index].tokens.append(follows[index])
+            results[index].tokens.append(next_tokens[index])
             results[index].logprobs.append(results[index].end_logprob)
         counts = [int(index in going) for index in present]
-        hidden, attention = sampler.append(cache, [[follows[index]] for index in present], counts)
+        hidden, attention = sampler.append(cache, [[next_tokens[index]] for index in present], counts)
         best, logprobs = sampler.choose(
             hidden[:, 0],
             [sequences[index] for index in present],
@@ -63,10 +65,12 @@ def decode_greedily(
         for place, index in enumerate(present):
             if index in going:
                 results[index].attention.append(attention[place])
-                follows[index], results[index].end_logprob = best[place], logprobs[place]
-        going = [index for index in going if _goes_on(eot, sequences[index], results[index], follows[index])]
+                next_tokens[index], results[index].end_logprob = best[place], logprobs[place]
+        going = [
+            index for index in going if _goes_on(eot, sequences[index], results[index], next_tokens[index])
+        ]
     return results
 
 
-def _goes_on(eot: int, sequence: TokenSequence, result: Decoded, follows: int) -> bool:
-    return follows != eot and len(result.tokens) < sequence.budget
+def _goes_on(eot: int, sequence: TokenSequence, result: Decoded, next_token: int) -> bool:
+    return next_token != eot and len(result.tokens) < sequence.budget

@@ -54,7 +54,7 @@ class Sampler:
         )
         return probabilities
 
-    def behind(
+    def choose_after(
         self, hidden: Tensor, sequences: Sequence[TokenSequence], texts: Sequence[Sequence[int]], pick: Pick
     ) -> list[tuple[list[int], list[float]]]:
         """Return, for each sequence, the tokens picked after its prefix and after each token of its text.
@@ -72,7 +72,7 @@ class Sampler:
             part = where[begin : begin + together]
             index = [sequence for sequence, _ in part]
             places = [self.place(sequences[sequence], texts[sequence][:at]) for sequence, at in part]
-            states = hidden[index, [sequences[sequence].chooses + at for sequence, at in part]]  # (N, D)
+            states = hidden[index, [sequences[sequence].last_fixed + at for sequence, at in part]]  # (N, D)
             found = self.choose(states, [sequences[sequence] for sequence in index], places, part, pick)
             picked += found[0]
             logprobs += found[1]

@@ -26,7 +26,7 @@ def sample(
 ) -> list[Decoded]:
     """Return, for each sequence, the most probable of five sampled texts.
 
-    :param cache: an empty cache with room for at least ``room_of(sequences)`` tokens. It is not changed.
+    :param cache: an empty cache with the capacity of ``capacity_for(sequences)``. It is not changed.
     :param temperature: the divisor of the logits, above 0.
     """
     origins = [index for index in range(len(sequences)) for _ in range(_DRAWN)]

@@ -37,7 +37,7 @@ class TokenSequence:
         return len(self.head) + len(self.prefix) + self.budget
 
     @property
-    def chooses(self) -> int:
+    def last_fixed(self) -> int:
         """The position whose hidden state chooses the first token after the prefix."""
         return len(self.head) + len(self.prefix) - 1
 
@@ -68,6 +68,6 @@ class Decoded:
         return (sum(self.logprobs) + self.end_logprob) / (len(self.tokens) + 1)
 
 
-def room_of(sequences: Sequence[TokenSequence]) -> int:
+def capacity_for(sequences: Sequence[TokenSequence]) -> int:
     """Return how many tokens per row a cache for these sequences must hold, padding included."""
     return max(sequence.longest for sequence in sequences) + 1

@@ -17,18 +17,20 @@ class DecoderCache:
 
     :param cross_keys: keys of the encoded audio, ``(L, B, H, n_audio_ctx, D_head)``.
     :param cross_values: values of the encoded audio, same shape.
-    :param room: the largest number of tokens of a row, padding included.
+    :param capacity: the largest number of tokens of a row, padding included.
     :param stays: whether rows must move within these tensors, because recorded steps work on them
         (``network/graphs.py``).
     """
 
-    def __init__(self, cross_keys: Tensor, cross_values: Tensor, *, room: int, stays: bool = False) -> None:
+    def __init__(
+        self, cross_keys: Tensor, cross_values: Tensor, *, capacity: int, stays: bool = False
+    ) -> None:
         self.cross_keys = cross_keys
         self.cross_values = cross_values
         self.stays = stays
         layers, batch, heads, _, head_size = cross_keys.shape
         # A row's tokens are contiguous, so projections (B, T, H, D_head) are written without a transpose.
-        self.keys = cross_keys.new_zeros(layers, batch, room, heads, head_size)
+        self.keys = cross_keys.new_zeros(layers, batch, capacity, heads, head_size)
         self.values = torch.zeros_like(self.keys)
         self.lengths = [0] * batch
 
@@ -38,7 +40,7 @@ class DecoderCache:
 
     def first(self, count: int) -> DecoderCache:
         """Return an empty cache in the memory of the first rows, so one cache can serve many batches."""
-        view = DecoderCache(self.cross_keys[:, :count], self.cross_values[:, :count], room=0, stays=True)
+        view = DecoderCache(self.cross_keys[:, :count], self.cross_values[:, :count], capacity=0, stays=True)
         view.keys, view.values = self.keys[:, :count], self.values[:, :count]
         return view
 
@@ -46,7 +48,7 @@ class DecoderCache:
         """Return a cache with its own memory and copies of these rows. A row may be named several times."""
         index = torch.tensor(rows, device=self.keys.device)
         copy = DecoderCache(
-            self.cross_keys.index_select(1, index), self.cross_values.index_select(1, index), room=0
+            self.cross_keys.index_select(1, index), self.cross_values.index_select(1, index), capacity=0
         )
         copy.keys, copy.values = self.keys.index_select(1, index), self.values.index_select(1, index)
         copy.lengths = [self.lengths[row] for row in rows]

@@ -31,16 +31,16 @@ class Decoder:
     def __init__(self, weights: DecoderWeights, recorder: Callable[[], Record] | None = None) -> None:
         self._weights = weights
         self._scratch = Scratch()
-        self._steps = recorder and StepGraphs(self._run, recorder, room=weights.positions.shape[0])
+        self._steps = recorder and StepGraphs(self._run, recorder, capacity=weights.positions.shape[0])
 
-    def open(self, audio: Tensor, *, room: int) -> DecoderCache:
+    def open(self, audio: Tensor, *, capacity: int) -> DecoderCache:
         """Return an empty cache for windows, with the keys and values of their audio.
 
         One projection gives the keys and values of all layers. This call overwrites the cache of the last
         call, which must not be used any more.
 
         :param audio: the encoder's output, ``(B, n_audio_ctx, D)``.
-        :param room: the largest number of tokens of a row, padding included; at most ``n_text_ctx``.
+        :param capacity: the largest number of tokens of a row, padding included; at most ``n_text_ctx``.
         """
         batch, length, _ = audio.shape
         heads, layers = self._weights.heads, len(self._weights.blocks)
@@ -49,11 +49,11 @@ class Decoder:
             return self._steps.open(joined.permute(3, 2, 0, 4, 1, 5))  # (2, L, B, H, n_audio_ctx, D_head)
         size = audio.shape[2] // heads
         cross = self._scratch.tensor("cross", (2, layers, batch, heads, length, size), like=audio)
-        for row, heard in enumerate(audio):
+        for row, encoded in enumerate(audio):
             joined = self._scratch.tensor("joined", (length, 2 * layers * audio.shape[2]), like=audio)
-            joined = self._weights.cross_kv(heard, out=joined).view(length, layers, 2, heads, size)
+            joined = self._weights.cross_kv(encoded, out=joined).view(length, layers, 2, heads, size)
             cross[:, :, row].copy_(joined.permute(2, 1, 3, 0, 4))
-        return DecoderCache(cross[0], cross[1], room=room)
+        return DecoderCache(cross[0], cross[1], capacity=capacity)
 
     def forward(self, tokens: Tensor, counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:
         """Append tokens to the rows of the cache, and return their hidden states and attention.
@@ -84,20 +84,20 @@ class Decoder:
         :param reach: the number of positions that are read. Those of all new tokens are below it.
         """
         weights, count, device = self._weights, tokens.shape[1], tokens.device
-        places = begins[:, None] + torch.arange(count, device=device)  # (B, T), positions of the new tokens
+        positions = begins[:, None] + torch.arange(count, device=device)  # of the new tokens, (B, T)
         # A token sees the earlier tokens of its row and itself, never the later positions that only longer
         # rows use.
-        mask = (torch.arange(reach, device=device) <= places[..., None])[:, None]  # (B, 1, T, reach)
+        mask = (torch.arange(reach, device=device) <= positions[..., None])[:, None]  # (B, 1, T, reach)
         last = weights.positions.shape[0] - 1
         # The residual stream is float32, as in the encoder.
         x = F.embedding(tokens, weights.embedding).float() + F.embedding(
-            places.clamp(max=last), weights.positions
+            positions.clamp(max=last), weights.positions
         )
         attended: list[Tensor] = []
         rows = torch.arange(tokens.shape[0], device=device)[:, None]
         for layer, block in enumerate(weights.blocks):
             keys, values = cache.keys[layer], cache.values[layer]
-            query, keys[rows, places], values[rows, places] = self._project(
+            query, keys[rows, positions], values[rows, positions] = self._project(
                 block.attention, block.attention_norm(x)
             )
             x = x + self._attend(block.attention, query, keys[:, :reach], values[:, :reach], mask)

@@ -138,19 +138,19 @@ def _frames(pcm: Samples, numbers: range) -> Samples:
     if not numbers:
         return np.empty((0, N_FFT), dtype=np.float32)
     begin, end = numbers[0] * HOP_LENGTH - _REACH, numbers[-1] * HOP_LENGTH + _REACH
-    heard = np.zeros(end - begin, dtype=np.float32)
+    samples = np.zeros(end - begin, dtype=np.float32)
     inside = pcm[max(0, begin) : end]
-    heard[max(0, -begin) :][: inside.shape[0]] = inside
+    samples[max(0, -begin) :][: inside.shape[0]] = inside
     if begin < 0:
         mirrored = np.zeros(_REACH, dtype=np.float32)
         source = pcm[1 : _REACH + 1]
         mirrored[: source.shape[0]] = source
-        heard[:-begin] = mirrored[:-begin][::-1]
+        samples[:-begin] = mirrored[:-begin][::-1]
     if end > N_SAMPLES:
         beyond = end - N_SAMPLES
         mirrored = np.zeros(beyond, dtype=np.float32)
         source = pcm[N_SAMPLES - 1 - beyond : N_SAMPLES - 1]
         mirrored[: source.shape[0]] = source
-        heard[-beyond:] = mirrored[::-1]
-    frames = np.lib.stride_tricks.sliding_window_view(heard, N_FFT)[::HOP_LENGTH]
+        samples[-beyond:] = mirrored[::-1]
+    frames = np.lib.stride_tricks.sliding_window_view(samples, N_FFT)[::HOP_LENGTH]
     return np.ascontiguousarray(frames)

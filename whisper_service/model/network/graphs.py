@@ -66,13 +66,13 @@ class StepGraphs:
     """The recorded steps of one decoder, and the memory that they work on.
 
     :param recorder: makes a recorder; it is called again whenever the memory grows.
-    :param room: the largest number of tokens of a row.
+    :param capacity: the largest number of tokens of a row.
     """
 
-    def __init__(self, run: Run, recorder: Callable[[], Record], *, room: int) -> None:
+    def __init__(self, run: Run, recorder: Callable[[], Record], *, capacity: int) -> None:
         self._run = run
         self._recorder = recorder
-        self._room = room
+        self._capacity = capacity
         self._record: Record | None = None
         self._memory: DecoderCache | None = None
         self._staged = self._inputs = torch.zeros(2, 0, dtype=torch.int64)
@@ -108,7 +108,7 @@ class StepGraphs:
         self._staged.zero_()
         self._staged[:, :count] = torch.tensor([tokens, cache.lengths])
         self._inputs.copy_(self._staged, non_blocking=True)
-        reach = min(self._room, -(-(max(cache.lengths) + 1) // _REACH) * _REACH)
+        reach = min(self._capacity, -(-(max(cache.lengths) + 1) // _REACH) * _REACH)
         if (rows, reach) not in self._recorded:
             self._recorded[rows, reach] = self._recording(rows, reach)
         replay, (hidden, attention) = self._recorded[rows, reach]
@@ -136,7 +136,7 @@ class StepGraphs:
         keys, values = (cross.new_zeros(layers, rows, *rest) for _ in range(2))
         self._staged = torch.zeros(2, rows, dtype=torch.int64, pin_memory=cross.is_cuda)
         self._inputs = torch.zeros(2, rows, dtype=torch.int64, device=cross.device)
-        self._memory = DecoderCache(keys, values, room=self._room, stays=True)
+        self._memory = DecoderCache(keys, values, capacity=self._capacity, stays=True)
 
 
 def _rows(count: int) -> int:

@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from whisper_service.audio.pcm import Samples
+from whisper_service.audio.pcm import FRAME_SAMPLES, Samples
 
-#: Samples of one frame at 16 kHz (32 ms), and of the context before it that the network takes with it.
-FRAME_SAMPLES = 512
+#: The samples before a frame that the network takes with it.
 _CONTEXT_SAMPLES = 64
 #: The state is reset every 256 frames (8.2 s), and rebuilt from the 64 frames (2 s) before.
 BLOCK_FRAMES = 256
