@@ -184,6 +184,13 @@ class Client:
         assert not self._reader.is_alive(), f"the server does not close: {self._frames[-3:]}"
         return Heard(self._frames, self._connection.close_code, self._connection.close_reason or "")
 
+    def check(self) -> None:
+        """Fail if the server has sent an error, or closed the stream."""
+        with self._news:
+            errors = [frame for frame in self._frames if json.loads(frame)["type"] == "error"]
+            assert not errors, errors
+            assert not self._ended
+
     def vanish(self) -> None:
         """Break the connection without a close frame."""
         self._connection.socket.close()

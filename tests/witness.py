@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.servers import Server
@@ -21,8 +21,11 @@ _INTERVAL_S = 0.5
 
 
 @contextmanager
-def witness(server: Server) -> Iterator[None]:
-    """Stream a talk again and again while the body runs; fail if audio or words are missing."""
+def witness(server: Server) -> Iterator[Callable[[], None]]:
+    """Stream a talk again and again while the body runs; fail if audio or words are missing.
+
+    Yield a check that fails if the stream has got an error so far, or has ended.
+    """
     spoken = sentences()
     over = threading.Event()
     rounds = 0
@@ -40,7 +43,7 @@ def witness(server: Server) -> Iterator[None]:
         thread = threading.Thread(target=stream, args=(client,))
         thread.start()
         try:
-            yield
+            yield client.check
         finally:
             over.set()
             thread.join(DEADLINE_S)

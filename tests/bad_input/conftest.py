@@ -1,8 +1,8 @@
-"""One server for all tests of bad input. Beside each of them a witness streams a talk on it."""
+"""One server for all tests of bad input. While they run, a witness streams a talk on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -18,6 +18,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {
         "PORT": str(port),
         "WHISPER_MODEL": MODEL,
+        "WHISPER_GRID_MS": "2000",  # words are not the subject: a quarter of the usual updates
         "WHISPER_MAX_MESSAGE_BYTES": str(MAX_MESSAGE_BYTES),
         "WHISPER_MAX_AUDIO_S": str(MAX_AUDIO_S),
         "WHISPER_SEND_TIMEOUT_S": str(SEND_TIMEOUT_S),
@@ -29,11 +30,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def beside(server: Server) -> Iterator[Callable[[], None]]:
+    """Stream a talk again and again while the tests of a file run."""
+    with witness(server) as check:
+        yield check
+
+
 @pytest.fixture(autouse=True)
-def beside(server: Server) -> Iterator[None]:
-    """Stream a talk over and over; fail if anything of the test shows in it, or a traceback in the log."""
+def undisturbed(server: Server, beside: Callable[[], None]) -> Iterator[None]:
+    """Fail if a test disturbs the witness, ends the server, or leaves a traceback in its log."""
     log_before = len(server.log())
-    with witness(server):
-        yield
+    yield
+    beside()
     assert server.process.poll() is None
     assert "Traceback" not in server.log()[log_before:], server.log()[log_before:]

@@ -51,7 +51,7 @@ def run_server(tmp_path_factory: pytest.TempPathFactory) -> RunServer:
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(run_server: RunServer) -> Iterator[Server]:
     with run_server() as running_server:
         yield running_server
