@@ -9,11 +9,11 @@ error rates of the whole corpus.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from pathlib import Path
 
+import click
 import jiwer
 import whisper
 from whisper.normalizers import EnglishTextNormalizer
@@ -33,18 +33,17 @@ _SLICE_SAMPLES = 8_000
 _GRID_SAMPLES = 8_000
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--talks", type=Path, required=True)
+@click.option("--model", "checkpoint", default=str(ROOT / "models" / "micro.en.pt"))
+@click.option("--json", "json_path", type=Path)
+def main(talks: Path, checkpoint: str, json_path: Path | None) -> None:
     """Run the benchmark; print a line for each talk, then the figures of the corpus."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--talks", type=Path, required=True)
-    parser.add_argument("--model", default=str(ROOT / "models" / "micro.en.pt"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    model = load_model(find_checkpoint(options.model, deadline_s=600))
+    model = load_model(find_checkpoint(checkpoint, deadline_s=600))
     runner, detector, normalise = Runner(model), SpeechDetector(), EnglishTextNormalizer()
     runner.warm_up()
     truths, streamed, whole, rows = [], [], [], []
-    for path in sorted(options.talks.glob("*.flac")):
+    for path in sorted(talks.glob("*.flac")):
         pcm = decode(path.read_bytes()).samples
         truths.append(normalise(json.loads(path.with_suffix(".json").read_text())["text"]))
         begin = time.perf_counter()
@@ -88,8 +87,8 @@ def main() -> None:
         "talks": rows,
     }
     print(json.dumps({key: value for key, value in result.items() if key != "talks"}, indent=2))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    if json_path:
+        json_path.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ An update transcribes a window that has grown by 500 ms since the update before,
 The windows grow from 4 to 7.5 s. Every engine gets the same windows, checkpoint and number of threads, in the
 same run.
 
-``--weights FILE …`` with ``--talks FOLDER`` measures real checkpoints on real speech. These are the figures
+``--weights FILE`` with ``--talks FOLDER`` measures a real checkpoint on real speech. These are the figures
 that count. Without ``--weights``, the demonstration model is measured, and then models of common shapes that
 recite a text (``benchmarks/reciting.py``: 45 known tokens and 5 new ones). Without ``--talks``, the bundled
 talk is used. A recited text has no outliers in the hidden states and no doubtful words, so real checkpoints
 can cost more. Our engine also gives the time of every word; the others are not asked for it.
+
+``--weights`` and ``--shapes`` are repeated for several values: ``--shapes tiny.en --shapes base.en``.
 
 *Page faults* are the minor page faults of this process during an update: new pages that the system had to
 map.
@@ -19,7 +21,6 @@ encoder's size on the same cores. ``--device cuda`` leaves out the other engines
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import statistics
@@ -30,6 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import jiwer
 import numpy as np
 import torch
@@ -313,13 +315,13 @@ def bench_file(model: whisper.Whisper, runner: Runner, pcm: Samples, folder: Pat
     return rates
 
 
-def bench_checkpoint(path: str, talks: Sequence[Samples], options: argparse.Namespace) -> dict[str, Any]:
+def bench_checkpoint(path: str, talks: Sequence[Samples], *, device: str, dtype: str) -> dict[str, Any]:
     """Print and return the tables of a checkpoint on ``talks``: updates, and one file."""
     checkpoint = find_checkpoint(path, deadline_s=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = load_model(checkpoint)
-        runner = Runner.load(checkpoint, device=options.device, dtype=options.dtype)
+        runner = Runner.load(checkpoint, device=device, dtype=dtype)
         runner.warm_up()
         others = rivals(model, folder) if runner.device.type == "cpu" else {}
         streams = _streams(talks, _BATCHES[runner.device.type][-1])
@@ -329,51 +331,54 @@ def bench_checkpoint(path: str, talks: Sequence[Samples], options: argparse.Name
         return {"updates": updates, "file": bench_file(model, runner, file, folder)}
 
 
-def bench_shape(shape: str, talks: Sequence[Samples], options: argparse.Namespace) -> dict[str, Any]:
+def bench_shape(shape: str, talks: Sequence[Samples], *, device: str, dtype: str) -> dict[str, Any]:
     """Print and return the tables of a shape that recites a text: updates, and the decoder alone."""
-    device, dims = torch.device(options.device), SHAPES[shape]
+    dims = SHAPES[shape]
     said = recited(dims, _KNOWN + _NEW)
     model = reciting_model(dims, said)
     with tempfile.TemporaryDirectory() as name:
-        others = rivals(model, Path(name)) if device.type == "cpu" else {}
-        precision = resolve_precision(options.dtype, device, width=dims.n_audio_state)
-        runner = Runner(model, device, precision)
+        others = rivals(model, Path(name)) if device == "cpu" else {}
+        precision = resolve_precision(dtype, torch.device(device), width=dims.n_audio_state)
+        runner = Runner(model, torch.device(device), precision)
         runner.warm_up()
-        streams = _streams(talks, _BATCHES[device.type][-1])
+        streams = _streams(talks, _BATCHES[device][-1])
         updates = bench_updates(f"shape of {shape}", model, runner, others, streams, said[:_KNOWN])
         return {"updates": updates, "tokens_per_s": bench_decoder(model, runner)}
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--talks", "folder", type=Path, help="folder of FLAC files; the bundled talk if left out")
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="FILE",
+    help="checkpoints to measure; shapes are measured then only if --shapes names them",
+)
+@click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]))
+@click.option("--shapes", multiple=True, type=click.Choice(list(SHAPES)))
+@click.option("--dtype", default="auto")
+@click.option("--json", "json_path", type=Path)
+def main(
+    folder: Path | None,
+    weights: tuple[str, ...],
+    device: str,
+    shapes: tuple[str, ...],
+    dtype: str,
+    json_path: Path | None,
+) -> None:
     """Run the benchmark and print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--talks", type=Path, help="folder of FLAC files; the bundled talk if left out")
-    parser.add_argument(
-        "--weights",
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="checkpoints to measure; shapes are measured then only if --shapes names them",
-    )
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--shapes", nargs="*", choices=list(SHAPES))
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    paths = sorted(options.talks.glob("*.flac")) if options.talks else [_SAMPLE]
+    paths = sorted(folder.glob("*.flac")) if folder else [_SAMPLE]
     talks = [read(path) for path in paths]
     machine = describe()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     report: dict[str, Any] = {"machine": machine, "checkpoints": {}, "shapes": {}}
-    for path in options.weights or [MODEL]:
-        report["checkpoints"][Path(path).stem] = bench_checkpoint(path, talks, options)
-    by_default = ["tiny.en", "base.en"] if options.device == "cpu" else list(SHAPES)[1:]
-    for shape in options.shapes or ([] if options.weights else by_default):
-        report["shapes"][shape] = bench_shape(shape, talks, options)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    for path in weights or [MODEL]:
+        report["checkpoints"][Path(path).stem] = bench_checkpoint(path, talks, device=device, dtype=dtype)
+    by_default = ["tiny.en", "base.en"] if device == "cpu" else list(SHAPES)[1:]
+    for shape in shapes or ([] if weights else by_default):
+        report["shapes"][shape] = bench_shape(shape, talks, device=device, dtype=dtype)
+    if json_path:
+        json_path.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

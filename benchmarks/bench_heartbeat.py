@@ -7,12 +7,12 @@ most 20 ms and p99.9 at most 50 ms above the control.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 import urllib.request
 from pathlib import Path
 
+import click
 import numpy as np
 
 from benchmarks.machine import describe
@@ -29,35 +29,34 @@ def _row(late: np.ndarray) -> dict[str, float]:
     return {**row, "max": round(float(late.max()), 2), "ticks": int(late.size)}
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--streams", default=8)
+@click.option("--seconds", default=60.0, help="length of each of the two phases")
+@click.option("--port", default=5093)
+@click.option("--json", "json_path", type=Path)
+def main(streams: int, seconds: float, port: int, json_path: Path | None) -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of each of the two phases")
-    parser.add_argument("--port", type=int, default=5093)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
     talk = sample_talk()
-    with serving("-m", "benchmarks.heartbeat_app", port=options.port) as address:
+    with serving("-m", "benchmarks.heartbeat_app", port=port) as address:
         time.sleep(1)
         _late_ms(address)
-        time.sleep(options.seconds)
+        time.sleep(seconds)
         control = _row(_late_ms(address))
-        clients = listen(f"ws://{address}/transcribe", talk, count=options.streams, seconds=options.seconds)
+        clients = listen(f"ws://{address}/transcribe", talk, count=streams, seconds=seconds)
         loaded = _row(_late_ms(address))
     lags = [message["behind_s"] for client in clients for _, message in client.of("lag")]
     result = {
         "machine": describe(),
-        "streams": options.streams,
-        "seconds": options.seconds,
+        "streams": streams,
+        "seconds": seconds,
         "control_ms": control,
         "loaded_ms": loaded,
         "finals": sum(1 for client in clients for _ in client.of("final")),
         "worst_lag_s": max(lags, default=0.0),
     }
     print(json.dumps(result, indent=2))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    if json_path:
+        json_path.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

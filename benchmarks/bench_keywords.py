@@ -11,13 +11,13 @@ confirmed events report.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import jiwer
 import numpy as np
 from whisper.normalizers import EnglishTextNormalizer
@@ -97,21 +97,18 @@ def spoken_ends(keyword: str, words: Sequence[Spoken]) -> list[float]:
     ]
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--talks", type=Path, required=True)
+@click.option("--count", default=5, help="number of talks to play")
+@click.option("--model", default=MODEL)
+@click.option("--json", "json_path", type=Path)
+def main(talks: Path, count: int, model: str, json_path: Path | None) -> None:
     """Run the benchmark and print the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--talks", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=5, help="number of talks to play")
-    parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    player, normalise = Player(options.model), EnglishTextNormalizer()
+    player, normalise = Player(model), EnglishTextNormalizer()
     texts: dict[str, list[str]] = {"truth": [], "with": [], "without": []}
     delays: list[float] = []
     counts = dict.fromkeys(("said", "of_them_told", "in_finals", "told", "retracted", "left_open"), 0)
-    for path in sorted(options.talks.glob("*.flac"))[: options.count]:
+    for path in sorted(talks.glob("*.flac"))[:count]:
         talk = load_talk(path)
         keywords = keywords_of(talk)
         told = listen(player, talk, keywords)
@@ -140,8 +137,8 @@ def main() -> None:
         "wer_without": round(100 * jiwer.wer(texts["truth"], texts["without"]), 2),
     }
     print(json.dumps(row, indent=2))
-    if options.json:
-        options.json.write_text(json.dumps({"machine": describe(), "row": row}, indent=2) + "\n")
+    if json_path:
+        json_path.write_text(json.dumps({"machine": describe(), "row": row}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,21 +9,25 @@ a client sees.
 
 Word error rates are those of the whole corpus, after Whisper's ``EnglishTextNormalizer`` on both texts.
 *Offline* is the same engine on whole utterances. *Sentences*, *commas* and *capitals* are F1 scores against
-the offline text of the same run (``benchmarks/readability.py``). ``--noise FILE …`` adds rows for each sound,
+the offline text of the same run (``benchmarks/readability.py``). ``--noise FILE`` adds rows for a sound,
 mixed with the talks ``--snr`` decibels below them. ``--set NAME=VALUE`` changes a setting of every
 stream. ``--shown`` changes the probabilities of ``session/display.py``. Rows are added to the file of
 ``--json``.
+
+``--only``, ``--slices``, ``--policy``, ``--set`` and ``--noise`` are repeated for several values:
+``--slices 500 --slices 250``.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import jiwer
 import numpy as np
 from numpy.typing import NDArray
@@ -178,63 +182,80 @@ def _line(name: str, row: dict[str, Any]) -> str:
     return "| " + " | ".join([*cells, str(row["changed_finals"]), f"{row['windows_per_s']:.2f}"]) + " |"
 
 
-def _settings(options: argparse.Namespace) -> list[Setting]:
-    chosen = dict(item.split("=", 1) for item in options.set)
-    plain = StreamSettings().merged(chosen)
-    settings = [Setting("offline", replace(plain, interim=False), grid_ms=_NO_GRID_MS)]
-    settings = [] if options.server or not options.offline else settings
+def _settings(
+    slices: Sequence[int],
+    policies: Sequence[str],
+    shown: Sequence[float] | None,
+    changes: Sequence[str],
+    noises: Sequence[str],
+    *,
+    offline: bool,
+) -> list[Setting]:
+    plain = StreamSettings().merged(dict(item.split("=", 1) for item in changes))
+    settings = [Setting("offline", replace(plain, interim=False), grid_ms=_NO_GRID_MS)] if offline else []
     settings += [
         Setting(f"{policy}, {ms} ms slices", replace(plain, policy=policy), slice_ms=ms)
-        for ms in options.slices
-        for policy in options.policy
+        for ms in slices
+        for policy in policies
     ]
-    suffix = "".join(f", {item}" for item in options.set)
-    if options.shown:
-        suffix += f", shown {' '.join(f'{value:g}' for value in options.shown)}"
+    suffix = "".join(f", {item}" for item in changes)
+    if shown:
+        suffix += f", shown {' '.join(f'{value:g}' for value in shown)}"
     return [
         replace(setting, name=f"{setting.name}{suffix}{noise and f', {noise}'}", noise=noise)
-        for noise in (path.stem for path in options.noise or [Path()])
+        for noise in noises or [""]
         for setting in settings
     ]
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--talks", "folder", type=Path, required=True)
+@click.option("--only", multiple=True, help="names of the talks to play; all talks if left out")
+@click.option("--model", default=MODEL)
+@click.option("--dtype", default="float32", help="see WHISPER_DTYPE")
+@click.option("--slices", type=int, multiple=True, default=[500, 250])
+@click.option(
+    "--policy", "policies", type=click.Choice([*POLICIES, *TRIED]), multiple=True, default=list(POLICIES)
+)
+@click.option("--shown", type=float, nargs=3, metavar="FIRST LAST AGAIN")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE")
+@click.option("--no-offline", is_flag=True)
+@click.option("--server", help="address of a WebSocket, such as ws://127.0.0.1:5003/transcribe")
+@click.option("--noise", "noises", type=Path, multiple=True)
+@click.option("--snr", default=10.0, help="level of the talk above --noise, in decibels")
+@click.option("--json", "json_path", type=Path)
+def main(
+    folder: Path,
+    only: tuple[str, ...],
+    model: str,
+    dtype: str,
+    slices: tuple[int, ...],
+    policies: tuple[str, ...],
+    shown: tuple[float, float, float] | None,
+    changes: tuple[str, ...],
+    no_offline: bool,
+    server: str | None,
+    noises: tuple[Path, ...],
+    snr: float,
+    json_path: Path | None,
+) -> None:
     """Run the benchmark and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--talks", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", help="names of the talks to play; all talks if left out")
-    parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--dtype", default="float32", help="see WHISPER_DTYPE")
-    parser.add_argument("--slices", type=int, nargs="*", default=[500, 250])
-    parser.add_argument("--policy", nargs="*", default=list(POLICIES), choices=[*POLICIES, *TRIED])
-    parser.add_argument("--shown", type=float, nargs=3, metavar=("FIRST", "LAST", "AGAIN"))
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--no-offline", dest="offline", action="store_false")
-    parser.add_argument("--server", help="address of a WebSocket, such as ws://127.0.0.1:5003/transcribe")
-    parser.add_argument("--noise", type=Path, nargs="*", default=[])
-    parser.add_argument(
-        "--snr", type=float, default=10.0, help="level of the talk above --noise, in decibels"
-    )
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
     commit.POLICIES.update(TRIED)
-    if options.shown:
-        display.FIRST, display.LAST, display.AGAIN = options.shown
-    paths = sorted(options.talks.glob("*.flac"))
-    talks = [load_talk(path) for path in paths if options.only is None or path.stem in options.only]
-    settings = _settings(options)
-    sounds = {path.stem: read(path) for path in options.noise}
+    if shown:
+        display.FIRST, display.LAST, display.AGAIN = shown
+    paths = sorted(folder.glob("*.flac"))
+    talks = [load_talk(path) for path in paths if not only or path.stem in only]
+    sounds = {path.stem: read(path) for path in noises}
+    settings = _settings(slices, policies, shown, changes, list(sounds), offline=not (server or no_offline))
     rows: dict[str, dict[str, Any]] = {}
     offline: dict[str, str] = {}  # the text of each noise's offline row
-    player = None if options.server else Player(options.model, options.dtype)
+    player = None if server else Player(model, dtype)
     print(_HEAD)
     for setting in settings:
         noise = sounds.get(setting.noise)
-        heard = talks if noise is None else [mixed(talk, noise, snr_db=options.snr) for talk in talks]
+        heard = talks if noise is None else [mixed(talk, noise, snr_db=snr) for talk in talks]
         if player is None:
-            url = f"{options.server}?policy={setting.stream.policy}"
+            url = f"{server}?policy={setting.stream.policy}"
             played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
         else:
             played = [play_on_simulated_clock(player, talk.pcm, setting) for talk in heard]
@@ -242,8 +263,8 @@ def main() -> None:
             offline[setting.noise] = _text(played)
         rows[setting.name] = summary(talks, played, offline.get(setting.noise, ""))
         print(_line(setting.name, rows[setting.name]), flush=True)
-        if options.json:
-            _save(options.json, {setting.name: asdict(setting)}, {setting.name: rows[setting.name]})
+        if json_path:
+            _save(json_path, {setting.name: asdict(setting)}, {setting.name: rows[setting.name]})
 
 
 def _save(path: Path, settings: dict[str, Any], rows: dict[str, Any]) -> None:

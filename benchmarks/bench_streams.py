@@ -8,17 +8,19 @@ no stream may be without finals.
 
 At the end every client sends ``stop`` and waits for the rest of its transcript, so every word counts, however
 late it comes. If there are more cores than ``--server-cores``, the clients are pinned to the other cores.
+
+``--streams`` is repeated for several values: ``--streams 8 --streams 16``.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from benchmarks.machine import describe
@@ -85,41 +87,43 @@ def _line(row: dict[str, Any]) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.option("--streams", type=int, multiple=True, default=[1, 2, 3, 4, 6, 8, 12, 16, 24, 32])
+@click.option("--limit", default=1.0, help="largest 95th percentile of the lag, in seconds")
+@click.option("--seconds", default=30.0, help="length of each step")
+@click.option("--server-cores", default=2)
+@click.option("--port", default=5094)
+@click.option("--json", "json_path", type=Path)
+def main(
+    streams: tuple[int, ...],
+    limit: float,
+    seconds: float,
+    server_cores: int,
+    port: int,
+    json_path: Path | None,
+) -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--streams", type=int, nargs="*", default=[1, 2, 3, 4, 6, 8, 12, 16, 24, 32])
-    parser.add_argument(
-        "--limit", type=float, default=1.0, help="largest 95th percentile of the lag, in seconds"
-    )
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of each step")
-    parser.add_argument("--server-cores", type=int, default=2)
-    parser.add_argument("--port", type=int, default=5094)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
     talk = sample_talk()
     rows: list[dict[str, Any]] = []
     capacity = beyond = 0
-    with serving("app.py", port=options.port) as address:
-        pinned = pin_apart(options.server_cores)
+    with serving("app.py", port=port) as address:
+        pinned = pin_apart(server_cores)
         print(f"{describe()['processor']}, {len(os.sched_getaffinity(0))} cores here; {pinned}\n\n{_HEAD}")
         listen(f"ws://{address}/transcribe", talk, count=1, seconds=_WARM_UP_S)
-        for count in options.streams:
-            clients = listen(f"ws://{address}/transcribe", talk, count=count, seconds=options.seconds)
-            rows.append(step(clients, talk, options.seconds))
+        for count in streams:
+            clients = listen(f"ws://{address}/transcribe", talk, count=count, seconds=seconds)
+            rows.append(step(clients, talk, seconds))
             print(_line(rows[-1]), flush=True)
-            if rows[-1]["display_s"][1] <= options.limit:
+            if rows[-1]["display_s"][1] <= limit:
                 capacity = count
             else:
                 beyond += 1
             if beyond == 2:
                 break
     print(f"\nCapacity: {capacity} streams")
-    if options.json:
+    if json_path:
         report = {"machine": describe(), "pinned": pinned, "capacity": capacity, "rows": rows}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        json_path.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

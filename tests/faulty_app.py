@@ -1,6 +1,7 @@
 """The app with an engine or a detector that fails as soon as a file says so, for a subprocess.
 
-``python -m tests.faulty_app``; the file's name is in FAULT, its contents say what fails.
+``python -m tests.faulty_app``. The name of the file is in FAULT, and its contents say what fails.
+REQUEST_TIMEOUT_S is the time in which the head of a request must arrive.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from app import app
+from whisper_service import server
 from whisper_service.engine.runner import Runner
 from whisper_service.model.speech.detector import SpeechDetector
-from whisper_service.server import serve
 
 _FAULT = Path(os.environ["FAULT"])
 _run, _probabilities = Runner.run_batch, SpeechDetector.probabilities
@@ -43,5 +44,7 @@ def probabilities(self: SpeechDetector, batch: Any) -> Any:
 
 Runner.run_batch, SpeechDetector.probabilities = run_batch, probabilities  # type: ignore[method-assign]
 
+server._REQUEST_TIMEOUT_S = float(os.environ.get("REQUEST_TIMEOUT_S", server._REQUEST_TIMEOUT_S))
+
 if __name__ == "__main__":
-    serve(app)
+    server.serve(app)

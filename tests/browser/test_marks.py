@@ -133,15 +133,3 @@ def test_a_browser_that_cannot_mark_still_tells(server: Server, open_page: OpenP
         say(page, "final", "exam")
         hit(page, 0, "exam", 0.0, 0.5, "final")
         assert told(page) == "Keyword: exam" and page.confirmed == " exam"
-
-
-def test_keywords_of_a_real_talk(server: Server, open_page: OpenPage) -> None:
-    with open_page(server) as page:
-        choose_keywords(page, "coasts, zebra")
-        page.press("#sample")
-        page.wait_for_state("listening")
-        page.wait_for_state("done")
-        hits = page.messages_of("keyword")
-        assert {message["keyword"] for message in hits} == {"coasts"}
-        assert marked(page) == [message["text"].strip(".,") for message in hits if message["final"]]
-        assert marked(page)[-1] == "coast"

@@ -12,6 +12,7 @@ from whisper.normalizers import EnglishTextNormalizer
 
 from tests.browser.conftest import OpenPage, RunServer
 from tests.browser.page import LivePage, frames_and_rate
+from tests.browser.test_marks import choose_keywords, marked
 from tests.servers import ROOT, Server
 
 pytestmark = pytest.mark.browser
@@ -98,7 +99,9 @@ def test_the_last_words_before_stop_reach_the_server(server: Server, open_page: 
 
 
 def test_the_sample_plays_through_the_service(server: Server, open_page: OpenPage) -> None:
+    """With keywords, so that a real talk shows that too."""
     with open_page(server) as page:
+        choose_keywords(page, "coasts, zebra")
         page.press("#sample")
         page.wait_for_state("listening")
         page.wait_for_state("done")
@@ -106,6 +109,10 @@ def test_the_sample_plays_through_the_service(server: Server, open_page: OpenPag
         assert page.seconds_sent == pytest.approx(REFERENCE["seconds"], abs=0.01)
         assert_right(page.transcript)
         assert_accounted_for(page)
+        hits = page.messages_of("keyword")
+        assert {message["keyword"] for message in hits} == {"coasts"}
+        assert marked(page) == [message["text"].strip(".,") for message in hits if message["final"]]
+        assert marked(page)[-1] == "coast"
 
 
 def test_without_a_microphone_the_page_says_what_to_do_and_plays_the_sample(

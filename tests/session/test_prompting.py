@@ -103,6 +103,23 @@ def test_a_keyword_that_only_the_prompt_puts_there_is_not_told() -> None:
     assert "exam" in "".join(final.text for final in finals(events))
 
 
+def test_a_keyword_of_an_earlier_utterance_does_not_confirm_that_of_the_prompt() -> None:
+    """The second utterance hears the first one again, but its keyword comes from the prompt alone."""
+
+    def echo(request: Request, answer: Hypothesis) -> Hypothesis:
+        words = [replace(word, text=" w1.") if word.text == " w3." else word for word in answer.words]
+        return replace(answer, words=tuple(words)) if request.prompt else answer
+
+    engine = Recording(echo)
+    session = make_session(prompt="w1, w7.", keywords="w1")
+    events = play(session, engine, cut_evenly(speak([0.1, 1.4, 0.1, 0.1])[0], 8_000))
+    hits = {event.number for event in events if isinstance(event, KeywordSpotted) and event.final}
+    assert len(hits) == 1
+    assert words(events).count(" w1.") == 2
+    checks = [request for request in engine.requests if not request.prompt]
+    assert any(request.start > RATE for request in checks)
+
+
 def test_a_keyword_that_is_heard_without_the_prompt_is_told() -> None:
     engine = Recording()
     session = make_session(prompt="w2, w7.", keywords="w2")

@@ -180,6 +180,7 @@ def test_size_is_refused_before_the_payload_comes(server: Server) -> None:
         (masked(Opcode.CONT, b"?"), 1002),
         (Frame(Opcode.TEXT, b"unmasked").serialize(mask=False), 1002),
     ],
+    ids=["no UTF-8", "continues nothing", "unmasked"],
 )
 def test_broken_protocol_closes_with_its_code(server: Server, frame: bytes, code: int) -> None:
     with open_raw(server, "/ws/echo?id=broken") as sock:

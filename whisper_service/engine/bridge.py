@@ -31,13 +31,16 @@ _CHECK = "check"
 
 
 class StreamEngine(Protocol):
-    """Answers requests for sessions: an engine in this process, another one, or another machine."""
+    """Answers requests for sessions: an engine in this process, in another process, or on another machine."""
 
     def info(self) -> EngineInfo:
         """Return the description of the engine. Call it only after the engine has loaded."""
 
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
-        """Queue ``request``; ``on_answer`` gets the answer. Never blocks. A display request may get none."""
+        """Queue ``request``; ``on_answer`` gets the answer. Never blocks.
+
+        A display request that is replaced gets no answer, and neither does a request of a cancelled stream.
+        """
 
     def cancel(self, stream: str) -> None:
         """Forget the stream and its requests."""
@@ -131,7 +134,7 @@ class EngineBridge:
             return
         self._busy_since = time.monotonic()
         on_answer = stream.pop(request.number)
-        # A display request that a newer one replaced gets no answer.
+        # Older requests of this stream are display requests that were replaced: they get no answer.
         for number in [number for number in stream if number < request.number]:
             del stream[number]
         if not stream:

@@ -53,7 +53,10 @@ class Engine:
         self._worker.put(request)
 
     def cancel(self, stream: str) -> None:
-        """Drop the waiting requests of ``stream``. The answer to a running request is still delivered."""
+        """Drop the waiting requests of ``stream`` and what the runner keeps for it.
+
+        The answer to a running request is still delivered.
+        """
         self._worker.put(_Cancel(stream))
 
     def stop(self, timeout_s: float) -> bool:
@@ -71,6 +74,7 @@ class Engine:
         self._on_loaded(runner.info())
 
         def handle(items: Sequence[Request | _Cancel]) -> bool:
+            """Take the new items and answer one batch; return whether to call again without new items."""
             for item in items:
                 if isinstance(item, _Cancel):
                     self._scheduler.cancel(item.stream)

@@ -9,19 +9,20 @@ from typing import Protocol
 
 from whisper_service.audio.pcm import Samples
 
-#: Windows of a stream that start at multiples of this (10 ms) share the spectrogram frames computed so far.
+#: Windows of a stream whose starts differ by multiples of this (10 ms) share the spectrogram frames that are
+#: known already.
 STEP_SAMPLES = 160
 
 
 class Kind(enum.IntEnum):
-    """The purpose of a request. Of requests of the same age, the kind with the smaller value goes first."""
+    """The purpose of a request. ``Scheduler`` decides how long each kind may wait."""
 
     #: The last request for an utterance: all words of the answer become final. Never replaced.
     FINAL = 0
-    #: A request at a position of the grid: the words that the commit policy accepts become final. Never
-    #: replaced.
+    #: A request at a position of the session's grid: the words that the commit policy accepts become final.
+    #: Never replaced.
     COMMIT = 1
-    #: A request for a partial; its answer makes nothing final. A newer request of the stream replaces it.
+    #: A request for a partial, text that is shown but not final. A newer request of the stream replaces it.
     DISPLAY = 2
 
 
@@ -32,8 +33,8 @@ class Word:
     :param text: with the leading space and the punctuation that its language writes.
     :param start: first sample on the stream's 16 kHz clock.
     :param end: the sample after the last one.
-    :param attended: the sample that the model attended to most while it wrote the word: the latest of
-        the samples for the word's tokens.
+    :param attended: for each token of the word there is the sample that the model attended to most while it
+        wrote the token; this is the latest of them.
     :param probability: mean probability of the word's tokens without those of its marks, 0…1.
     :param tokens: token ids of ``text``. A later request passes them as forced prefix or as draft.
     :param mark: the punctuation at the end of ``text``, such as "." or ',"'; "" if there is none.
@@ -67,7 +68,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A request to transcribe one window. The answer depends on its fields alone, so any engine may give it.
+    """A request to transcribe one window. The answer depends on its fields and the model alone.
 
     :param stream: the session that sends the request. Requests of one stream replace or follow each other.
     :param number: counts the requests of the stream. The answer has the same number.
@@ -120,8 +121,8 @@ class Hypothesis:
     :param detected: the most probable language if the engine detected it, else ``language``.
     :param language_probability: probability of ``detected``, 0…1; 1 if the engine detected nothing.
     :param no_speech_probability: Whisper's own estimate that the window holds no speech, 0…1.
-    :param average_logprob: mean log-probability of the new tokens and of the token after them: the end of
-        text, or the token at which the length limit cut the text off.
+    :param average_logprob: mean log-probability of the tokens after the prefix and of the token after them:
+        the end of text, or the token at which the length limit cut the text off.
     """
 
     stream: str

@@ -1,8 +1,8 @@
 """Answers requests: builds the tensors of a batch, runs the model, extracts words from the result.
 
-All windows of a batch are encoded together. Their drafts are verified in one forward pass, and the text after
-them is decoded token by token. Word times come from the attention of the same passes. This code must only run
-in the thread that loaded the model.
+On a GPU all windows of a batch are encoded together, on a CPU one after the other. Their drafts are verified
+in one forward pass, and the text after them is decoded token by token. Word times come from the attention of
+the same passes. This code must only run in the thread that loaded the model.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from whisper_service.model.network.weights import decoder_weights, encoder_weigh
 
 #: Samples of one frame of the encoder's output: 20 ms at 16 kHz.
 _SAMPLES_PER_FRAME = 320
-#: Limit on the text tokens per second of audio, so that a repetition loop ends before the context is full. No
-#: speech has more (fast speech: about 6).
+#: Limit on the tokens of a window, prefix included: so many per second of audio and some more, so that a
+#: repetition loop ends before the context is full. No speech has more (fast speech: about 6).
 _TOKENS_PER_SECOND = 12
-_TOKENS_AT_LEAST = 16
+_MORE_TOKENS = 16
 #: Largest batch by device type. On a CPU in float32 the encoder takes most of the time, and the windows of a
 #: batch share none of its work.
 _MOST = {"cpu": 2, "cuda": 64}
@@ -106,7 +106,7 @@ class Runner:
         return self._info
 
     def warm_up(self) -> None:
-        """Run every step once, so that the first request does not wait for compilation."""
+        """Answer a short window of noise and compile the alignment, so that the first request is not slow."""
         noise = np.random.default_rng(0).standard_normal(N_SAMPLES // 10).astype(np.float32) * 0.01
         self.run(Request(stream="", number=0, kind=Kind.DISPLAY, start=0, pcm=noise))
         # The noise may give no words, and without words the alignment is not compiled (numba, takes seconds).
@@ -114,7 +114,7 @@ class Runner:
 
     @property
     def max_batch(self) -> int:
-        """The largest number of requests in a batch: the first request waits for the last one."""
+        """The largest number of requests in a batch. All answers come when the last one is complete."""
         return _MOST[self.device.type]
 
     @property
@@ -183,7 +183,7 @@ class Runner:
         )
         seconds = request.pcm.shape[0] / 16_000
         budget = min(
-            self._n_text_ctx - len(head) - 1, _TOKENS_AT_LEAST + int(seconds * _TOKENS_PER_SECOND)
+            self._n_text_ctx - len(head) - 1, _MORE_TOKENS + int(seconds * _TOKENS_PER_SECOND)
         ) - len(request.prefix)
         return TokenSequence(
             head=head,
@@ -298,5 +298,5 @@ def _closes(word: Word) -> bool:
 
 
 def _opens(word: Word) -> bool:
-    """Return whether ``word`` is a mark before a word, or one after the last word of the prefix."""
+    """Return whether the next word is joined to ``word``: an opening mark, or a mark after the prefix."""
     return _closes(word) or (word.text.startswith(" ") and word.text.strip() in _OPENING)

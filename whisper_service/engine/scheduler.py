@@ -18,8 +18,8 @@ _Entry = tuple[float, int, Request]
 class Scheduler:
     """The requests that wait. The request with the earliest deadline goes first.
 
-    A final or commit request is never replaced: a stream asks for one at a time. A display request is
-    replaced by any newer request of its stream, because its partial would be out of date.
+    A final or commit request is never replaced. A stream may have only one of them waiting. A display request
+    is replaced by any newer request of its stream, because its partial would be out of date.
 
     :param max_batch: the largest number of requests in a batch.
     """

@@ -1,7 +1,7 @@
 """The state of a session that outlives an utterance.
 
 A session that continues from a ``Carry`` makes the same finals as the session that returned it, so a stream
-can go on in another process. All other state begins anew with every utterance.
+can go on in another process. No other state affects later finals.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ _LONGEST = 120
 class Context:
     """The end of the final text, in one language. Words of another language would draw the model into it.
 
-    :param text: at most 120 characters. It is cut where a word begins.
+    :param text: at most 120 characters. It is cut at a space if there is one.
     """
 
     text: str = ""

@@ -1,4 +1,4 @@
-"""Finds the place where endless speech is cut: the quietest one between two words."""
+"""Finds the place where endless speech is cut: a quiet one, between two words if there are any."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from whisper_service.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from whisper_service.engine.request import STEP_SAMPLES, Word
 
-#: A cut leaves at least this much on either side: too short a window confuses the model.
+#: A cut leaves at least this much before it and after it: too short a window confuses the model.
 HEAD_SAMPLES = 5 * SAMPLE_RATE
 _TAIL_SAMPLES = 2 * SAMPLE_RATE
 
@@ -42,6 +42,7 @@ def cut_point(pcm: Samples, start: int, words: Sequence[Word], *, committed: int
             (*_quietest(energy, start, _middle(left), _middle(right)), index + 1)
             for index, (left, right) in enumerate(pairwise(known))
         ]
+        # Of places that are equally quiet, the latest is taken.
         usable = [(loud, -at, count) for loud, at, count in cuts if low <= at <= high]
         if usable:
             _, at, count = min(usable)

@@ -2,7 +2,8 @@
 
 A hypothesis ends in words that the model has half heard. If they were shown at once, a quarter of them would
 be replaced half a second later, and nobody can read that. So a doubtful word waits until a second hypothesis
-has it too, and a shown word stays until two hypotheses in a row have something else in its place.
+has it too, and a shown word stays until two hypotheses in a row agree on another word in its
+place, or both end before it.
 docs/quality.md has the figures.
 """
 

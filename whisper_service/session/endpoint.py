@@ -12,7 +12,7 @@ _HYSTERESIS = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """Speech began at sample ``at`` and has lasted long enough to count."""
+    """Speech began at sample ``at``, and it counts."""
 
     at: int
 

@@ -28,9 +28,9 @@ _COMPRESSION_RATIO = 2.4
 _LOOP_RUNS = {1: 6, 2: 4}
 _LOOP_RUNS_OF_PHRASES = 3
 _LONGEST_PHRASE = 12
-#: Nobody says a word in less than 60 ms, but a decoder in a loop hurries. Attention wavers, so only this
-#: share of the words must advance that far.
+#: Nobody says a word in less than 60 ms, but a decoder in a loop hurries.
 _LEAST_WORD_SAMPLES = 6 * SAMPLE_RATE // 100
+#: Attention wavers, so only this share of the words must advance that far.
 _ADVANCING_SHARE = 0.8
 #: Speech runs forward. Attention that jumps back further than this belongs to a repetition.
 _REWIND_SAMPLES = 4 * SAMPLE_RATE
@@ -52,7 +52,7 @@ class Belief:
 def believe(answer: Hypothesis, start: int = 0) -> Belief:
     """Return the words of ``answer`` that can be believed.
 
-    :param start: the sample at which the speech that these words belong to begins.
+    :param start: the first sample of the speech of these words. Attention well before it has jumped back.
     """
     words = answer.words
     if not words:

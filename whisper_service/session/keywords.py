@@ -1,4 +1,4 @@
-"""Finds a client's keywords in the transcript: at once in partials, for good in finals."""
+"""Finds a client's keywords in the transcript: at once in words that may still change, for good in finals."""
 
 from __future__ import annotations
 
@@ -188,12 +188,12 @@ class _Numbers:
 
 
 class _Watch:
-    """Follows one keyword. A hit in partials is pending until finals confirm it or its words disappear."""
+    """Follows one keyword. A hit in words that may still change is pending: finals confirm it, or it goes."""
 
     def __init__(self, keyword: str, numbers: _Numbers, start: int) -> None:
         self.keyword = keyword
         self._numbers = numbers
-        #: The first word after the last final match, counted from the stream's beginning.
+        #: The first word after the last final match, counted from the first word that the spotter has seen.
         self.start = start
         self._pending: list[KeywordSpotted] = []
         self._wanted: dict[str, tuple[str, ...]] = {}
@@ -245,7 +245,7 @@ class PromptedKeywords:
         self._in_prompt: dict[str, frozenset[str]] = {}  # by language
 
     def doubtful(self, window: Window | None, language: str) -> frozenset[str]:
-        """Return the keywords that the model has not yet heard in ``window`` without the prompt."""
+        """Return the keywords of the prompt that the model has not yet heard in ``window`` without it."""
         if not (self._prompt and self._keywords) or (window is not None and window.without_context):
             return frozenset()
         if language not in self._in_prompt:
@@ -275,7 +275,7 @@ def stems(text: str, language: str) -> tuple[str, ...]:
     return tuple(_stem(word, language) for word in words)
 
 
-#: Marks with which a piece may begin that continues the word before it.
+#: Marks with which a ``Word`` may begin that continues the one before it.
 _WITHIN_WORDS = "'’-"
 
 
@@ -298,7 +298,10 @@ def _stem(word: str, language: str) -> str:
 
 
 def _units(words: Sequence[Word], language: str) -> list[_Unit]:
-    """Return the units of ``words``. A piece with no space or mark before it continues the word before."""
+    """Return the units of ``words``.
+
+    A ``Word`` that begins with a letter, a digit, an apostrophe or a hyphen continues the one before it.
+    """
     edges = [
         index
         for index, word in enumerate(words)

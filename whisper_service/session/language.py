@@ -34,8 +34,8 @@ class LanguageLock:
     """Turns the languages that the model detects into one language for each utterance.
 
     The first language is locked after 2 s of speech. Every later utterance confirms it at once, or leaves
-    doubt. Another language takes its place only if 2 s of doubtful speech in a row sound like that language
-    and the model is sure of it. This happens before any word of the utterance is final.
+    doubt. Another language takes its place only if the model is sure of it after it has heard 2 s, counted
+    with earlier utterances that left the same doubt. This happens before any word of the utterance is final.
 
     :param fixed: the language that the client has chosen, or None: it is detected.
     :param fallback: the language to take if none is likely when held utterances must wait no longer; None:
@@ -67,14 +67,14 @@ class LanguageLock:
         self.settled = self._fixed
 
     def spoken(self) -> Spoken:
-        """Return the knowledge at the end of an utterance, if none is held back."""
+        """Return the knowledge at the end of an utterance. It is valid only if no utterance is held back."""
         heard = 0 if self.settled else self._heard
         return Spoken(None if self._fixed else self.current, self._doubt, self._carried + heard)
 
     def hear(self, language: str, probability: float, heard: int) -> None:
         """Take the result of a detection.
 
-        :param heard: how much of the utterance the model has heard, in samples.
+        :param heard: how much of the utterance after its pre-roll the model has heard, in samples.
         """
         if self.settled:
             return
@@ -90,7 +90,7 @@ class LanguageLock:
         self.settle(self.current if keeps else language)
 
     def is_unsure(self, probability: float) -> bool:
-        """Return whether the language of an utterance that is over is a guess.
+        """Return whether the language of an utterance that is over is a guess, and remember the guess.
 
         It is a guess if no language is known from before and the detected one is not sure.
 
@@ -110,7 +110,7 @@ class LanguageLock:
         self.settle(likeliest if self._evidence[likeliest] >= _LIKELY else self._fallback or likeliest)
 
     def settle(self, language: str | None) -> None:
-        """Make ``language`` certain for this utterance. A repeated call changes nothing."""
+        """Make ``language`` certain for this utterance. A repeated call with the same one changes nothing."""
         self.current, self.settled = language, True
         self._evidence.clear()
         self._doubt, self._carried = None, 0

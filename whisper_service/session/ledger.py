@@ -1,4 +1,4 @@
-"""Every sample is counted: as speech, as silence or as lost."""
+"""Every sample is counted: as speech, which was transcribed, as silence, or as lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from whisper_service.events import Account
 
 
 class Ledger:
-    """Counts samples as transcribed, lost or (the rest) judged silent.
+    """Counts the samples of speech and the lost ones; the rest is silence.
 
     :param account: the counts of all samples before the first one that this ledger sees.
     """

@@ -25,7 +25,7 @@ from whisper_service.session.window import Window, text_of
 
 #: A partial is worth a request of its own if at least this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
-#: How much longer a window may become than the length at which it is cut, 4 s. The model still takes that.
+#: How far ``coarsen`` lets a window grow beyond the length at which it is cut: 4 s. The sum is below 30 s.
 _AFTER_CUT_SAMPLES = 4 * SAMPLE_RATE
 #: An utterance whose language is not certain is held back for at most this long: 10 s.
 _HELD_SAMPLES = 10 * SAMPLE_RATE
@@ -35,7 +35,7 @@ class Questions:
     """The jobs of one stream, and the job that is being answered.
 
     :param name: the stream's name, unique among the streams of an engine.
-    :param grid_samples: distance between the positions at which words may become final.
+    :param grid_samples: distance between the positions of the grid, in samples.
     :param language: decides the language of the requests.
     :param carry: the state at which the stream begins.
     """
@@ -115,7 +115,9 @@ class Questions:
         return events
 
     def next(self, *, show: bool) -> list[Request]:
-        """Return the next request, unless one is being answered.
+        """Return the next request, unless a job is being answered.
+
+        If jobs that are held back have waited long enough, the language is settled first.
 
         :param show: whether to ask for a partial if no job waits.
         """
@@ -142,13 +144,26 @@ class Questions:
         return None
 
     def ask_again(self, job: Job) -> None:
-        """Ask ``job`` once more, before all others."""
+        """Put ``job`` back at the front of the jobs that wait."""
         self._jobs.appendleft(job)
 
-    def ask_without_context(self, job: Job, request: Request) -> Request:
-        """Return the request without prompt, context, prefix and draft: the model might only repeat these."""
+    def ask_for_words_alone(self, job: Job, window: Window, request: Request) -> Request:
+        """Return the request about the window's own part without any text that the model might only repeat.
+
+        Prompt, context, prefix and draft are left out, and the look-back, whose words are none of this part.
+        The answer is expected instead of that to ``request``.
+        """
         self._number += 1
-        again = replace(request, number=self._number, prompt="", context="", prefix=(), draft=())
+        again = replace(
+            request,
+            number=self._number,
+            start=window.own_start,
+            pcm=request.pcm[window.own_start - request.start :],
+            prompt="",
+            context="",
+            prefix=(),
+            draft=(),
+        )
         self._asked = job, again
         return again
 
@@ -161,7 +176,7 @@ class Questions:
     def end(self, window: Window, language: str) -> None:
         """Take note that the utterance of ``window`` is final."""
         if window.without_context and window.committed:
-            # The model has found words without them: context and look-back have misled it.
+            # Requests of this utterance had to leave them out, and it has words: do not use them again.
             self._context, self._look_back = self._context.forgotten(), LookBack()
         if window.committed:
             part = Part(window.own_start, tuple(window.committed), window.own_context)
@@ -188,11 +203,13 @@ class Questions:
         return self._buffer.read(window.start, end)
 
     def is_long(self, window: Window, end: int) -> bool:
-        """Return whether a window up to ``end`` has to be cut: the model takes 30 s."""
+        """Return whether a window up to ``end`` has reached the length at which it is cut."""
         return end - window.start >= self._cut_samples
 
     def coarsen(self, spacing: int) -> None:
         """Drop waiting jobs of the grid, as long as the rest lie no more than ``spacing`` samples apart.
+
+        Jobs that cut a window before it gets too long are kept as well.
 
         For a machine that has fallen behind. From here on the same samples may give different finals.
         """
@@ -206,7 +223,8 @@ class Questions:
             following = self._jobs[index + 1] if index + 1 < len(self._jobs) else None
             reached = kept[-1].position if kept else self._asked[0].position if self._asked else job.start
             needless = following is not None and following.position - reached <= spacing
-            # The model takes no more than 30 s. This job cuts the window before it gets so long.
+            # The next job would come when the window is too long for the model: this one cuts the window.
+            # The earliest place of a cut is assumed.
             cuts = (
                 following is not None and following.position - start > self._cut_samples + _AFTER_CUT_SAMPLES
             )
@@ -245,7 +263,7 @@ class Questions:
         return request
 
     def _ask_display(self) -> list[Request]:
-        """Return a request for a partial, if there is enough new speech to show."""
+        """Return a request for a partial, if there is new speech and at least 200 ms of new audio."""
         utterance = self._timeline.utterance
         if (
             not self._settings.interim
@@ -265,8 +283,8 @@ class Questions:
     def _place(self, window: Window, position: int) -> None:
         """Choose the earlier utterances at the beginning of a window up to ``position``.
 
-        While the language is not certain there are none: it has to be detected in the utterance alone. If
-        the window grows too long, the oldest are left out.
+        While the language is not certain the choice stays as it is: the language has to be detected in the
+        utterance alone. If the window grows too long, the oldest are left out.
         """
         can_hear = self._settings.context and self._language.settled and not window.without_context
         if not can_hear or window.own_start != window.utterance:
@@ -299,7 +317,8 @@ class Questions:
     def _is_held_enough(self) -> bool:
         """Return whether the jobs that are held back have waited long enough, by the stream's sample clock.
 
-        The time is the position of the next job, so that it does not matter how fast the samples come.
+        The time is the position of the next job, so that it does not matter how fast the samples come. If no
+        job waits, it is the last sample.
         """
         first = self._held[0].position
         now = self._jobs[0].position if self._jobs else self.received

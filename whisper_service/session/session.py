@@ -1,13 +1,14 @@
 """The session of one stream: samples and speech probabilities in, requests and events out.
 
-A session is pure: it has no clock, no thread and no socket. Data flows one way:
+A session is pure: it has no thread, no socket, and no clock but the count of samples. Data flows one way,
+unless a job is asked again:
 
     feed ─► Questions ─► Request ─ … engine … ─► Hypothesis ─► apply ─► Transcript ─► events
 
 ``Questions`` keeps the jobs and requests, ``Transcript`` keeps the words, and the session decides what to do
 with a hypothesis. The finals are a function of the samples and the settings. They do not depend on the
-slices, nor on the speed or the order of the answers. Only ``coarsen`` breaks that. Its caller must report it
-(``Lag``).
+slices, nor on the speed or the order of the answers. Only ``coarsen`` and ``abandon`` break that. The caller
+of ``coarsen`` must report it (``Lag``).
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from whisper_service.session.window import Window, text_of
 
 log = logging.getLogger(__name__)
 
-#: How many final words, at most, are searched for the beginning of a keyword that ends in the hypothesis.
+#: How many of the last final words are searched for keywords together with the hypothesis.
 _LONGEST_KEYWORD_WORDS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The result of a call: events and requests, each in order.
+    """The result of a call: events and requests, each in order, and at the end of an utterance its carry.
 
-    :param carry: the state from which another session can go on. None unless the call has made the end of an
-        utterance final.
+    :param carry: the state from which another session can go on. None unless this call has completed an
+        utterance.
     """
 
     events: tuple[Event, ...] = ()
@@ -54,7 +55,7 @@ class Session:
 
     :param name: the stream's name, unique among the streams of an engine.
     :param settings: the settings that the client has chosen.
-    :param grid_samples: distance between the positions at which words may become final.
+    :param grid_samples: distance between the positions of the grid, in samples.
     :param languages: codes of the languages that the model knows.
     :param carry: the state of another session, whose stream goes on here. ``feed`` begins at
         ``carry.audio_from``.
@@ -102,7 +103,7 @@ class Session:
 
     @property
     def finished(self) -> bool:
-        """Whether ``finish`` was called and everything is final."""
+        """Whether the stream is over: ``finish`` was called and everything is final, or it was abandoned."""
         return self._finished
 
     def feed(self, samples: Samples, speech: Iterable[float], *, lost: bool = False) -> Step:
@@ -110,7 +111,7 @@ class Session:
 
         :param samples: mono float32 in [-1, 1] at 16 kHz, ``(n_samples,)``.
         :param speech: probabilities of the frames (512 samples of the absolute clock) that these samples
-            complete.
+            complete, from frame ``carry.frame`` on.
         :param lost: whether the samples stand in for audio that could not be decoded.
         """
         if lost:
@@ -119,7 +120,7 @@ class Session:
         return self._step(events, show=not jobs)
 
     def flush(self) -> Step:
-        """End the utterance here, so that everything said so far becomes final."""
+        """End the utterance at the last sample. Its last finals come with the answers."""
         return self._step(self._questions.close())
 
     def finish(self) -> Step:
@@ -141,7 +142,8 @@ class Session:
         return Step()
 
     def abandon(self) -> tuple[Step, int]:
-        """End without waiting for answers. The newest hypothesis becomes final, except for its last word.
+        """End without waiting for answers. The rest of the newest hypothesis of the grid becomes final,
+        except for its last word. No ``Done`` follows.
 
         :returns: the last events, and the sample from which on nothing is final.
         """
@@ -164,8 +166,9 @@ class Session:
         self._questions.coarsen(spacing)
 
     def _step(self, events: Sequence[Event], *, show: bool = False, first: Request | None = None) -> Step:
-        """Return the events and the next requests.
+        """End a call: choose the next requests, add ``Done`` if everything is final, drop old audio.
 
+        :param show: whether to ask for a partial if no job waits.
         :param first: a request to send before all jobs that wait.
         """
         told = list(events)
@@ -186,7 +189,7 @@ class Session:
         return belief
 
     def _take(self, job: Job, request: Request, answer: Hypothesis) -> Step:
-        """Turn the words that are certain now into finals, or ask the same job once more in another way."""
+        """Decide what an answer to a job is worth: conclude, hold it back, or ask in another way."""
         window = self._questions.window
         assert window is not None
         if self._doubt is not None:
@@ -206,11 +209,11 @@ class Session:
         if request.prompt and within(tuple(doubtful), said, answer.language):
             # The model may write keywords of its prompt that nobody said: ask once without the prompt.
             self._doubt = answer
-            return self._step((), first=self._questions.ask_without_context(job, request))
+            return self._step((), first=self._questions.ask_for_words_alone(job, window, request))
         return self._step(self._conclude(job, window, belief, answer.language))
 
     def _settle_language(self, job: Job, window: Window, answer: Hypothesis) -> list[Event] | None:
-        """Take note of the language that was detected.
+        """Take note of the language that was detected. Queue the job again or hold it back if that matters.
 
         :returns: None if the answer counts; the events if the job is asked again or held back instead.
         """
@@ -248,15 +251,15 @@ class Session:
         self._questions.ask_again(job)
 
     def _check(self, job: Job, window: Window, promptless: Hypothesis) -> list[Event]:
-        """Take the answer without the prompt. The keywords that it contains as well were said."""
+        """Take the answer to the request without the prompt. The keywords that it contains were said."""
         assert self._doubt is not None
         answer, self._doubt = self._doubt, None
-        said = text_of(self._believe(promptless).words)
+        said = text_of(self._believe(promptless, window.own_start).words)
         window.confirmed |= within(self._settings.keywords, said, promptless.language)
         return self._conclude(job, window, self._believe(answer, window.own_start), answer.language)
 
     def _conclude(self, job: Job, window: Window, belief: Belief, language: str) -> list[Event]:
-        """Turn the words that are certain now into finals; return the events, with those of the keywords."""
+        """Take a hypothesis that counts: make finals of it, and cut or end its window. Return the events."""
         transcript, questions = self._transcript, self._questions
         doubtful = self._prompted.doubtful(window, language)
         ended = job.kind is Kind.FINAL
@@ -296,11 +299,11 @@ class Session:
 
 
 def _is_misled(job: Job, window: Window, belief: Belief) -> bool:
-    """Return whether the text and audio before the window may have misled the model.
+    """Return whether prompt, context or look-back may have misled the model.
 
-    The signs are that it repeats itself, or that the last answer of an utterance has no words. An earlier
-    answer without words is no sign: the model often takes a window for silence that is only too short to be
-    understood.
+    At a position of the grid the sign is that the answer repeats itself. At the end of an utterance it is
+    that some words cannot be believed, or that there are none. An earlier answer without words is no sign:
+    the model often takes a window for silence that is only too short to be understood.
     """
     if job.kind is not Kind.FINAL:
         return belief.repeats

@@ -1,4 +1,4 @@
-"""Plans the jobs of a stream and their positions: a function of the samples alone.
+"""Plans the jobs of a stream and their positions: a function of the speech probabilities and the settings.
 
 The timeline walks the stream's clock. At the end of every frame it takes the speech probability. At every
 position of the grid it plans a job if there was new speech. At the end of an utterance it plans the last job.
@@ -23,12 +23,13 @@ _TAIL_SAMPLES = 4_800
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A question that is planned: the request for one hypothesis.
+    """A planned question about the speech up to a position. It may take several requests.
 
     :param kind: ``COMMIT`` at a position of the grid, ``FINAL`` at the end of the utterance.
     :param start: first sample of the utterance.
-    :param position: the model hears ``[start, position)``, or after a cut only the end of that.
-    :param frame: number of the first frame after the utterance; only for ``FINAL``.
+    :param position: the model hears ``[start, position)``, after a cut only the end of that, and before it
+        perhaps a look-back.
+    :param frame: number of the first frame whose probability is not used yet; only for ``FINAL``.
     """
 
     kind: Kind
@@ -41,7 +42,7 @@ class Timeline:
     """Walks the clock of one stream.
 
     :param endpointer: decides where utterances begin and end.
-    :param grid: distance between the positions at which words may become final, in samples.
+    :param grid: distance between the positions of the grid, in samples.
     :param pre_roll: audio before the first frame of speech that belongs to the utterance, in samples. The
         speech detector hears soft onsets late.
     :param position: no utterance begins before this sample.
@@ -88,8 +89,9 @@ class Timeline:
         return self._endpointer.last_speech
 
     def advance(self, received: int, speech: Iterable[float]) -> tuple[list[Event], list[Job]]:
-        """Walk to sample ``received``, in an order that does not depend on where slices end.
+        """Walk as far as samples and probabilities reach, in an order that does not depend on the slices.
 
+        :param received: the sample after the last one that has come.
         :param speech: probabilities of the frames that were completed since the last call.
         """
         self._probabilities.extend(speech)

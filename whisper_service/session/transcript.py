@@ -35,7 +35,7 @@ class Transcript:
         self.last_word_end = carry.last_word_end
 
     def begin_anew(self) -> None:
-        """Take note that the next hypothesis does not continue the ones before."""
+        """Let the policy forget the hypotheses so far: the next one does not continue them."""
         self._policy.reset()
 
     def agree(
@@ -72,10 +72,10 @@ class Transcript:
         return [final]
 
     def cut(self, window: Window, audio: Samples, position: int, language: str) -> tuple[list[Event], Cut]:
-        """Choose where a window is cut in mid-speech: at the quietest place between two final words.
+        """Choose where a window is cut in mid-speech (``cut_point``); the words before the cut become final.
 
-        The final words after the cut become the forced prefix of the new window, so that no word is lost or
-        doubled at the seam. If the hypotheses never agreed, the words before the cut become final here.
+        The final words after the cut will be the forced prefix of the new window, so no word is lost or
+        doubled at the seam.
 
         :param audio: the samples of the window, up to ``position``.
         :returns: the events, and the cut.
@@ -92,6 +92,8 @@ class Transcript:
 
     def show(self, words: Sequence[Word], end: int) -> list[Event]:
         """Return a partial with those of ``words`` that are worth showing, if its text is not shown already.
+
+        An empty partial takes back the text that is shown.
 
         :param end: the model has heard the window up to here.
         """

@@ -1,4 +1,4 @@
-"""The stretch of audio that is being transcribed."""
+"""The state of the utterance that is being transcribed: where its window begins, and its words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Window:
         self.committed: list[Word] = []
         #: The words after them, from the newest hypothesis of the grid.
         self.hypothesis: tuple[Word, ...] = ()
-        #: Keywords that the model has heard here without the prompt that holds them.
+        #: Keywords in the answers to requests without the prompt: the model has heard them here.
         self.confirmed: frozenset[str] = frozenset()
         #: Whether requests leave out prompt, context and look-back, because these have misled the model here.
         self.without_context = False

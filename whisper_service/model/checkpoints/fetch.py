@@ -5,15 +5,14 @@ A process can be killed. That also ends operations without a timeout, such as a 
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import whisper
+import click
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress
 
@@ -115,19 +114,22 @@ def unavailable(name: str, cache_dir: Path | None, reason: str) -> ModelUnavaila
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Fetch one model, print one line (its path or the error text), and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {_MODULE}", description="Fetch a Whisper model into the cache."
-    )
-    parser.add_argument("name", help=f"hf:owner/name[@revision], {', '.join(whisper.available_models())}")
-    parser.add_argument("--cache", type=Path, help="folder; by default the cache of Whisper, or of the hub")
-    parser.add_argument("--deadline", type=float, default=3600.0, help="longest time in s (%(default)g)")
-    options = parser.parse_args(arguments)
+@click.command(
+    help="Fetch a Whisper model into the cache, and print its path. NAME is an official name, such as "
+    "base.en, or hf:owner/name[@revision]."
+)
+@click.argument("name")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), help="Folder; by default the cache of Whisper, or of the Hub."
+)
+@click.option("--deadline", type=float, default=3600.0, show_default=True, help="Longest time in seconds.")
+def main(name: str, cache: Path | None, deadline: float) -> None:
+    """Fetch one model and print one line: its path, or the error text. On an error, exit with status 1.
+
+    :param name: an official name, or ``hf:owner/name[@revision]``.
+    """
     try:
-        path = fetch(options.name, options.cache, options.deadline)
+        click.echo(fetch(name, cache, deadline))
     except ModelUnavailable as error:
-        print(error)
-        return 1
-    print(path)
-    return 0
+        click.echo(error)
+        sys.exit(1)

@@ -29,7 +29,7 @@ _NO_SPEECH = 0.6
 def decode(sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence]) -> list[Decoded]:
     """Return the decoded text of each sequence, with the sequence's own beam size and fallback.
 
-    :param cache: an empty cache with the capacity of ``capacity_for(sequences)``. This call uses it up.
+    :param cache: an empty cache with the capacity of ``capacity_for(sequences)``. Do not use it afterwards.
     """
     if all(sequence.beam_size == 1 and not sequence.fallback for sequence in sequences):
         return decode_greedily(sampler, cache, sequences)

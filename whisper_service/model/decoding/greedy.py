@@ -1,7 +1,7 @@
 """Greedy decoding of a batch: one forward pass verifies the drafts, then new tokens follow one by one.
 
-The tokens are those of plain greedy decoding: every rule is applied at every position, so an accepted draft
-is what would have been chosen anyway. Finished sequences leave once they make up half of the batch.
+The tokens are those that would be picked one by one: every rule is applied at every position, so an accepted
+draft is what would have been picked anyway. Finished sequences leave once they make up half of the batch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def decode_greedily(
 ) -> list[Decoded]:
     """Return the decoded text of each sequence.
 
-    :param cache: an empty cache with the capacity of ``capacity_for(sequences)``. This call uses it up.
+    :param cache: an empty cache with the capacity of ``capacity_for(sequences)``. Do not use it afterwards.
     :param pick: chooses the tokens. By default the most probable one is chosen.
     """
     drafts = [sequence.draft for sequence in sequences]
@@ -26,7 +26,7 @@ def decode_greedily(
         cache, [[*sequence.head, *sequence.prefix, *sequence.draft] for sequence in sequences]
     )
     no_speech = sampler.no_speech(hidden, sequences)
-    results, next_tokens = [], []  # next tokens are not appended yet
+    results, next_tokens = [], []  # the next token of each text is in neither yet
     for index, (sequence, (best, logprobs)) in enumerate(
         zip(sequences, sampler.choose_after(hidden, sequences, drafts, pick), strict=True)
     ):

@@ -96,7 +96,7 @@ class Sampler:
         logits = self.decoder.logits.refine(hidden, logits)
         token = pick(logits, where)
         value = logits.gather(-1, token[:, None])[:, 0]
-        # Token and log-probability are copied together, so that each step waits for the GPU only once.
+        # Token and log-probability are copied together, so that reading them waits for the GPU only once.
         logprob = value - logits.logsumexp(dim=-1)
         tokens, logprobs = torch.stack([token.double(), logprob.double()]).tolist()
         return [int(token) for token in tokens], logprobs

@@ -12,7 +12,7 @@ from torch import Tensor
 class TokenSequence:
     """The input of the decoder for one window.
 
-    :param head: the prompt and the start sequence.
+    :param head: the prompt, the context and the start sequence.
     :param sot: the index of the start-of-transcript token in ``head``.
     :param prefix: text tokens that are already fixed.
     :param draft: a guess of the text after the prefix, at most ``budget`` tokens.
@@ -69,5 +69,8 @@ class Decoded:
 
 
 def capacity_for(sequences: Sequence[TokenSequence]) -> int:
-    """Return how many tokens per row a cache for these sequences must hold, padding included."""
+    """Return how many tokens per row a cache for these sequences must hold.
+
+    One position more is for the padding of finished rows.
+    """
     return max(sequence.longest for sequence in sequences) + 1

@@ -12,7 +12,7 @@ _PROMPT_SHARE = 2
 
 
 class Vocabulary:
-    """The tokenizers of one checkpoint.
+    """The special tokens and the tokenizers of one checkpoint.
 
     :param model: only its dimensions and its language support are read.
     """

@@ -1,4 +1,4 @@
-"""The key-value cache of a batch of decoding passes: preallocated and padded, with a length for each row."""
+"""The key-value cache for the texts of a batch: preallocated and padded, with a length for each row."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class DecoderCache:
     """Self-attention keys and values of the tokens so far, and cross-attention keys and values of the audio.
 
     A row holds one text of one window. Each row has its own length. The positions from a row's length on hold
-    padding or dropped tokens, which no later token of the row may see. Caches in use share no memory, apart
-    from the views that ``first`` returns, so two passes cannot overwrite each other.
+    padding or dropped tokens, which no later token of the row may see. The caches of ``copied`` have memory
+    of their own; a cache of ``Decoder.open`` may reuse the memory of the one before.
 
     :param cross_keys: keys of the encoded audio, ``(L, B, H, n_audio_ctx, D_head)``.
     :param cross_values: values of the encoded audio, same shape.
@@ -61,7 +61,9 @@ class DecoderCache:
         self.lengths = [self.lengths[row] for row in rows]
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Keep only these rows, in this order. A row may be named several times."""
+        """Keep only these rows, in this order. A row may be named several times, unless that needs more rows
+        than there are and ``stays`` is set.
+        """
         if list(rows) != sorted(set(rows)):
             index = torch.tensor(rows, device=self.cross_keys.device)
             self.cross_keys = self._chosen(self.cross_keys, index)
@@ -83,7 +85,7 @@ class DecoderCache:
 
 def _together(tensor: Tensor, rows: Sequence[int]) -> Tensor:
     """Return ``tensor`` with only these rows, which must be in ascending order. In place."""
-    for place, row in enumerate(rows):
-        if place != row:
-            tensor[:, place].copy_(tensor[:, row])
+    for index, row in enumerate(rows):
+        if index != row:
+            tensor[:, index].copy_(tensor[:, row])
     return tensor[:, : len(rows)]

@@ -15,7 +15,10 @@ _ALL = torch.get_num_threads()
 
 
 def take_all() -> None:
-    """Let this thread, and threads that call neither function, run their operations on all cores."""
+    """Let this thread run its operations on all cores, and new threads that call neither function.
+
+    The last call of either function decides for new threads.
+    """
     torch.set_num_threads(_ALL)
 
 

@@ -21,7 +21,8 @@ from whisper_service.model.network.weights import CrossAttention, DecoderWeights
 
 
 class Decoder:
-    """The text decoder. It holds no state of a pass, only memory: for scratch, and for recorded steps.
+    """The text decoder. It owns memory that the newest cache lives in: on a CPU its keys and values of the
+    audio, on a GPU all of it.
 
     :param weights: the weights of the decoder.
     :param recorder: makes the recorder for steps of one token (``network/graphs.py``). Without it, steps are
@@ -40,7 +41,8 @@ class Decoder:
         call, which must not be used any more.
 
         :param audio: the encoder's output, ``(B, n_audio_ctx, D)``.
-        :param capacity: the largest number of tokens of a row, padding included; at most ``n_text_ctx``.
+        :param capacity: the largest number of tokens of a row, padding included; at most ``n_text_ctx``. On a
+            GPU it is ``n_text_ctx``.
         """
         batch, length, _ = audio.shape
         heads, layers = self._weights.heads, len(self._weights.blocks)
@@ -78,7 +80,7 @@ class Decoder:
         return outputs
 
     def _run(self, tokens: Tensor, begins: Tensor, cache: DecoderCache, reach: int) -> tuple[Tensor, Tensor]:
-        """Run the decoder on tensors of the device alone, so that the call can be recorded.
+        """Run the decoder without a transfer to or from the host, so that the call can be recorded.
 
         :param begins: the position of each row's first new token, ``(B,)``.
         :param reach: the number of positions that are read. Those of all new tokens are below it.
@@ -97,9 +99,8 @@ class Decoder:
         rows = torch.arange(tokens.shape[0], device=device)[:, None]
         for layer, block in enumerate(weights.blocks):
             keys, values = cache.keys[layer], cache.values[layer]
-            query, keys[rows, positions], values[rows, positions] = self._project(
-                block.attention, block.attention_norm(x)
-            )
+            query, new_keys, new_values = self._project(block.attention, block.attention_norm(x))
+            keys[rows, positions], values[rows, positions] = new_keys, new_values
             x = x + self._attend(block.attention, query, keys[:, :reach], values[:, :reach], mask)
             update, seen = self._cross_attend(
                 block.cross,

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms of growing windows: a frame is computed once, while the frames of its stream are kept.
+"""Log-mel spectrograms of growing windows: frames inside the window are kept for the next one of the stream.
 
 Source: Radford et al. 2022, section 2.2; ``log_mel_spectrogram`` in whisper/audio.py of openai-whisper
 20250625.
@@ -23,7 +23,7 @@ _REACH = N_FFT // 2
 _REFLECTED = -(-_REACH // HOP_LENGTH)
 #: The value of a frame without sound: the logarithm of the smallest power that counts.
 _SILENCE = -10.0
-#: The largest number of streams whose frames are kept; up to 2.5 MB each.
+#: The largest number of streams whose frames are kept; up to 3.5 MB each, with their samples.
 _STREAMS = 1024
 
 
@@ -41,7 +41,7 @@ class Audio(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """The frames that lie inside ``audio``, counted from a frame 0 that is centred on its first sample."""
+    """The frames of ``audio`` that need no padding. Frame ``i`` is centred on sample ``i * HOP_LENGTH``."""
 
     audio: Audio
     frames: Tensor  # (n_frames, n_mels), from frame _REFLECTED on

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from whisper_service.model.network.cache import DecoderCache
 
-#: Steps are recorded for batches of 1, 2, 4, … rows that read 64, 128, … positions of the cache.
+#: Steps are recorded for batches of 1, 2, 4, 8, … rows that read a multiple of this many positions.
 _REACH = 64
 
 #: Hidden states and attention; see ``Decoder.forward``.
@@ -36,7 +36,7 @@ class CudaGraphs:
     """Records CUDA graphs. They share one memory pool, because only one is replayed at a time.
 
     They also share a CUDA stream that nothing else uses. A workspace of cuBLAS belongs to a stream, and is
-    lost with any graph that was recorded on it.
+    lost with any graph that was recorded on it: ordinary work on that stream would break.
     """
 
     def __init__(self, device: torch.device) -> None:

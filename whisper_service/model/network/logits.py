@@ -1,12 +1,13 @@
 """The projection to logits. Its matrix is the largest of a small Whisper, and is read again for every token.
 
 On a CPU a step of the decoder waits for these weights: 106 MB in float32 for the width of ``base``. So int8
-finds the candidates, and float32 decides between them. The token is the one that float32 alone would choose,
-because the error of int8 has a strict bound, not an estimated one:
+finds the candidates, and float32 decides between them. The best token is the one that float32 alone would
+choose, because the error of int8 has a strict bound, not an estimated one:
 
     |x · w − x̂ · ŵ|  ≤  ‖x‖ ‖w − ŵ‖ + ‖x − x̂‖ ‖ŵ‖
 
-where ŵ is the rounded row of weights and x̂ the rounded hidden state (the Cauchy-Schwarz inequality, twice).
+where ŵ is the rounded row of weights and x̂ the rounded hidden state with the rounded remainder (the
+Cauchy-Schwarz inequality, twice).
 The hidden states of real checkpoints have outliers, which cost all other numbers their precision. So each
 hidden state is multiplied twice: first the rounded state, then the remainder that rounding has left.
 """
@@ -62,7 +63,7 @@ class Logits:
         """Return ``logits`` with the exact values of all tokens that may be the best of their row. In place.
 
         :param hidden: hidden states, ``(N, D)``.
-        :param logits: the rough logits of ``hidden``. Tokens that may not follow may be at minus infinity.
+        :param logits: the rough logits of ``hidden``. Forbidden tokens are at minus infinity, and stay there.
         """
         if self._rough is None:
             return logits

@@ -61,8 +61,8 @@ class Linear(NamedTuple):
 class Int8Linear(NamedTuple):
     """``x @ weight.T + bias`` in int8, by FBGEMM or oneDNN.
 
-    The library takes one scale for the whole input. One loud row would cost the others their precision, and
-    the windows of a batch would change each other. So every row is first scaled to the same maximum.
+    The library takes one scale for the whole input. One loud row would cost the others their precision. So
+    every row is first scaled to the same maximum.
     """
 
     packed: torch.ScriptObject
@@ -119,9 +119,9 @@ def linear(weight: Tensor, bias: Tensor | None, precision: Precision) -> Linear 
 def resolve_precision(text: str, device: torch.device, *, width: int) -> Precision:
     """Return the precision that ``text`` names, or the best one for 'auto'.
 
-    On CUDA, 'auto' is bfloat16, or float16 on GPUs without bfloat16. On a CPU it is bfloat16 if that is
-    faster than float32, else float32. It is never int8, whose products are so little faster that a busy
-    moment would decide.
+    On CUDA, 'auto' is bfloat16, or float16 on GPUs without bfloat16. On a CPU it is bfloat16 if that saves a
+    fifth of the time of float32, else float32. It is never int8, whose products are so little faster that a
+    busy moment would decide.
 
     :param width: the width of the model's layers.
     :raises ConfigError: if there is no such precision, or this device does not support it.

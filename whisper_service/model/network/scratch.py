@@ -1,4 +1,4 @@
-"""Memory for intermediate results of one batch, kept and reused by the next batch.
+"""Memory for the large tensors of one batch, kept and reused by the next batch.
 
 glibc returns freed blocks of more than 32 MiB to the system at once. The next batch then pays for a page
 fault at each of their pages, which on a virtual machine takes as long as some of the arithmetic: 18,000 page
@@ -22,7 +22,8 @@ class Scratch:
     def tensor(self, name: str, shape: tuple[int, ...], *, like: Tensor) -> Tensor:
         """Return an uninitialized tensor with the dtype and on the device of ``like``.
 
-        It may share its memory with earlier tensors of this name, which must not be used any more.
+        It may share its memory with earlier tensors of this name, which must not be used any more. All calls
+        for a name use the same device.
         """
         size = prod(shape)
         block = self._blocks.get(name)

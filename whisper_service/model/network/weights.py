@@ -18,7 +18,7 @@ from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 from whisper_service.model.network.logits import Logits
 from whisper_service.model.network.precision import Int8Linear, Linear, Precision, linear
 
-#: A matrix product with a bias.
+#: A linear layer; its bias may be None.
 Product = Linear | Int8Linear
 
 
