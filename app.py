@@ -4,7 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
-# After the patch, so that all other modules get the cooperative socket, lock and thread.
+# These imports come after the patch, so that all other modules get the cooperative socket, lock and thread.
 import logging  # noqa: E402
 
 from flask import Flask  # noqa: E402

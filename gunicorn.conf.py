@@ -7,14 +7,14 @@ from whisper_service.gunicorn import post_worker_init, worker_exit  # noqa: F401
 
 bind = "127.0.0.1:5003"  # local, behind a proxy that terminates TLS; --bind overrides it
 worker_class = "gevent"
-# One worker for each device: the worker owns the model, and its streams share the device.
+# One worker owns the model and its device, and its streams share them. A second GPU needs a second server.
 workers = 1
 worker_connections = 1000  # open sockets of one worker
 # Never preload the app: the model's threads and CUDA do not survive the fork.
 preload_app = False
 timeout = 120  # seconds without a heartbeat until a restart; no model ever blocks the hub that sends it
-graceful_timeout = 30  # seconds for open streams to become final; more than WHISPER_DRAIN_TIMEOUT_S (20)
+graceful_timeout = 30  # seconds to end: WHISPER_DRAIN_TIMEOUT_S (20), closing (2) and the threads
 keepalive = 5  # seconds that an idle connection stays open, for a proxy to reuse it
-control_socket_disable = True  # gunicorn 27 would create this socket in the home directory
+control_socket_disable = True  # gunicorn 27 would create its control socket in the home directory
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,4 +1,4 @@
-"""The parts that compute: the checkpoint, the model and the speech detector that a configuration names."""
+"""The parts that compute: the model that a configuration names, and the speech detector."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def demonstration_checkpoint() -> Path:
 class Assembly:
     """A checkpoint on disk, with the device and the precision to load it with.
 
-    :param device: see ``resolve_device``.
-    :param dtype: see ``resolve_precision``.
+    :param device: see ``resolve_device`` in ``model/network/device.py``.
+    :param dtype: see ``resolve_precision`` in ``model/network/precision.py``.
     """
 
     checkpoint: Checkpoint

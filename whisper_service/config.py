@@ -80,7 +80,7 @@ class StreamSettings:
     context: bool = _setting(
         True,
         checks.switch(),
-        "Let the model hear the last utterances with the next one.",
+        "Give the model the last utterances with the next one, as text and as audio.",
     )
     words: bool = _of_client(False, checks.switch(), "Send time and probability of each word.")
     interim: bool = _of_client(True, checks.switch(), "Send partials.")
@@ -100,7 +100,7 @@ class StreamSettings:
     min_speech_ms: int = _setting(
         0,
         checks.number(int, 0, 2000, "ms"),
-        "Shorter speech counts as noise, and the model does not hear it. With 0 the model decides.",
+        "Shorter speech counts as noise, and the model does not hear it. With 0 the model gets all speech.",
     )
     pre_roll_ms: int = _of_client(
         400, checks.number(int, 0, 2000, "ms"), "Audio before the first speech that belongs to an utterance."
@@ -169,7 +169,7 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which checkpoint listens, and how it computes."""
+    """Which checkpoint is loaded, and how it computes."""
 
     name: str = _setting(
         "auto",
@@ -182,7 +182,7 @@ class ModelSettings:
     dtype: str = _setting(
         "auto",
         checks.choice("auto", "float32", "bfloat16", "float16", "int8"),
-        "Number format of the weights; auto measures which one is fastest here without loss.",
+        "Number format of the weights; auto is bfloat16 where it is clearly faster, else float32.",
     )
     cache_dir: str = _setting(
         "",
@@ -207,7 +207,7 @@ class Limits:
         256 * 2**20,
         checks.number(int, 2**20, 2**36, "bytes"),
         "Bytes of incomplete and unread messages that all streams together may hold. A stream that needs "
-        "more is closed with 1013. Messages of ordinary slices do not count.",
+        "more is closed with 1013. The first 256 KiB of each connection do not count.",
     )
     max_audio_s: float = _setting(
         14_400.0,
@@ -220,7 +220,9 @@ class Limits:
         "WebM, Ogg, MP4, MP3 and FLAC streams at once; each takes a thread.",
     )
     send_timeout_s: float = _setting(
-        10.0, checks.number(float, 0.1, 600, "s"), "A client that reads nothing for this long is closed."
+        10.0,
+        checks.number(float, 0.1, 600, "s"),
+        "A client that does not take a message within this time is closed.",
     )
     ping_interval_s: float = _setting(
         25.0,
@@ -247,7 +249,7 @@ class Config:
         "",
         checks.choice("", *RAW_RATES),
         "Type of undeclared binary frames that are no known file: mono, 16 kHz (mulaw and alaw 8 kHz). Empty "
-        "refuses them.",
+        "refuses them, except on /ws/transcribe (s16le).",
     )
     grid_ms: int = _setting(
         500, checks.number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."

@@ -1,4 +1,4 @@
-"""The tree of errors. Each error has a code for the wire, an HTTP status and a WebSocket close code.
+"""The tree of errors. Each error has a code for the wire and a WebSocket close code.
 
 TranscriptionError
 ├── ConfigError               a WHISPER_* key is unknown or out of range (raised at start-up)
@@ -34,9 +34,7 @@ class TranscriptionError(Exception):
 
     #: Stable code on the wire (``docs/protocol.md``).
     code: ClassVar[str] = "internal"
-    #: HTTP status, if the error is the response to an HTTP request.
-    http_status: ClassVar[int] = 500
-    #: WebSocket close code, or None if the stream goes on after the error.
+    #: WebSocket close code, or None if the error need not end the stream.
     close_code: ClassVar[int | None] = 1011
 
     @property
@@ -53,15 +51,13 @@ class ModelUnavailable(TranscriptionError):
     """The model cannot be loaded, or is still loading."""
 
     code = "model_unavailable"
-    http_status = 503
     close_code = 1011
 
 
 class BadMessage(TranscriptionError):
-    """A control message that is not valid JSON, or has an unknown type."""
+    """A control message that is not valid, or comes too late."""
 
     code = "bad_message"
-    http_status = 400
     close_code = None
 
 
@@ -78,7 +74,6 @@ class AudioError(TranscriptionError):
     """
 
     code = "bad_audio"
-    http_status = 422
     close_code = None
 
     def __init__(self, message: str, *, lost_samples: int = 0) -> None:
@@ -100,14 +95,12 @@ class UnsupportedAudio(AudioError):
     """A slice in a format that the server does not decode."""
 
     code = "unsupported_audio"
-    http_status = 415
 
 
 class TooBig(TranscriptionError):
     """A message over the size limit."""
 
     code = "too_big"
-    http_status = 413
     close_code = 1009
 
 
@@ -115,15 +108,13 @@ class Full(TranscriptionError):
     """There is no room for another container stream, or for more bytes of long messages; try again later."""
 
     code = "full"
-    http_status = 503
     close_code = 1013
 
 
 class SessionTooLong(TranscriptionError):
-    """More audio than one stream may have. The audio before the limit has become final."""
+    """More audio than one stream may have. The text of the audio before the limit is final."""
 
     code = "session_too_long"
-    http_status = 413
     close_code = 4408
 
 
@@ -138,7 +129,6 @@ class Draining(TranscriptionError):
     """The server is about to stop. A client may connect again, to another worker."""
 
     code = "draining"
-    http_status = 503
     close_code = 1012
 
 

@@ -1,4 +1,4 @@
-"""The events that a session reports to its client. Every module may import this one: it imports none itself.
+"""The events that a stream reports to its client. Every module may import this one: it imports none itself.
 
 Positions are samples on the stream's 16 kHz clock, which starts at the first sample of the stream.
 """
@@ -54,7 +54,7 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class KeywordSpotted:
-    """A keyword of the client was recognised, or an earlier hit was withdrawn.
+    """A keyword of the client was recognised, or an earlier hit is retracted or confirmed.
 
     :param number: counts the hits of the stream from 0. A later event with the same number replaces this one.
     :param keyword: the keyword as the client wrote it.

@@ -56,7 +56,7 @@ class Transcriber:
         """
         if NAME in app.extensions:
             raise RuntimeError(
-                "This app has a Transcriber already: use app.extensions['whisper'], or mount a second one in "
+                "This app has a Transcriber already: use Transcriber.service(app), or mount a second one in "
                 "an app of its own."
             )
         config = Config.from_mapping(app.config, os.environ)
@@ -70,16 +70,23 @@ class Transcriber:
         app.cli.add_command(flask_commands)
 
     def start(self, app: Flask | None = None) -> None:
-        """Start to load the model now. Call it in the process that serves, never before a fork."""
+        """Start to load the model now. Call it in the process that serves, never before a fork.
+
+        :param app: by default the current app.
+        """
         self.service(app).start()
 
     def drain(self, app: Flask | None = None) -> None:
-        """Make every open stream final and close it with 1012, before the server stops. Blocks."""
+        """Refuse new streams. Make every open stream final and close it with 1012. Blocks.
+
+        :param app: by default the current app.
+        """
         self.service(app).drain()
 
     def add_socket(self, path: str, speaks: DialectFactory, app: Flask | None = None) -> None:
         """Serve another protocol: add a WebSocket at ``path`` whose clients speak another dialect.
 
+        :param path: the whole path; the prefix is not added.
         :param speaks: returns the dialect of a connection, see ``protocol.dialect.Dialect``.
         """
         app = app or current_app

@@ -4,7 +4,8 @@
     from whisper_service.gunicorn import post_worker_init, worker_exit
 
 gunicorn's master process imports this module. The master is not patched by gevent and must not load torch.
-Therefore the hooks import all other modules: they run in the worker.
+So this module imports nothing of the package at its top; the hooks, which run in the worker, do. The app must
+be the Flask app itself, not middleware around it.
 """
 
 from __future__ import annotations

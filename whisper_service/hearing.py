@@ -1,4 +1,4 @@
-"""Turns a client's slices into pieces of samples with speech probabilities, and counts every loss."""
+"""Turns slices into pieces of samples with speech probabilities. Losses become silence and are reported."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from whisper_service.audio.pcm import SAMPLE_RATE, Gap, Samples
 from whisper_service.audio.slices import SliceReader
 from whisper_service.errors import AudioError, BadAudio
 
-#: The longest piece of audio that a session gets, so that a whole file can be held back like a stream.
+#: The longest piece of audio that a session gets, so that a stream can wait for the engine within a file.
 _PIECE_SAMPLES = SAMPLE_RATE // 2
-#: The first loss is reported at once. Later reports are at least this many samples of the stream apart,
-#: except for the one at its end.
+#: The first loss is reported at once, the next ones together: at the first loss after this many samples of
+#: the stream, or at its end.
 _LOSS_TOLD_SAMPLES = 5 * SAMPLE_RATE
 
 
@@ -42,7 +42,7 @@ class Piece:
 
 
 class Hearing:
-    """Decodes one stream and gets its speech probabilities. All of its iterators block meanwhile.
+    """Decodes one stream and gets its speech probabilities. Its iterators block the greenlet meanwhile.
 
     An iterator yields an ``AudioError`` if the client has to be told of a loss. The stream goes on.
 

@@ -7,18 +7,19 @@ from collections import deque
 from whisper_service.audio.pcm import SAMPLE_RATE
 
 #: In seconds. A lag above the first value is reported. It is over once it has stayed below the second value
-#: for the third. A lag between the first two values changes nothing.
+#: for the time of the third.
 _TOLD_S, _OVER_S, _OVER_FOR_S = 2.0, 1.0, 2.0
 #: While a lag lasts, it is reported again at this interval, in seconds.
 _REPEATED_S = 5.0
 
 
 class LagMeter:
-    """Computes the earliest time at which each sample could have been transcribed.
+    """Computes how late the transcript is.
 
-    That is the time at which the sample arrived, but not before its time in a live stream that began with the
-    first sample. So a client that sends a file faster than real time does not make the service late. A client
-    that the server kept waiting would have sent in real time, so its audio counts as if it had arrived then.
+    A sample is due when it arrives, or at its time in a live stream that began with the first sample, if that
+    is later. So a client that sends a file faster than real time does not make the service late. A client
+    that the server kept waiting would have sent in real time, so its audio after the wait is due in real
+    time.
     """
 
     def __init__(self) -> None:

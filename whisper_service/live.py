@@ -44,10 +44,10 @@ log = logging.getLogger(__name__)
 
 
 class Arrival(NamedTuple):
-    """A frame from a client.
+    """A message from a client.
 
-    :param data: the payload of a text frame or of a binary frame.
-    :param at: the monotonic time at which the server received the frame.
+    :param data: the payload, text or binary.
+    :param at: the monotonic time at which the server received the message.
     :param held: whether the client was kept waiting before, because the server did not read.
     """
 
@@ -56,7 +56,8 @@ class Arrival(NamedTuple):
     held: bool = False
 
 
-#: If more audio than this waits for the engine, the stream reads no more frames, and TCP stops the client.
+#: If more audio than this waits for the engine, the stream takes no more messages: the inbox
+#: fills, and then TCP stops the client.
 _AHEAD_SAMPLES = 10 * SAMPLE_RATE
 #: Pairs (lag in seconds, spacing in samples): above the lag, waiting jobs of the grid that lie closer
 #: together than the spacing are dropped.
@@ -67,7 +68,7 @@ _LAG_LOOKED_AT_S = 1.0
 _ONLY_FINALS = 1 << 62
 #: Longer base64 text is decoded in a native thread: a client must not decide how long the hub is busy.
 _QUICK_CHARACTERS = 1 << 16
-#: Seconds that the engine may take for the audio that waits, about 10 s at most, before it counts as dead.
+#: At most about 10 s of audio wait for the engine. If it needs longer than this for it, it counts as dead.
 _ENGINE_TIMEOUT_S = 120.0
 
 
@@ -140,7 +141,8 @@ class Stream:
     def run(self, arrivals: Iterable[Arrival]) -> None:
         """Transcribe until the client stops the stream, or until it is gone and ``arrivals`` ends. Blocks.
 
-        :param arrivals: may raise ``Draining``, ``TooBig`` or ``Full``. First all audio so far becomes final.
+        :param arrivals: may raise ``Draining``, ``TooBig`` or ``Full``. Then the text of all audio so far
+            becomes final first.
         :raises TranscriptionError: the error that ended the stream, for the client.
         """
         info = self._parts.engine.info()
@@ -268,7 +270,7 @@ class Stream:
         unheard_s = (session.received - heard) / SAMPLE_RATE
         return Draining(
             f"The server is about to stop. It has not come to the last {unheard_s:.1f} s of what it has "
-            "read: connect again, and send them again."
+            "read: connect again, and send them and all later audio again."
         )
 
     def _too_long(self, session: Session) -> SessionTooLong:
@@ -323,7 +325,7 @@ class Stream:
             until = deadline if self._deadline is None else min(deadline, self._deadline)
             if not self._progress.wait(max(0.0, until - self._parts.clock())):
                 self._check_time()
-                raise InternalError(f"The model gave no answer for {timeout_s:g} s.")
+                raise InternalError(f"The model did not finish within {timeout_s:g} s.")
 
     def _watch_lag(self, session: Session) -> None:
         now = self._parts.clock()

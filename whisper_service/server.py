@@ -31,7 +31,7 @@ _PATIENCE_S = 60.0
 
 
 class _Handler(WSGIHandler):
-    """Disconnects clients that send nothing: each would occupy one of the connections for ever."""
+    """Disconnects clients that send nothing, or too slowly: each would occupy a connection for ever."""
 
     _timeout: gevent.Timeout | None = None
 
@@ -78,7 +78,10 @@ class _Handler(WSGIHandler):
 
 
 def serve(app: Flask) -> None:
-    """Serve ``app`` on ``HOST`` and ``PORT`` (127.0.0.1:5003) until SIGTERM or SIGINT, then drain. Blocks."""
+    """Serve ``app`` until SIGTERM or SIGINT, then drain. Blocks.
+
+    The environment variables ``HOST`` and ``PORT`` give the address, by default 127.0.0.1:5003.
+    """
     host, port = os.environ.get("HOST", "127.0.0.1"), _port(os.environ.get("PORT", "5003"))
     connections = _connections()
     server = WSGIServer((host, port), app, log=None, handler_class=_Handler, spawn=Pool(connections))
@@ -109,11 +112,11 @@ def _connections() -> int:
 def _announce(service: Service, address: str) -> None:
     """Print the address of the service once it takes streams: the line that a person waits for."""
     while not service.wait(_PATIENCE_S):
-        print(f"The page is at {address}; the model is still being loaded.", file=sys.stderr, flush=True)
+        print(f"The server is at {address}; the model is still being loaded.", file=sys.stderr, flush=True)
     try:
         service.parts()
     except ModelUnavailable as problem:
-        print(f"The page is at {address}, but there is no model: {problem}", file=sys.stderr, flush=True)
+        print(f"The server is at {address}, but there is no model: {problem}", file=sys.stderr, flush=True)
         return
     except Draining:
         return

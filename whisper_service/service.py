@@ -71,7 +71,7 @@ class Service:
             gevent.spawn(self._load)
 
     def state(self) -> tuple[bool, str]:
-        """Return whether the service takes streams, and a short status for an operator."""
+        """Return whether the service is ready, and a short status for an operator. Start it if necessary."""
         self.start()
         if self._draining:
             return False, "draining"
@@ -82,7 +82,10 @@ class Service:
         return (False, _FAILING) if self._trouble() else (True, "ready")
 
     def _trouble(self) -> str:
-        """Return the trouble of the engine or the detector, "" for none. Check whether it has passed."""
+        """Return the trouble of the engine or the detector, "" for none.
+
+        During trouble, start a check whether it has passed: a later call sees the result.
+        """
         if not self._threads:
             return ""
         engine, speech = self._threads
@@ -120,7 +123,7 @@ class Service:
         return self._parts
 
     def wait(self, timeout_s: float) -> bool:
-        """Return whether loading has ended within ``timeout_s``, even with an error. Blocks the greenlet."""
+        """Return whether loading has ended within ``timeout_s``, also by an error or a drain. Blocks."""
         self.start()
         return bool(self._settled.wait(timeout_s))
 
@@ -166,15 +169,14 @@ class Service:
         engine.start()
         speech.start()
         engine.wait()
+        # This waits for the detector, and shows that it answers.
         speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
-        # Both threads have set their cores. This call is for later threads, which may belong to the app.
+        # Both threads have set how many cores they use. This call is for later threads, perhaps of the app.
         cores.take_all()
         info = engine.info()
         log.info("%s computes in %s on %s", info.model, info.precision, info.device)
         if info.times_roughly:
-            log.info(
-                "%s names no alignment heads: words are timed by all heads of its upper half", info.model
-            )
+            log.info("%s has no list of alignment heads: word times are less exact", info.model)
         return Parts(
             engine=engine,
             speech=speech,

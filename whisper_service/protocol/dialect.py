@@ -18,7 +18,7 @@ from whisper_service.events import Event
 
 
 class Frame(NamedTuple):
-    """One WebSocket text frame for the client.
+    """One WebSocket text message for the client.
 
     :param replaces: whether this frame replaces the one before it, if that one has ``replaces`` too and still
         waits to be sent. So a slow client gets fewer partials.
@@ -46,7 +46,7 @@ class Control(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The dialect's own answer to a frame, for instance to a change of the settings."""
+    """The dialect's own answer to a frame, for instance to a greeting. The built-in dialects have none."""
 
     frames: tuple[Frame, ...]
 
@@ -90,7 +90,7 @@ class Dialect(Protocol):
 
     @property
     def settings(self) -> StreamSettings:
-        """The settings that the client has chosen so far."""
+        """The server's defaults, with the settings that the client has chosen so far."""
 
     @property
     def undeclared(self) -> RawFormat | None:

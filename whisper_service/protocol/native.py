@@ -118,9 +118,9 @@ class NativeDialect:
 
     def _start(self, chosen: dict[str, Any]) -> None:
         if self._heard:
-            raise BadMessage("'start' comes before the first audio; the settings of this stream stay.")
+            raise BadMessage("'start' must come before the first audio; nothing was changed.")
         if "reply" in chosen:
-            raise BadSetting("reply belongs into the address of the socket: /transcribe?reply=text.")
+            raise BadSetting("reply belongs in the address of the socket: /transcribe?reply=text.")
         self.settings = self.settings.merged(chosen).known_to(self._languages)
 
 

@@ -15,7 +15,7 @@ from whisper_service.web.budget import Allowance
 #: Limit on the frames that wait for the worker: 32 s in slices of 500 ms. At the limit the reader waits, and
 #: TCP holds the client back.
 _INBOX_FRAMES = 64
-#: Limit on the frames for a client that does not read. Partials replace each other, so these are finals.
+#: Limit on the frames for a client that does not read. Partials in a row count as one.
 _OUTBOX_FRAMES = 1024
 
 
@@ -34,8 +34,6 @@ class Inbox:
         self._arriving = self._at_work = 0  # bytes of the frame in ``put``, and of the worker's frame
         #: Whether the reader waits for room. Meanwhile it receives nothing, not even a pong.
         self.full = False
-        #: Number of frames that came after the end, or that still waited when the worker had ended.
-        self.dropped = 0
         # One event for each side. Only the greenlet that waits for an event clears it, or a wake-up could
         # be lost.
         self._news = Event()
@@ -57,9 +55,7 @@ class Inbox:
             self._room.wait()
         waited, self.full = self.full, False
         self._arriving = 0
-        if self._ended:
-            self.dropped += 1
-        else:
+        if not self._ended:
             self._frames.append(arrival)
             self._bytes += len(arrival.data)
             self._news.set()
@@ -99,7 +95,6 @@ class Inbox:
 
     def clear(self) -> None:
         """Drop the frames that wait. Nobody will read them."""
-        self.dropped += len(self._frames)
         self._frames.clear()
         self._bytes = self._at_work = 0
         self._hold()

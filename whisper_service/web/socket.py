@@ -7,6 +7,7 @@ and pings.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -54,9 +55,9 @@ class Socket:
         self._ping_interval_s = ping_interval_s
         self._closing = False
         self._pings_missed = 0
-        self._pinged_at = time.monotonic()
+        self._pinged_at = -math.inf  # no ping yet
         self._was_full = False  # whether the inbox was full since the last ping
-        self._listens = True
+        self._reads = True
         self._explain = fail
         #: Called with the time of the monotonic clock by which the stream has to end.
         self.on_deadline: Callable[[float], None] = lambda deadline: None
@@ -86,7 +87,7 @@ class Socket:
         try:
             self._read()
         except (TooBig, Full) as problem:
-            self._listens = False
+            self._reads = False
             self.inbox.end(problem)
             worker.join()
         finally:
@@ -160,12 +161,12 @@ class Socket:
 
         :raises TransportClosed: if the client is given up.
         """
-        deaf = self.inbox.full or self._was_full or not self._listens
+        not_reading = self.inbox.full or self._was_full or not self._reads
         self._was_full = False
         silent = self._transport.last_heard < self._pinged_at
-        self._pings_missed = self._pings_missed + 1 if silent and not deaf else 0
+        self._pings_missed = self._pings_missed + 1 if silent and not not_reading else 0
         if self._pings_missed >= _PINGS_MISSED:
-            log.info("no pong from a client; giving it up")
+            log.info("nothing came from a client since two pings; giving it up")
             raise TransportClosed("no pong")
         self._pinged_at = time.monotonic()
         self._transport.ping()

@@ -93,14 +93,18 @@ class Transport(Protocol):
         """
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """End the connection. Blocks for at most :data:`CLOSE_TIMEOUT_S`; a second call waits for the first.
+        """End the connection. Blocks for at most :data:`CLOSE_TIMEOUT_S`; a second call waits for the first,
+        and then resets the connection.
 
         No failure of the peer raises an error. A long ``reason`` is cut to the part that fits.
         """
 
 
 class PeerProtocol(ServerProtocol):
-    """Does not close after a message over the limit: we tell the client the reason first, then close."""
+    """The server's side of the protocol. It does not close after a message over the limit.
+
+    The client is told the reason first.
+    """
 
     refusal: TranscriptionError | None = None
 
@@ -110,7 +114,7 @@ class PeerProtocol(ServerProtocol):
             return
         self.refuse(
             TooBig(
-                f"A message may have {self.max_message_size} bytes at most, which this one has not kept to. "
+                f"This message is longer than the limit of {self.max_message_size} bytes. "
                 "Send slices of about 500 ms."
             )
         )
@@ -246,8 +250,9 @@ class WsgiTransport:
     def _flush(self, timeout_s: float) -> None:
         """Send the data that the protocol has written, in order. End the connection if that fails.
 
-        The protocol itself needs no lock, because gevent switches only where something blocks. So a reader
-        that has nothing to send keeps reading while a writer waits for a peer that writes before it reads.
+        The protocol itself needs no lock, because gevent switches only where something blocks. A
+        reader with nothing to send does not wait for its turn, so it keeps reading while a writer waits for a
+        peer that writes before it reads.
 
         :raises SendTimeout: if the data could not be sent in time.
         :raises TransportClosed: if the connection has ended.
