@@ -1,4 +1,4 @@
-"""An app that speaks a protocol of its own, for a subprocess: ``python -m tests.dictation_app``.
+"""An app that make_dialect a protocol of its own, for a subprocess: ``python -m tests.dictation_app``.
 
 The dialect is that of an imaginary dictation machine. A new protocol needs this much and no change elsewhere.
 

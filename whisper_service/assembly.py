@@ -55,7 +55,7 @@ class Assembly:
         :raises ConfigError: if there is no such device or precision.
         :raises ModelUnavailable: if the files are not a checkpoint, or the model does not fit the device.
         """
-        cores.take_all()
+        cores.use_all()
         return Runner.load(self.checkpoint, device=self.device, dtype=self.dtype)
 
     def detector(self) -> SpeechDetector:

@@ -150,7 +150,7 @@ class StreamSettings:
             self, **{name: _checked(known[name], name, value, BadSetting) for name, value in chosen.items()}
         )
 
-    def known_to(self, languages: frozenset[str]) -> StreamSettings:
+    def with_known_language(self, languages: frozenset[str]) -> StreamSettings:
         """Return these settings, after a check of their language.
 
         :param languages: the codes that the model knows.

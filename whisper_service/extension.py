@@ -83,14 +83,14 @@ class Transcriber:
         """
         self.service(app).drain()
 
-    def add_socket(self, path: str, speaks: DialectFactory, app: Flask | None = None) -> None:
+    def add_socket(self, path: str, make_dialect: DialectFactory, app: Flask | None = None) -> None:
         """Serve another protocol: add a WebSocket at ``path`` whose clients speak another dialect.
 
         :param path: the whole path; the prefix is not added.
-        :param speaks: returns the dialect of a connection, see ``protocol.dialect.Dialect``.
+        :param make_dialect: returns the dialect of a connection, see ``protocol.dialect.Dialect``.
         """
         app = app or current_app
-        view = socket_view(_mounted(app).mount, speaks)
+        view = socket_view(_mounted(app).mount, make_dialect)
         app.add_url_rule(path, f"{NAME}{path.replace('/', '_')}", view, websocket=True)
 
     @staticmethod

@@ -68,7 +68,7 @@ def write_transcripts(
     for warning in assembly.checkpoint.warnings:
         click.echo(warning, err=True)
     runner, detector = assembly.runner(), assembly.detector()
-    chosen = config.stream.merged(settings).known_to(runner.info().languages)
+    chosen = config.stream.merged(settings).with_known_language(runner.info().languages)
     seconds = sum(pcm.shape[0] for pcm in files) / SAMPLE_RATE
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(", ".join(path.name for path in readable), total=seconds)

@@ -63,7 +63,7 @@ _AHEAD_SAMPLES = 10 * SAMPLE_RATE
 #: together than the spacing are dropped.
 _COARSE = ((5.0, 4 * SAMPLE_RATE), (2.0, 2 * SAMPLE_RATE))
 #: While a stream lags, its lag is measured at this interval, in seconds.
-_LAG_LOOKED_AT_S = 1.0
+_LAG_INTERVAL_S = 1.0
 #: The spacing for a stream that has to end: it waits only for the last answer on each of its utterances.
 _ONLY_FINALS = 1 << 62
 #: Longer base64 text is decoded in a native thread: a client must not decide how long the hub is busy.
@@ -127,7 +127,7 @@ class Stream:
         self._lag = LagMeter()
         self._lag_notice = LagNotice()
         self._lag_timer: gevent.Greenlet[[], None] | None = None
-        self._came: tuple[float, bool] = (0.0, False)  # ``at`` and ``held`` of the current frame
+        self._arrived: tuple[float, bool] = (0.0, False)  # ``at`` and ``held`` of the current frame
         self._deadline: float | None = None
         self._progress = Wakeup()
         self._problem: TranscriptionError | None = None
@@ -182,7 +182,7 @@ class Stream:
 
     def _take(self, arrival: Arrival) -> bool:
         """Carry out the commands of a frame; return whether the stream goes on."""
-        self._came = arrival.at, arrival.held
+        self._arrived = arrival.at, arrival.held
         try:
             return all(self._obey(command) for command in self._dialect.receive(arrival.data))
         except TranscriptionError as problem:
@@ -201,7 +201,7 @@ class Stream:
                 self._send(frames)
             case Control.FLUSH:
                 if self._opened is not None:
-                    self._tell(self._opened.session.flush())
+                    self._carry_out(self._opened.session.flush())
             case Control.STOP:
                 self._finish(_ENGINE_TIMEOUT_S)
                 return False
@@ -244,17 +244,17 @@ class Stream:
         received = session.received + piece.samples.shape[0]
         if received > self._parts.max_audio_samples:
             raise self._too_long(session)
-        at, held = self._came
+        at, held = self._arrived
         self._lag.arrived(received, at, held=held)
-        self._tell(session.feed(piece.samples, piece.speech, lost=piece.lost))
-        self._watch_lag(session)
+        self._carry_out(session.feed(piece.samples, piece.speech, lost=piece.lost))
+        self._update_lag(session)
         self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
 
     def _finish(self, timeout_s: float) -> None:
         session, hearing = self._open()
         self._hear_all(hearing.finish())
-        self._tell(session.finish())
-        self._watch_lag(session)
+        self._carry_out(session.finish())
+        self._update_lag(session)
         self._wait(lambda: session.finished, timeout_s)
 
     def _check_time(self) -> None:
@@ -266,7 +266,7 @@ class Stream:
         session = self._open().session
         self._parts.engine.cancel(self.name)
         step, heard = session.abandon()
-        self._tell(step)
+        self._carry_out(step)
         unheard_s = (session.received - heard) / SAMPLE_RATE
         return Draining(
             f"The server is about to stop. It has not come to the last {unheard_s:.1f} s of what it has "
@@ -275,14 +275,14 @@ class Stream:
 
     def _too_long(self, session: Session) -> SessionTooLong:
         """Make all audio so far final, and return the error that ends the stream."""
-        self._tell(session.finish())
+        self._carry_out(session.finish())
         self._wait(lambda: session.finished, _ENGINE_TIMEOUT_S)
         limit_s = self._parts.max_audio_samples / SAMPLE_RATE
         return SessionTooLong(f"One stream may have {limit_s:g} seconds of audio; connect again for more.")
 
     # -- to the client and the engine ------------------------------------------------------------------
 
-    def _tell(self, step: Step) -> None:
+    def _carry_out(self, step: Step) -> None:
         for event in step.events:
             self._write_event(event)
         for request in step.requests:
@@ -296,8 +296,8 @@ class Stream:
             if isinstance(answer, TranscriptionError):
                 raise answer
             step = self._opened.session.apply(answer)
-            self._watch_lag(self._opened.session)  # before the step: no message follows `done`
-            self._tell(step)
+            self._update_lag(self._opened.session)  # before the step: no message follows `done`
+            self._carry_out(step)
         except TranscriptionError as problem:
             self._problem = problem
         except Exception:
@@ -327,7 +327,7 @@ class Stream:
                 self._check_time()
                 raise InternalError(f"The model did not finish within {timeout_s:g} s.")
 
-    def _watch_lag(self, session: Session) -> None:
+    def _update_lag(self, session: Session) -> None:
         now = self._parts.clock()
         behind_s = self._lag.behind_s(session.settled, now)
         if self._deadline is not None:
@@ -341,12 +341,12 @@ class Stream:
             self._write_event(Lag(told))
         if self._lag_notice.lasts and self._lag_timer is None:
             # The lag must be reported even if neither audio nor answers arrive.
-            self._lag_timer = gevent.spawn_later(_LAG_LOOKED_AT_S, self._look_at_lag)
+            self._lag_timer = gevent.spawn_later(_LAG_INTERVAL_S, self._on_lag_timer)
 
-    def _look_at_lag(self) -> None:
+    def _on_lag_timer(self) -> None:
         self._lag_timer = None
         if self._opened is not None and not self._opened.session.finished:
-            self._watch_lag(self._opened.session)
+            self._update_lag(self._opened.session)
 
     def _write_event(self, event: Event) -> None:
         if isinstance(event, Done):

@@ -56,7 +56,7 @@ class Service:
         self.config = config
         self._streams = streams
         self._draining = False
-        self._listening: gevent.Greenlet[[SpeechBridge], None] | None = None
+        self._probing: gevent.Greenlet[[SpeechBridge], None] | None = None
         self._pid: int | None = None
         self._settled = Event()
         self._problem: TranscriptionError | None = None
@@ -90,14 +90,14 @@ class Service:
             return ""
         engine, speech = self._threads
         engine.check()
-        if speech.trouble and not self._listening:
-            self._listening = gevent.spawn(self._listen, speech)
+        if speech.trouble and not self._probing:
+            self._probing = gevent.spawn(self._probe, speech)
         return engine.trouble or speech.trouble
 
-    def _listen(self, speech: SpeechBridge) -> None:
+    def _probe(self, speech: SpeechBridge) -> None:
         with suppress(InternalError):  # the error was logged, and ``trouble`` stays set
             speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
-        self._listening = None
+        self._probing = None
 
     def about(self) -> dict[str, Any]:
         """Return the name of the model and the warnings for its users; empty until the model is loaded."""
@@ -161,7 +161,7 @@ class Service:
             return runner
 
         def load_detector() -> SpeechDetector:
-            cores.take_one()
+            cores.use_one()
             return assembly.detector()
 
         engine, speech = EngineBridge(load), SpeechBridge(load_detector)
@@ -172,10 +172,10 @@ class Service:
         # This waits for the detector, and shows that it answers.
         speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
         # Both threads have set how many cores they use. This call is for later threads, perhaps of the app.
-        cores.take_all()
+        cores.use_all()
         info = engine.info()
         log.info("%s computes in %s on %s", info.model, info.precision, info.device)
-        if info.times_roughly:
+        if info.rough_word_times:
             log.info("%s has no list of alignment heads: word times are less exact", info.model)
         return Parts(
             engine=engine,

@@ -65,7 +65,7 @@ class EngineBridge:
             on_end=lambda error: self._calls.post(self._on_end, error),
         )
         self._checks = 0
-        self._busy_since = 0.0
+        self._last_progress = 0.0
         #: The engine's problem, for an operator; "" if there is none. It is set when a request fails, the
         #: engine is stuck or its thread fails. The next successful answer clears it.
         self.trouble = ""
@@ -95,13 +95,13 @@ class EngineBridge:
             self._calls.post(on_answer, self._problem)
             return
         if not self._waiting:
-            self._busy_since = time.monotonic()
+            self._last_progress = time.monotonic()
         self._waiting.setdefault(request.stream, {})[request.number] = on_answer
         self._engine.submit(request)
 
     def check(self) -> None:
         """Set ``trouble`` if the engine is stuck. During trouble, send a test request. Never blocks."""
-        if self._waiting and time.monotonic() - self._busy_since > _STUCK_S:
+        if self._waiting and time.monotonic() - self._last_progress > _STUCK_S:
             self._notice(f"the engine has not answered for {_STUCK_S:g} s")
         if self.trouble and _CHECK not in self._waiting:
             self._checks += 1
@@ -132,7 +132,7 @@ class EngineBridge:
         stream = self._waiting.get(request.stream)
         if stream is None:
             return
-        self._busy_since = time.monotonic()
+        self._last_progress = time.monotonic()
         on_answer = stream.pop(request.number)
         # Older requests of this stream are display requests that were replaced: they get no answer.
         for number in [number for number in stream if number < request.number]:

@@ -147,8 +147,8 @@ class EngineInfo:
     :param languages: codes of the languages that the checkpoint knows.
     :param device: device that runs the model, such as ``cpu`` or ``cuda:0``.
     :param precision: number format of the weights, such as ``float32``.
-    :param times_roughly: whether word times come from all heads of the decoder's upper half, because nobody
-        has chosen alignment heads for this model.
+    :param rough_word_times: whether word times come from all heads of the decoder's upper half, because
+        nobody has chosen alignment heads for this model.
     :param warnings: sentences that every user of the model should see.
     """
 
@@ -156,7 +156,7 @@ class EngineInfo:
     languages: frozenset[str]
     device: str
     precision: str
-    times_roughly: bool = False
+    rough_word_times: bool = False
     warnings: tuple[str, ...] = ()
 
 

@@ -19,7 +19,7 @@ from whisper.model import Whisper
 
 from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
-from whisper_service.model.checkpoints.load import load_model, times_words_roughly
+from whisper_service.model.checkpoints.load import has_rough_word_times, load_model
 from whisper_service.model.decoding.alignment import token_frames
 from whisper_service.model.decoding.decode import decode
 from whisper_service.model.decoding.rules import Rules
@@ -30,7 +30,7 @@ from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
 from whisper_service.model.network.device import does_not_fit, resolve_device
 from whisper_service.model.network.encoder import encode
-from whisper_service.model.network.features import Audio, LogMel
+from whisper_service.model.network.features import LogMel, WindowAudio
 from whisper_service.model.network.graphs import recorder
 from whisper_service.model.network.precision import Precision, resolve_precision
 from whisper_service.model.network.weights import decoder_weights, encoder_weights
@@ -43,8 +43,8 @@ _TOKENS_PER_SECOND = 12
 _MORE_TOKENS = 16
 #: Largest batch by device type. On a CPU in float32 the encoder takes most of the time, and the windows of a
 #: batch share none of its work.
-_MOST = {"cpu": 2, "cuda": 64}
-_MOST_OFFLINE = {"cpu": 8, "cuda": 64}
+_MAX_BATCH = {"cpu": 2, "cuda": 64}
+_MAX_BATCH_OFFLINE = {"cpu": 8, "cuda": 64}
 
 _CPU = torch.device("cpu")
 
@@ -80,7 +80,7 @@ class Runner:
         self._languages = self._vocabulary.languages()
         known = frozenset(self._languages.values()) or frozenset({"en"})
         self._info = EngineInfo(
-            name, known, str(device), precision.value, times_words_roughly(model), warnings
+            name, known, str(device), precision.value, has_rough_word_times(model), warnings
         )
 
     @classmethod
@@ -115,12 +115,12 @@ class Runner:
     @property
     def max_batch(self) -> int:
         """The largest number of requests in a batch. All answers come when the last one is complete."""
-        return _MOST[self.device.type]
+        return _MAX_BATCH[self.device.type]
 
     @property
     def max_batch_offline(self) -> int:
         """The largest number of file windows in a batch: nobody waits for the first window."""
-        return _MOST_OFFLINE[self.device.type]
+        return _MAX_BATCH_OFFLINE[self.device.type]
 
     def run(self, request: Request) -> Hypothesis:
         """Answer one request; see ``run_batch``."""
@@ -147,7 +147,7 @@ class Runner:
             if request.pcm.shape[0] > N_SAMPLES:
                 raise ValueError(f"a window of {request.pcm.shape[0]} samples; the model takes {N_SAMPLES}")
         features = self._features.windows(
-            [Audio(request.stream, request.start, request.pcm) for request in requests]
+            [WindowAudio(request.stream, request.start, request.pcm) for request in requests]
         )
         audio = encode(self._encoder, features.to(self.precision.dtype))  # (B, n_audio_ctx, D)
         rows = [self._row(request, request.language or "en") for request in requests]
@@ -179,7 +179,11 @@ class Runner:
     def _row(self, request: Request, language: str) -> TokenSequence:
         tokenizer = self._vocabulary.tokenizer(language, request.task)
         head = self._vocabulary.head(
-            tokenizer, request.prompt, request.context, timestamps=request.timestamps
+            tokenizer,
+            request.prompt,
+            request.context,
+            timestamps=request.timestamps,
+            prefix=len(request.prefix),
         )
         seconds = request.pcm.shape[0] / 16_000
         budget = min(
@@ -187,7 +191,7 @@ class Runner:
         ) - len(request.prefix)
         return TokenSequence(
             head=head,
-            sot=head.index(self._vocabulary.sot),
+            sot_index=head.index(self._vocabulary.sot),
             prefix=list(request.prefix),
             draft=list(request.draft[: max(0, budget)]),
             budget=max(0, budget),
@@ -208,7 +212,7 @@ class Runner:
         tokens = torch.full((len(requests), 1), self._vocabulary.sot, device=self.device)
         hidden, _ = self._decoder.forward(tokens, [0] * len(requests), cache)
         codes = list(self._languages)
-        probabilities, best = self._decoder.logits.exact(hidden[:, 0])[:, codes].softmax(-1).max(-1)
+        probabilities, best = self._decoder.logits.full(hidden[:, 0])[:, codes].softmax(-1).max(-1)
         detected = [
             (self._languages[codes[index]], probability)
             for index, probability in zip(best.tolist(), probabilities.tolist(), strict=True)

@@ -66,7 +66,7 @@ class NativeDialect:
 
     def ready(self, opening: Opening) -> Sequence[Frame]:
         self._languages = opening.languages
-        self.settings = self.settings.merged(self._chosen).known_to(opening.languages)
+        self.settings = self.settings.merged(self._chosen).with_known_language(opening.languages)
         return _frames(messages.ready(opening, language=self.settings.language))
 
     def receive(self, data: str | bytes) -> Sequence[Command]:
@@ -121,7 +121,7 @@ class NativeDialect:
             raise BadMessage("'start' must come before the first audio; nothing was changed.")
         if "reply" in chosen:
             raise BadSetting("reply belongs in the address of the socket: /transcribe?reply=text.")
-        self.settings = self.settings.merged(chosen).known_to(self._languages)
+        self.settings = self.settings.merged(chosen).with_known_language(self._languages)
 
 
 def _frames(message: messages.Message, *, replaces: bool = False) -> tuple[Frame]:

@@ -22,7 +22,7 @@ class Ledger:
         if start < end:
             self._lost_ranges.append((start, end))
 
-    def speak(self, start: int, end: int) -> None:
+    def count_speech(self, start: int, end: int) -> None:
         """Count the final utterance ``[start, end)`` as speech, except lost samples.
 
         Utterances come in order.

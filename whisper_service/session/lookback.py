@@ -52,6 +52,6 @@ class LookBack:
         known = self.before(part.start, language)
         return LookBack((*known, part), language)
 
-    def needed(self, start: int) -> LookBack:
+    def kept_for(self, start: int) -> LookBack:
         """Return the look-back with only the parts that utterances from ``start`` on may need."""
         return replace(self, parts=self.before(start, self.language))

@@ -93,8 +93,8 @@ class Questions:
         """The sample from which on words may still be missing in the finals."""
         open_at = self.settled if self._timeline.utterance is None else self._timeline.utterance
         if self.window is not None:
-            committed = self.window.committed
-            open_at = committed[-1].end if committed else self.window.own_start
+            final_words = self.window.final_words
+            open_at = final_words[-1].end if final_words else self.window.own_start
         return min([open_at, *(job.start for job in self._held)])
 
     def feed(self, samples: Samples, speech: Iterable[float]) -> tuple[list[Event], list[Job]]:
@@ -169,24 +169,24 @@ class Questions:
 
     def cut(self, window: Window, at: int, words: int, language: str) -> None:
         """Begin a new window at sample ``at`` in mid-speech, without the first ``words`` final words."""
-        before = text_of(window.committed[:words])
+        before = text_of(window.final_words[:words])
         self._context = self._context.followed_by(before, language)
         self._look_back = self._look_back.followed_by(window.cut(at, words, self._context), language)
 
     def end(self, window: Window, language: str) -> None:
         """Take note that the utterance of ``window`` is final."""
-        if window.without_context and window.committed:
+        if window.without_context and window.final_words:
             # Requests of this utterance had to leave them out, and it has words: do not use them again.
             self._context, self._look_back = self._context.forgotten(), LookBack()
-        if window.committed:
-            part = Part(window.own_start, tuple(window.committed), window.own_context)
+        if window.final_words:
+            part = Part(window.own_start, tuple(window.final_words), window.own_context)
             self._look_back = self._look_back.followed_by(part, language)
-        self._context = self._context.followed_by(text_of(window.committed), language)
+        self._context = self._context.followed_by(text_of(window.final_words), language)
         self.window = None
 
-    def crossing(self, position: int) -> tuple[Context, LookBack]:
+    def carried_text(self, position: int) -> tuple[Context, LookBack]:
         """Return the context and the look-back for utterances that begin at ``position`` or later."""
-        return self._context, self._look_back.needed(position)
+        return self._context, self._look_back.kept_for(position)
 
     def hold(self, job: Job) -> None:
         """Keep the last job of an utterance until its language is certain."""
@@ -242,7 +242,7 @@ class Questions:
             needed = [window.start]
         known = window.utterance if window is not None else None
         needed += [job.start for job in (*self._held, *self._jobs) if job.start != known]
-        self._look_back = self._look_back.needed(min(needed))
+        self._look_back = self._look_back.kept_for(min(needed))
         needed += [part.start for part in self._look_back.parts[:1]]
         self._buffer.trim(min(needed))
 
@@ -291,7 +291,7 @@ class Questions:
             return
         earliest = position - self._cut_samples + 1
         parts = self._look_back.before(window.utterance, self._language.current, earliest=earliest)
-        window.look_back(parts)
+        window.begin_with(parts)
 
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
         self._number += 1

@@ -34,7 +34,7 @@ from whisper_service.session.window import Window, text_of
 log = logging.getLogger(__name__)
 
 #: How many of the last final words are searched for keywords together with the hypothesis.
-_LONGEST_KEYWORD_WORDS = 16
+_SEARCHED_FINAL_WORDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +74,19 @@ class Session:
         self._settings = settings
         self._pre_roll = settings.pre_roll_ms * SAMPLE_RATE // 1000
         carry = carry or Carry()
-        self._lock = LanguageLock(
+        self._language_lock = LanguageLock(
             settings.language or (next(iter(languages)) if len(languages) == 1 else None),
             fallback="en" if "en" in languages else None,
             spoken=carry.language,
         )
         self._questions = Questions(
-            name, settings, grid_samples=grid_samples, language=self._lock, carry=carry
+            name, settings, grid_samples=grid_samples, language=self._language_lock, carry=carry
         )
         self._transcript = Transcript(settings, carry)
         self._ledger = Ledger(carry.account)
         self._prompted = PromptedKeywords(settings)
-        self._doubt: Hypothesis | None = None  # an answer whose keywords are being checked
-        self._language = ""  # language of the last answer
+        self._unchecked: Hypothesis | None = None  # an answer whose keywords are being checked
+        self._last_language = ""  # language of the last answer
         self._carry: Carry | None = None  # for the step that is being made
         self._finishing = False
         self._finished = False
@@ -151,9 +151,9 @@ class Session:
         window = self._questions.window
         if window is not None:
             shown = window.hypothesis[:-1]
-            events = self._transcript.finalise(window, shown, self.received, self._language)
+            events = self._transcript.finalise(window, shown, self.received, self._last_language)
         heard = self._questions.first_open
-        events += self._transcript.spot(events, (), self._language, ended=True)
+        events += self._transcript.spot(events, (), self._last_language, ended=True)
         self._questions.abandon()
         self._finished = True
         return Step(tuple(events)), heard
@@ -192,9 +192,9 @@ class Session:
         """Decide what an answer to a job is worth: conclude, hold it back, or ask in another way."""
         window = self._questions.window
         assert window is not None
-        if self._doubt is not None:
+        if self._unchecked is not None:
             return self._step(self._check(job, window, answer))
-        self._language = answer.language
+        self._last_language = answer.language
         events = self._settle_language(job, window, answer)
         if events is not None:
             return self._step(events)
@@ -205,10 +205,10 @@ class Session:
             self._ask_again(job, window)
             return self._step(())
         doubtful = self._prompted.doubtful(window, answer.language)
-        said = text_of([*window.committed[-_LONGEST_KEYWORD_WORDS:], *belief.words])
+        said = text_of([*window.final_words[-_SEARCHED_FINAL_WORDS:], *belief.words])
         if request.prompt and within(tuple(doubtful), said, answer.language):
             # The model may write keywords of its prompt that nobody said: ask once without the prompt.
-            self._doubt = answer
+            self._unchecked = answer
             return self._step((), first=self._questions.ask_for_words_alone(job, window, request))
         return self._step(self._conclude(job, window, belief, answer.language))
 
@@ -217,43 +217,45 @@ class Session:
 
         :returns: None if the answer counts; the events if the job is asked again or held back instead.
         """
-        self._lock.hear(
+        self._language_lock.hear(
             answer.detected, answer.language_probability, job.position - window.utterance - self._pre_roll
         )
-        unsure = job.kind is Kind.FINAL and self._lock.is_unsure(answer.language_probability)
+        unsure = job.kind is Kind.FINAL and self._language_lock.is_unsure(answer.language_probability)
         if self._questions.holds_back and not unsure:
             # Nothing may become final before the utterances that are held back, so they come first once the
             # language is known.
             if job.kind is Kind.FINAL:
-                self._lock.settle(answer.detected)
-            if self._lock.current is not None:
+                self._language_lock.settle(answer.detected)
+            if self._language_lock.current is not None:
                 log.info(
-                    "%s: the language is %s; what was held back comes first", self.name, self._lock.current
+                    "%s: the language is %s; what was held back comes first",
+                    self.name,
+                    self._language_lock.current,
                 )
                 self._ask_again(job, window)
                 self._questions.window = None
                 self._questions.take_up_held()
                 return []
-        if self._lock.current not in (None, answer.language):
-            log.info("%s: the language is %s now", self.name, self._lock.current)
+        if self._language_lock.current not in (None, answer.language):
+            log.info("%s: the language is %s now", self.name, self._language_lock.current)
             self._ask_again(job, window)
             return []
         if unsure:
             log.info("%s: an utterance is held back until its language is certain", self.name)
             self._questions.hold(job)
-            self._transcript.begin_anew()
+            self._transcript.reset_policy()
             return self._transcript.show(self._believe(answer).words, job.position)
         return None
 
     def _ask_again(self, job: Job, window: Window) -> None:
         window.hypothesis = ()
-        self._transcript.begin_anew()
+        self._transcript.reset_policy()
         self._questions.ask_again(job)
 
     def _check(self, job: Job, window: Window, promptless: Hypothesis) -> list[Event]:
         """Take the answer to the request without the prompt. The keywords that it contains were said."""
-        assert self._doubt is not None
-        answer, self._doubt = self._doubt, None
+        assert self._unchecked is not None
+        answer, self._unchecked = self._unchecked, None
         said = text_of(self._believe(promptless, window.own_start).words)
         window.confirmed |= within(self._settings.keywords, said, promptless.language)
         return self._conclude(job, window, self._believe(answer, window.own_start), answer.language)
@@ -267,8 +269,8 @@ class Session:
             events = transcript.end(window, belief.words, job.position, language)
             questions.end(window, language)
         else:
-            events = transcript.agree(
-                window, belief.words, job.position, language, certain=self._lock.settled
+            events = transcript.take_grid(
+                window, belief.words, job.position, language, certain=self._language_lock.settled
             )
             if questions.is_long(window, job.position):
                 audio = questions.audio(window, job.position)
@@ -283,8 +285,8 @@ class Session:
 
     def _end_utterance(self, job: Job) -> None:
         """Count the samples of an utterance that is final, and prepare the ``Carry`` for its end."""
-        self._ledger.speak(job.start, job.position)
-        context, look_back = self._questions.crossing(job.position)
+        self._ledger.count_speech(job.start, job.position)
+        context, look_back = self._questions.carried_text(job.position)
         self._carry = Carry(
             position=job.position,
             frame=job.frame,
@@ -292,7 +294,7 @@ class Session:
             last_word_end=self._transcript.last_word_end,
             context=context,
             look_back=look_back,
-            language=self._lock.spoken(),
+            language=self._language_lock.spoken(),
             keywords=self._transcript.spotted(),
             account=self._ledger.settle(job.position),
         )
@@ -307,4 +309,4 @@ def _is_misled(job: Job, window: Window, belief: Belief) -> bool:
     """
     if job.kind is not Kind.FINAL:
         return belief.repeats
-    return bool(belief.reason) or not (belief.words or window.committed)
+    return bool(belief.reason) or not (belief.words or window.final_words)

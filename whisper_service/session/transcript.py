@@ -34,11 +34,11 @@ class Transcript:
         #: The sample at which the last final word ends.
         self.last_word_end = carry.last_word_end
 
-    def begin_anew(self) -> None:
+    def reset_policy(self) -> None:
         """Let the policy forget the hypotheses so far: the next one does not continue them."""
         self._policy.reset()
 
-    def agree(
+    def take_grid(
         self, window: Window, words: tuple[Word, ...], position: int, language: str, *, certain: bool
     ) -> list[Event]:
         """Take a hypothesis of the grid. The policy decides which of its words become final.
@@ -63,7 +63,7 @@ class Transcript:
         if not words:
             return []
         words = in_order(words, earliest=self.last_word_end, latest=position)
-        window.committed.extend(words)
+        window.final_words.extend(words)
         final = Final(self.next_id, text_of(words), words[0].start, words[-1].end, words, language)
         self.next_id += 1
         self.last_word_end = final.end
@@ -80,9 +80,9 @@ class Transcript:
         :param audio: the samples of the window, up to ``position``.
         :returns: the events, and the cut.
         """
-        words = [*window.committed, *window.hypothesis]
-        cut = cut_point(audio, window.start, words, committed=len(window.committed))
-        missing = cut.words - len(window.committed)
+        words = [*window.final_words, *window.hypothesis]
+        cut = cut_point(audio, window.start, words, committed=len(window.final_words))
+        missing = cut.words - len(window.final_words)
         if missing <= 0:
             return [], cut
         events = self.finalise(window, window.hypothesis[:missing], position, language)

@@ -28,7 +28,7 @@ class Window:
         #: The text before that part.
         self.own_context = context
         #: Final words of that part.
-        self.committed: list[Word] = []
+        self.final_words: list[Word] = []
         #: The words after them, from the newest hypothesis of the grid.
         self.hypothesis: tuple[Word, ...] = ()
         #: Keywords in the answers to requests without the prompt: the model has heard them here.
@@ -56,14 +56,14 @@ class Window:
     def prefix(self) -> tuple[int, ...]:
         """The tokens of the final words, those of the look-back first."""
         earlier = [word for part in self._look_back for word in part.words]
-        return tuple(token for word in (*earlier, *self.committed) for token in word.tokens)
+        return tuple(token for word in (*earlier, *self.final_words) for token in word.tokens)
 
     @property
     def draft(self) -> tuple[int, ...]:
         """The tokens of the words that may follow the prefix."""
         return tuple(token for word in self.hypothesis for token in word.tokens)
 
-    def look_back(self, parts: Sequence[Part]) -> None:
+    def begin_with(self, parts: Sequence[Part]) -> None:
         """Begin the window with ``parts``, which lie before its own part and are heard once more."""
         self._look_back = tuple(parts)
 
@@ -73,13 +73,13 @@ class Window:
         self._look_back = ()
 
     def cut(self, at: int, words: int, context: Context) -> Part:
-        """Begin anew at sample ``at``, without the first ``words`` committed words.
+        """Begin anew at sample ``at``, without the first ``words`` final_words words.
 
         :param context: the text before ``at``.
         :returns: the part before ``at``.
         """
-        left = Part(self.own_start, tuple(self.committed[:words]), self.own_context)
+        left = Part(self.own_start, tuple(self.final_words[:words]), self.own_context)
         self.own_start, self.own_context = at, context
-        self.committed = self.committed[words:]
+        self.final_words = self.final_words[words:]
         self._look_back = ()
         return left

@@ -125,19 +125,19 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
     return blueprint
 
 
-def socket_view(mount: Mount, speaks: DialectFactory) -> Callable[[], Response]:
+def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Response]:
     """Return the view of a WebSocket route.
 
-    :param speaks: creates the dialect of each connection.
+    :param make_dialect: creates the dialect of each connection.
     """
     config = mount.config
 
     def view() -> Response:
-        dialect = speaks(request.args.to_dict(), config.stream)
+        dialect = make_dialect(request.args.to_dict(), config.stream)
 
         def transcribe(socket: Socket) -> None:
             stream = Stream(mount.backend.parts(), dialect, send=socket.send, fail=socket.fail)
-            socket.on_deadline = stream.end_by
+            socket.set_deadline = stream.end_by
             stream.run(socket.inbox)
 
         def converse(transport: Transport) -> None:

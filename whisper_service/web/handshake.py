@@ -18,7 +18,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 
 from whisper_service.errors import TranscriptionError
 from whisper_service.web.budget import ByteBudget
-from whisper_service.web.transport import PeerProtocol, Transport, TransportClosed, WsgiTransport
+from whisper_service.web.transport import RefusingProtocol, Transport, TransportClosed, WsgiTransport
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def accept(
     :raises TransportClosed: if the client has gone.
     """
     theirs = environ.get("wsgi.websocket")
-    protocol = PeerProtocol(
+    protocol = RefusingProtocol(
         state=State.CONNECTING if theirs is None else State.OPEN,
         max_size=max_message_bytes,
         logger=_SILENT,
@@ -83,7 +83,7 @@ def accept(
     return transport
 
 
-class Handled(flask.Response):
+class NoResponse(flask.Response):
     """The response of a view whose WebSocket has ended. The access log shows a 101, but no byte is sent.
 
     The server may call it only after the socket is shut down. Each server then ends the connection:
@@ -102,10 +102,10 @@ class Handled(flask.Response):
     default_mimetype = None
 
 
-def finish(transport: Transport) -> Handled:
+def finish(transport: Transport) -> NoResponse:
     """Return the response for the view, after closing the connection."""
     transport.close()
-    return Handled()
+    return NoResponse()
 
 
 def serve(
@@ -115,7 +115,7 @@ def serve(
     max_message_bytes: int,
     send_timeout_s: float,
     budget: ByteBudget | None = None,
-) -> Handled:
+) -> NoResponse:
     """Run ``handler`` on the connection and return the response for the view.
 
     The close code is 1000 when the handler returns, the error's own code after a :class:`TranscriptionError`
@@ -131,7 +131,7 @@ def serve(
             budget=budget,
         )
     except TransportClosed:
-        return Handled()
+        return NoResponse()
     code, reason = 1001, ""
     try:
         handler(transport)

@@ -30,7 +30,7 @@ _CAUGHT_UP_S = 0.05
 _PINGS_MISSED = 2
 #: How long it may take to send the last messages, in seconds.
 _FLUSH_TIMEOUT_S = 10.0
-_FAULT = 1011
+_INTERNAL_ERROR = 1011
 
 
 class Socket:
@@ -60,7 +60,7 @@ class Socket:
         self._reads = True
         self._explain = fail
         #: Called with the time of the monotonic clock by which the stream has to end.
-        self.on_deadline: Callable[[float], None] = lambda deadline: None
+        self.set_deadline: Callable[[float], None] = lambda deadline: None
         self.inbox = Inbox(_INBOX_BYTES, transport.allowance)
         self._outbox = Outbox(lambda: self.fail(TooSlow("The client does not read what it is sent.")))
 
@@ -79,7 +79,7 @@ class Socket:
         :param deadline: time of the monotonic clock at which the stream ends in any case.
         """
         self.inbox.end(problem)
-        self.on_deadline(deadline)
+        self.set_deadline(deadline)
 
     def run(self) -> None:
         """Run the connection. Blocks until it has ended."""
@@ -147,11 +147,11 @@ class Socket:
                     next_ping = time.monotonic() + self._ping_interval_s
         except TransportClosed as problem:
             log.debug("the client takes no more: %s", problem)
-            self._transport.close(_FAULT)
+            self._transport.close(_INTERNAL_ERROR)
         except Exception:
             log.exception("a message could not be sent")
             self.fail(InternalError("The server failed; its log says why."))
-            self._transport.close(_FAULT, InternalError.code)
+            self._transport.close(_INTERNAL_ERROR, InternalError.code)
 
     def _ping(self) -> None:
         """Ping the client, or give it up if it sent nothing after two pings while the reader was listening.

@@ -100,7 +100,7 @@ class Transport(Protocol):
         """
 
 
-class PeerProtocol(ServerProtocol):
+class RefusingProtocol(ServerProtocol):
     """The server's side of the protocol. It does not close after a message over the limit.
 
     The client is told the reason first.
@@ -139,8 +139,8 @@ class WsgiTransport:
     The socket still belongs to the server: a duplicate would cost a second descriptor for each stream, and a
     TLS socket cannot be duplicated. We only shut it down, which ends TCP for every descriptor. The server
     closes it when the view returns. This order also protects the stream: anything that the server still
-    writes (``handshake.Handled``) fails with EPIPE, which pywsgi and gunicorn ignore. On a closed socket it
-    would fail with EBADF and a traceback.
+    writes (``handshake.NoResponse``) fails with EPIPE, which pywsgi and gunicorn ignore. On a closed socket
+    it would fail with EBADF and a traceback.
 
     :param sock: connected gevent socket.
     :param protocol: in state OPEN. It may still have the handshake response to send.
@@ -150,7 +150,7 @@ class WsgiTransport:
     def __init__(
         self,
         sock: gevent.socket.socket,
-        protocol: PeerProtocol,
+        protocol: RefusingProtocol,
         *,
         send_timeout_s: float,
         budget: ByteBudget | None = None,

@@ -24,7 +24,7 @@ from tests.model.checkpoints.writers import (
 )
 from whisper_service.errors import ModelUnavailable
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
-from whisper_service.model.checkpoints.load import load_model, times_words_roughly
+from whisper_service.model.checkpoints.load import has_rough_word_times, load_model
 
 MULTILINGUAL = ModelDimensions(80, 1500, 8, 2, 1, 51_865, 448, 8, 2, 2)
 LARGE_V3 = ModelDimensions(128, 1500, 8, 2, 1, 51_866, 448, 8, 2, 2)
@@ -87,7 +87,7 @@ def test_a_format_gives_equal_logits(form: str, original: Whisper, tmp_path: Pat
     model = load(WRITERS[form](original, tmp_path / "model"))
     assert torch.equal(logits(model), logits(original))
     assert heads(model) == HEADS
-    assert not times_words_roughly(model)
+    assert not has_rough_word_times(model)
 
 
 @pytest.mark.parametrize("writer", [write_openai, write_huggingface, write_ctranslate2])
@@ -121,7 +121,7 @@ def test_heads_of_an_official_model_come_by_its_name(tmp_path: Path) -> None:
 def test_without_heads_the_upper_half_is_taken(original: Whisper, tmp_path: Path) -> None:
     model = load(write_openai(original, tmp_path / "model.pt"))
     assert heads(model) == [[1, 0], [1, 1]]
-    assert times_words_roughly(model)
+    assert has_rough_word_times(model)
 
 
 @pytest.mark.parametrize(

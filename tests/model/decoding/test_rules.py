@@ -9,7 +9,7 @@ from whisper.decoding import ApplyTimestampRules, SuppressBlank, SuppressTokens
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 
-from whisper_service.model.decoding.rules import Place, Rules
+from whisper_service.model.decoding.rules import Allowed, Rules
 from whisper_service.model.decoding.vocabulary import Vocabulary
 
 
@@ -72,8 +72,8 @@ def test_a_batch_of_rows_is_restricted_as_whisper_restricts_each(
             for row, text in zip(logits, texts, strict=True)
         ]
     )
-    places = [rules.place(text, timestamps=timestamps) for text in texts]
-    found = rules.apply(logits.clone(), places, timestamps=[timestamps] * len(texts))
+    allowed = [rules.place(text, timestamps=timestamps) for text in texts]
+    found = rules.apply(logits.clone(), allowed, timestamps=[timestamps] * len(texts))
     assert torch.equal(found, expected)
     forced = (found[:, : tokenizer.eot] == -torch.inf).all(-1).sum()
     assert 20 < forced < 50 if timestamps else forced == 0
@@ -96,5 +96,5 @@ def test_rows_with_and_without_timestamps_share_a_batch(model: Whisper, rules: R
 
 def test_behind_a_prefix_the_text_may_end_at_once(rules: Rules) -> None:
     """Only a text without a prefix must not begin with a blank or the end-of-text token."""
-    assert rules.place([300], timestamps=False) == Place()
+    assert rules.place([300], timestamps=False) == Allowed()
     assert rules.place([], timestamps=False).first

@@ -50,3 +50,11 @@ def test_special_tokens_in_a_prompt_are_text(multilingual: Vocabulary) -> None:
     tokenizer = multilingual.tokenizer("en", "transcribe")
     head = multilingual.head(tokenizer, "<|endoftext|>", "<|de|>")
     assert all(token < tokenizer.eot for token in head[1:-4])
+
+
+@pytest.mark.parametrize("prefix", [0, 150, 230, 400, 440])
+def test_a_long_prefix_leaves_less_room_for_the_prompt(multilingual: Vocabulary, prefix: int) -> None:
+    tokenizer = multilingual.tokenizer("de", "transcribe")
+    head = multilingual.head(tokenizer, "no " * 900, " and so on", prefix=prefix)
+    assert len(head) + prefix < 448
+    assert len(head) == min(448 - prefix - 1, 224 + 4)

@@ -62,7 +62,7 @@ def _check(dims: ModelDimensions) -> None:
             for row, (begin, count) in enumerate(zip(begins, counts, strict=True)):
                 padded[row, :count] = tokens[row, begin : begin + count]
             hidden, attention = decoder.forward(padded, counts, cache)
-            logits = decoder.logits.exact(hidden)
+            logits = decoder.logits.full(hidden)
             for row, (begin, count) in enumerate(zip(begins, counts, strict=True)):
                 found[row, begin : begin + count] = logits[row, :count]
             assert attention.shape == (2, int(model.alignment_heads.to_dense().sum()), max(counts), 1500)
@@ -71,7 +71,7 @@ def _check(dims: ModelDimensions) -> None:
         # Row 1, now the only row of the cache, continues at its own position.
         cache.keep([1])
         hidden, _ = decoder.forward(tokens[1:, 17:20], [3], cache)
-        assert (decoder.logits.exact(hidden) - expected[1:, 17:20]).abs().max() < TOLERANCE
+        assert (decoder.logits.full(hidden) - expected[1:, 17:20]).abs().max() < TOLERANCE
         assert expected.std() > 10 * TOLERANCE  # otherwise the comparison would prove little
 
 
@@ -99,8 +99,8 @@ def test_a_rejected_draft_leaves_nothing_behind(model: Whisper) -> None:
                 decoder.forward(torch.tensor([[50257, 50362, 7, 8, 9, 10]]), [6], cache)
                 cache.truncate(0, 2)
                 hidden, _ = decoder.forward(text[:, 2:], [3], cache)
-                return decoder.logits.exact(hidden)
+                return decoder.logits.full(hidden)
             hidden, _ = decoder.forward(text, [5], cache)
-            return decoder.logits.exact(hidden)[:, 2:]
+            return decoder.logits.full(hidden)[:, 2:]
 
     assert (logits(spoilt=False) - logits(spoilt=True)).abs().max() < TOLERANCE

@@ -32,7 +32,7 @@ def _hidden(outlier: float) -> torch.Tensor:
 @pytest.mark.parametrize("outlier", [1.0, 50.0, 1000.0])
 def test_the_best_token_is_that_of_float32(outlier: float) -> None:
     logits, hidden = Logits(_embedding(), Precision.FLOAT32), _hidden(outlier)
-    exact, rough = logits.exact(hidden), logits.rough(hidden)
+    exact, rough = logits.full(hidden), logits.rough(hidden)
     # Tokens that may not follow are masked before the search for the best token.
     banned = exact.topk(4).indices
     exact.scatter_(1, banned, -torch.inf)
@@ -59,7 +59,7 @@ def test_a_row_with_many_candidates_is_exact_as_a_whole() -> None:
     embedding += torch.randn(300, WIDTH, generator=torch.Generator().manual_seed(3)) * 1e-4
     logits, hidden = Logits(embedding, Precision.FLOAT32), _hidden(1.0)[:2]
     refined = logits.refine(hidden, logits.rough(hidden))
-    assert torch.equal(refined, logits.exact(hidden))
+    assert torch.equal(refined, logits.full(hidden))
 
 
 def check_candidates(runner: Runner, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,6 @@ def test_without_int8_logits_are_exact_and_nobody_may_ask_for_it(monkeypatch: py
     logits = Logits(torch.randn(50, 64), Precision.FLOAT32)
     hidden = torch.randn(3, 64)
     rough = logits.rough(hidden)
-    assert torch.equal(rough, logits.exact(hidden)) and torch.equal(logits.refine(hidden, rough), rough)
+    assert torch.equal(rough, logits.full(hidden)) and torch.equal(logits.refine(hidden, rough), rough)
     with pytest.raises(ConfigError, match="WHISPER_DTYPE is 'int8'"):
         resolve_precision("int8", CPU, width=64)

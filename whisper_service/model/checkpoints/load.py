@@ -44,7 +44,7 @@ def load_model(checkpoint: Checkpoint) -> whisper.Whisper:
     return model
 
 
-def times_words_roughly(model: whisper.Whisper) -> bool:
+def has_rough_word_times(model: whisper.Whisper) -> bool:
     """Return whether the alignment heads of ``model`` are all heads in the upper half of the decoder.
 
     This is the default where no better heads are known, so word times are rough.

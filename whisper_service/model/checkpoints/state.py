@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
 #: Rows of the token embedding: English-only checkpoints, multilingual ones, large-v3 and its variants.
@@ -46,6 +47,26 @@ class State:
     heads: Heads | None = None
 
 
+class _WithoutMemory(TorchFunctionMode):
+    """Builds modules whose weights have no memory and no values.
+
+    ``torch.device("meta")`` does that as well, but it needs torch's compiler to initialise the weights, whose
+    import takes 1.5 s.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            return func(*args, **{**kwargs, "device": "meta"})
+        tensor = next(iter((*args, *kwargs.values())), None)
+        name = func.__name__
+        if isinstance(tensor, Tensor) and tensor.is_meta and name.endswith("_") and not name.endswith("__"):
+            return tensor  # the operation would only write values
+        return func(*args, **kwargs)
+
+
 class _Empty(Whisper):  # type: ignore[misc]
     """A Whisper that takes no memory for its weights until they are assigned.
 
@@ -55,7 +76,7 @@ class _Empty(Whisper):  # type: ignore[misc]
     def __init__(self, dims: ModelDimensions) -> None:
         nn.Module.__init__(self)
         self.dims = dims
-        with torch.device("meta"):
+        with _WithoutMemory():
             self.encoder = AudioEncoder(
                 dims.n_mels, dims.n_audio_ctx, dims.n_audio_state, dims.n_audio_head, dims.n_audio_layer
             )

@@ -104,7 +104,7 @@ def follow(sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSeque
             logprobs[:-1],
             logprobs[-1],
             no_speech[index],
-            [attention[index, :, sequence.sot : sequence.last_fixed + 1 + len(text)]],
+            [attention[index, :, sequence.sot_index : sequence.last_fixed + 1 + len(text)]],
         )
         for index, (sequence, text, (_, logprobs)) in enumerate(zip(sequences, texts, read, strict=True))
     ]

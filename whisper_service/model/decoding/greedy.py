@@ -34,7 +34,7 @@ def decode_greedily(
             (at for at, token in enumerate(sequence.draft) if token != best[at]), len(sequence.draft)
         )
         cache.truncate(index, sequence.last_fixed + 1 + accepted)
-        seen = [attention[index, :, sequence.sot : sequence.last_fixed + 1 + accepted]]
+        seen = [attention[index, :, sequence.sot_index : sequence.last_fixed + 1 + accepted]]
         results.append(
             Decoded(best[:accepted], logprobs[:accepted], logprobs[accepted], no_speech[index], seen)
         )

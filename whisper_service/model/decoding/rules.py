@@ -18,7 +18,7 @@ from whisper_service.model.decoding.vocabulary import Vocabulary
 _LATEST_FIRST = 50
 
 
-class Place(NamedTuple):
+class Allowed(NamedTuple):
     """Which tokens are allowed at one position. Some tokens are allowed at no position.
 
     :param first: whether the text begins here. Then neither a blank nor the end-of-text token is allowed.
@@ -48,43 +48,45 @@ class Rules:
         self._blank = torch.zeros_like(self._never)
         self._blank[[*vocabulary.blank, self._eot]] = True
 
-    def place(self, text: Sequence[int], *, timestamps: bool) -> Place:
+    def place(self, text: Sequence[int], *, timestamps: bool) -> Allowed:
         """Return which tokens may follow ``text``, the tokens after the start sequence."""
         if not timestamps:
-            return Place(first=not text)
+            return Allowed(first=not text)
         begin, end = self._stamps.start, self._stamps.stop
         if not text:
-            return Place(first=True, text=False, stamps=range(begin, begin + _LATEST_FIRST + 1))
+            return Allowed(first=True, text=False, stamps=range(begin, begin + _LATEST_FIRST + 1))
         last = text[-1] >= begin
         before = len(text) < 2 or text[-2] >= begin
         if last and before:
-            return Place(stamps=range(0))
+            return Allowed(stamps=range(0))
         # Timestamps do not decrease, and a segment's end is later than its start.
         newest = next((token for token in reversed(text) if token >= begin), begin - 1)
-        return Place(text=not last, stamps=range(newest if last else newest + 1, end))
+        return Allowed(text=not last, stamps=range(newest if last else newest + 1, end))
 
-    def apply(self, logits: Tensor, places: Sequence[Place], *, timestamps: Sequence[bool]) -> Tensor:
+    def apply(self, logits: Tensor, allowed: Sequence[Allowed], *, timestamps: Sequence[bool]) -> Tensor:
         """Return ``logits`` ``(N, n_vocab)`` with forbidden tokens at minus infinity, changed in place.
 
-        :param places: the place of each row.
+        :param allowed: the place of each row.
         :param timestamps: whether each row has timestamps.
         """
         if not any(timestamps):
             logits.masked_fill_(self._plain, -torch.inf)
         else:
-            self._apply_timestamps(logits, places, timestamps)
-        if any(place.first for place in places):
-            logits.masked_fill_(self._column([place.first for place in places]) & self._blank, -torch.inf)
+            self._apply_timestamps(logits, allowed, timestamps)
+        if any(one.first for one in allowed):
+            logits.masked_fill_(self._column([one.first for one in allowed]) & self._blank, -torch.inf)
         return logits
 
-    def _apply_timestamps(self, logits: Tensor, places: Sequence[Place], timestamps: Sequence[bool]) -> None:
-        begins = self._column([place.stamps.start for place in places])
-        ends = self._column([place.stamps.stop for place in places])
-        allowed = (self._ids >= begins) & (self._ids < ends)
-        wordless = self._column([not place.text for place in places])
+    def _apply_timestamps(
+        self, logits: Tensor, allowed: Sequence[Allowed], timestamps: Sequence[bool]
+    ) -> None:
+        begins = self._column([one.stamps.start for one in allowed])
+        ends = self._column([one.stamps.stop for one in allowed])
+        stamps_allowed = (self._ids >= begins) & (self._ids < ends)
+        wordless = self._column([not one.text for one in allowed])
         stamps = self._ids >= self._stamps.start
         logits.masked_fill_(
-            self._never | (stamps & ~allowed) | (wordless & (self._ids < self._eot)), -torch.inf
+            self._never | (stamps & ~stamps_allowed) | (wordless & (self._ids < self._eot)), -torch.inf
         )
         # A timestamp must follow if all timestamps together are more probable than every other single token.
         likelier = logits[:, stamps].logsumexp(-1) > logits[:, ~stamps].amax(-1)

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from whisper_service.model.decoding.rules import Place, Rules
+from whisper_service.model.decoding.rules import Allowed, Rules
 from whisper_service.model.decoding.sequence import TokenSequence
 from whisper_service.model.decoding.vocabulary import Vocabulary
 from whisper_service.model.network.cache import DecoderCache
@@ -48,9 +48,9 @@ class Sampler:
 
         :param hidden: the hidden states of whole sequences, ``(B, T, D)``.
         """
-        at = hidden[list(range(len(sequences))), [sequence.sot for sequence in sequences]]  # (B, D)
+        at = hidden[list(range(len(sequences))), [sequence.sot_index for sequence in sequences]]  # (B, D)
         probabilities: list[float] = (
-            self.decoder.logits.exact(at).softmax(-1)[:, self.vocabulary.no_speech].tolist()
+            self.decoder.logits.full(at).softmax(-1)[:, self.vocabulary.no_speech].tolist()
         )
         return probabilities
 
@@ -67,13 +67,13 @@ class Sampler:
         where = [(index, at) for index, text in enumerate(texts) for at in range(len(text) + 1)]
         picked: list[int] = []
         logprobs: list[float] = []
-        together = self.decoder.logits.rows
+        together = self.decoder.logits.rows_at_once
         for begin in range(0, len(where), together):
             part = where[begin : begin + together]
             index = [sequence for sequence, _ in part]
-            places = [self.place(sequences[sequence], texts[sequence][:at]) for sequence, at in part]
+            allowed = [self.place(sequences[sequence], texts[sequence][:at]) for sequence, at in part]
             states = hidden[index, [sequences[sequence].last_fixed + at for sequence, at in part]]  # (N, D)
-            found = self.choose(states, [sequences[sequence] for sequence in index], places, part, pick)
+            found = self.choose(states, [sequences[sequence] for sequence in index], allowed, part, pick)
             picked += found[0]
             logprobs += found[1]
         edges = list(accumulate((len(text) + 1 for text in texts), initial=0))
@@ -83,16 +83,16 @@ class Sampler:
         self,
         hidden: Tensor,
         sequences: Sequence[TokenSequence],
-        places: Sequence[Place],
+        allowed: Sequence[Allowed],
         where: Sequence[tuple[int, int]],
         pick: Pick,
     ) -> tuple[list[int], list[float]]:
         """Return the token picked after each position, and its log-probability.
 
-        :param hidden: the hidden states of the positions, ``(N, D)``. ``sequences``, ``places`` and ``where``
-            have one entry for each position.
+        :param hidden: the hidden states of the positions, ``(N, D)``. ``sequences``, ``allowed`` and
+            ``where`` have one entry for each position.
         """
-        logits = self._restricted(self.decoder.logits.rough(hidden), sequences, places)
+        logits = self._restricted(self.decoder.logits.rough(hidden), sequences, allowed)
         logits = self.decoder.logits.refine(hidden, logits)
         token = pick(logits, where)
         value = logits.gather(-1, token[:, None])[:, 0]
@@ -102,17 +102,17 @@ class Sampler:
         return [int(token) for token in tokens], logprobs
 
     def all_logits(
-        self, hidden: Tensor, sequences: Sequence[TokenSequence], places: Sequence[Place]
+        self, hidden: Tensor, sequences: Sequence[TokenSequence], allowed: Sequence[Allowed]
     ) -> Tensor:
         """Return the exact next-token logits, ``(N, n_vocab)``, with forbidden tokens at minus infinity."""
-        return self._restricted(self.decoder.logits.exact(hidden), sequences, places)
+        return self._restricted(self.decoder.logits.full(hidden), sequences, allowed)
 
     def _restricted(
-        self, logits: Tensor, sequences: Sequence[TokenSequence], places: Sequence[Place]
+        self, logits: Tensor, sequences: Sequence[TokenSequence], allowed: Sequence[Allowed]
     ) -> Tensor:
-        return self.rules.apply(logits, places, timestamps=[sequence.timestamps for sequence in sequences])
+        return self.rules.apply(logits, allowed, timestamps=[sequence.timestamps for sequence in sequences])
 
-    def place(self, sequence: TokenSequence, text: Sequence[int]) -> Place:
+    def place(self, sequence: TokenSequence, text: Sequence[int]) -> Allowed:
         """Return which tokens may follow ``text``, the tokens after the sequence's prefix."""
         return self.rules.place([*sequence.prefix, *text], timestamps=sequence.timestamps)
 

@@ -13,7 +13,7 @@ class TokenSequence:
     """The input of the decoder for one window.
 
     :param head: the prompt, the context and the start sequence.
-    :param sot: the index of the start-of-transcript token in ``head``.
+    :param sot_index: the index of the start-of-transcript token in ``head``.
     :param prefix: text tokens that are already fixed.
     :param draft: a guess of the text after the prefix, at most ``budget`` tokens.
     :param budget: the largest number of tokens after the prefix.
@@ -23,7 +23,7 @@ class TokenSequence:
     """
 
     head: list[int]
-    sot: int
+    sot_index: int
     prefix: list[int]
     draft: list[int]
     budget: int

@@ -37,16 +37,21 @@ class Vocabulary:
             self.multilingual, num_languages=self._num_languages, language=language, task=task
         )
 
-    def head(self, tokenizer: Tokenizer, prompt: str, context: str, *, timestamps: bool = False) -> list[int]:
+    def head(
+        self, tokenizer: Tokenizer, prompt: str, context: str, *, timestamps: bool = False, prefix: int = 0
+    ) -> list[int]:
         """Return the tokens before the text: the prompt, the context, and Whisper's start sequence.
 
         Prompt and context share a limited room. The context keeps its end, at most half of the room. The
         prompt keeps its end, in the rest of the room.
+
+        :param prefix: the number of tokens of the text that are fixed. If they are many, there is less room.
         """
         start = [*tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
-        room = self._n_text_ctx // _PROMPT_SHARE - 1
-        before = self._text(tokenizer, context)[-(room // 2) :]
-        before = [*self._text(tokenizer, prompt)[-(room - len(before)) :], *before]
+        left = self._n_text_ctx - len(start) - prefix - 2  # for <|startofprev|>, and one more token
+        room = max(0, min(self._n_text_ctx // _PROMPT_SHARE - 1, left))
+        before = _end(self._text(tokenizer, context), room // 2)
+        before = [*_end(self._text(tokenizer, prompt), room - len(before)), *before]
         return [tokenizer.sot_prev, *before, *start] if before else start
 
     def text(self, tokens: Sequence[int]) -> str:
@@ -64,3 +69,8 @@ class Vocabulary:
             return {}
         tokenizer = self.tokenizer("en", "transcribe")
         return dict(zip(tokenizer.all_language_tokens, tokenizer.all_language_codes, strict=True))
+
+
+def _end(tokens: list[int], count: int) -> list[int]:
+    """Return the last ``count`` tokens."""
+    return tokens[max(0, len(tokens) - count) :]

@@ -18,16 +18,16 @@ class DecoderCache:
     :param cross_keys: keys of the encoded audio, ``(L, B, H, n_audio_ctx, D_head)``.
     :param cross_values: values of the encoded audio, same shape.
     :param capacity: the largest number of tokens of a row, padding included.
-    :param stays: whether rows must move within these tensors, because recorded steps work on them
+    :param fixed_memory: whether rows must move within these tensors, because recorded steps work on them
         (``network/graphs.py``).
     """
 
     def __init__(
-        self, cross_keys: Tensor, cross_values: Tensor, *, capacity: int, stays: bool = False
+        self, cross_keys: Tensor, cross_values: Tensor, *, capacity: int, fixed_memory: bool = False
     ) -> None:
         self.cross_keys = cross_keys
         self.cross_values = cross_values
-        self.stays = stays
+        self.fixed_memory = fixed_memory
         layers, batch, heads, _, head_size = cross_keys.shape
         # A row's tokens are contiguous, so projections (B, T, H, D_head) are written without a transpose.
         self.keys = cross_keys.new_zeros(layers, batch, capacity, heads, head_size)
@@ -38,9 +38,11 @@ class DecoderCache:
         """Drop the tokens of ``row`` from position ``length`` on, such as those of a rejected draft."""
         self.lengths[row] = min(self.lengths[row], length)
 
-    def first(self, count: int) -> DecoderCache:
+    def first_rows(self, count: int) -> DecoderCache:
         """Return an empty cache in the memory of the first rows, so one cache can serve many batches."""
-        view = DecoderCache(self.cross_keys[:, :count], self.cross_values[:, :count], capacity=0, stays=True)
+        view = DecoderCache(
+            self.cross_keys[:, :count], self.cross_values[:, :count], capacity=0, fixed_memory=True
+        )
         view.keys, view.values = self.keys[:, :count], self.values[:, :count]
         return view
 
@@ -62,7 +64,7 @@ class DecoderCache:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep only these rows, in this order. A row may be named several times, unless that needs more rows
-        than there are and ``stays`` is set.
+        than there are and ``fixed_memory`` is set.
         """
         if list(rows) != sorted(set(rows)):
             index = torch.tensor(rows, device=self.cross_keys.device)
@@ -72,18 +74,18 @@ class DecoderCache:
             return
         # The rows stay in order, so each can be copied to a lower index within the same memory.
         self.cross_keys, self.cross_values = (
-            _together(self.cross_keys, rows),
-            _together(self.cross_values, rows),
+            _compact(self.cross_keys, rows),
+            _compact(self.cross_values, rows),
         )
-        self.keys, self.values = _together(self.keys, rows), _together(self.values, rows)
+        self.keys, self.values = _compact(self.keys, rows), _compact(self.values, rows)
         self.lengths = [self.lengths[row] for row in rows]
 
     def _chosen(self, tensor: Tensor, rows: Tensor) -> Tensor:
         chosen = tensor.index_select(1, rows)
-        return tensor[:, : rows.shape[0]].copy_(chosen) if self.stays else chosen
+        return tensor[:, : rows.shape[0]].copy_(chosen) if self.fixed_memory else chosen
 
 
-def _together(tensor: Tensor, rows: Sequence[int]) -> Tensor:
+def _compact(tensor: Tensor, rows: Sequence[int]) -> Tensor:
     """Return ``tensor`` with only these rows, which must be in ascending order. In place."""
     for index, row in enumerate(rows):
         if index != row:

@@ -14,7 +14,7 @@ import torch
 _ALL = torch.get_num_threads()
 
 
-def take_all() -> None:
+def use_all() -> None:
     """Let this thread run its operations on all cores, and new threads that call neither function.
 
     The last call of either function decides for new threads.
@@ -22,9 +22,9 @@ def take_all() -> None:
     torch.set_num_threads(_ALL)
 
 
-def take_one() -> None:
+def use_one() -> None:
     """Let the operations of this thread run in this thread alone.
 
-    This also sets the default of new threads, so some thread has to call ``take_all`` afterwards.
+    This also sets the default of new threads, so some thread has to call ``use_all`` afterwards.
     """
     torch.set_num_threads(1)

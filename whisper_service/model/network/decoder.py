@@ -73,7 +73,7 @@ class Decoder:
 
     def step(self, tokens: Sequence[int], counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:
         """Append one token to each row; see ``forward``, which is slower for one token on a GPU."""
-        if self._steps is None or not cache.stays:
+        if self._steps is None or not cache.fixed_memory:
             return self.forward(torch.tensor(tokens, device=cache.keys.device)[:, None], counts, cache)
         outputs = self._steps.run(tokens, cache)
         cache.lengths = [length + new for length, new in zip(cache.lengths, counts, strict=True)]
@@ -107,7 +107,7 @@ class Decoder:
                 block.cross_norm(x),
                 cache.cross_keys[layer],
                 cache.cross_values[layer],
-                weights.aligned[layer],
+                weights.alignment_heads[layer],
             )
             if seen is not None:
                 attended.append(seen)
@@ -134,13 +134,18 @@ class Decoder:
         return attention.out(out.transpose(1, 2).flatten(2))
 
     def _cross_attend(
-        self, attention: CrossAttention, x: Tensor, keys: Tensor, values: Tensor, aligned: Tensor | None
+        self,
+        attention: CrossAttention,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        alignment_heads: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         query = attention.query(x).view(*x.shape[:2], self._weights.heads, -1).transpose(1, 2)
-        if aligned is None:
+        if alignment_heads is None:
             out = F.scaled_dot_product_attention(query, keys, values)
             return attention.out(out.transpose(1, 2).flatten(2)), None
         scores = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
         seen = scores.float().softmax(dim=-1)  # (B, H, T, n_audio_ctx)
         out = seen.to(x.dtype) @ values
-        return attention.out(out.transpose(1, 2).flatten(2)), seen.index_select(1, aligned)
+        return attention.out(out.transpose(1, 2).flatten(2)), seen.index_select(1, alignment_heads)

@@ -27,7 +27,7 @@ _SILENCE = -10.0
 _STREAMS = 1024
 
 
-class Audio(NamedTuple):
+class WindowAudio(NamedTuple):
     """One window.
 
     :param stream: the stream that the window belongs to.
@@ -43,7 +43,7 @@ class Audio(NamedTuple):
 class _Kept(NamedTuple):
     """The frames of ``audio`` that need no padding. Frame ``i`` is centred on sample ``i * HOP_LENGTH``."""
 
-    audio: Audio
+    audio: WindowAudio
     frames: Tensor  # (n_frames, n_mels), from frame _REFLECTED on
 
 
@@ -61,7 +61,7 @@ class LogMel:
         self._hann = torch.hann_window(N_FFT, device=device)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def windows(self, windows: Sequence[Audio]) -> Tensor:
+    def windows(self, windows: Sequence[WindowAudio]) -> Tensor:
         """Return the spectrograms as Whisper was trained on them, float32 ``(B, n_mels, 3000)``.
 
         Each window is padded with zeros to 30 s, and clamped relative to its own maximum.
@@ -91,7 +91,7 @@ class LogMel:
         """Drop the kept frames of ``stream``."""
         self._kept.pop(stream, None)
 
-    def _known(self, audio: Audio) -> Tensor:
+    def _known(self, audio: WindowAudio) -> Tensor:
         """Return the kept frames of ``audio``, from frame _REFLECTED up to the first that is missing."""
         kept = self._kept.get(audio.stream)
         nothing = torch.empty(0, self._filters.shape[0], device=self._device)
@@ -105,7 +105,7 @@ class LogMel:
             return nothing
         return kept.frames[skipped // HOP_LENGTH :][: _whole(same)]
 
-    def _keep(self, audio: Audio, frames: Tensor) -> None:
+    def _keep(self, audio: WindowAudio, frames: Tensor) -> None:
         self._kept[audio.stream] = _Kept(audio, frames[: _whole(audio.pcm.shape[0])])
         self._kept.move_to_end(audio.stream)
         if len(self._kept) > _STREAMS:

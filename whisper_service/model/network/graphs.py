@@ -89,10 +89,10 @@ class StepGraphs:
         assert self._memory is not None
         # A step also reads positions that are not written yet, and masks them. The values that the last batch
         # has left there do not matter, unless they are NaN.
-        used = self._memory.first(_rows(batch))
+        used = self._memory.first_rows(_rows(batch))
         used.keys.zero_()
         used.values.zero_()
-        cache = self._memory.first(batch)
+        cache = self._memory.first_rows(batch)
         cache.cross_keys.copy_(cross[0])
         cache.cross_values.copy_(cross[1])
         return cache
@@ -120,7 +120,7 @@ class StepGraphs:
         assert self._memory is not None and self._record is not None
         tokens, begins = self._inputs[0, :rows, None], self._inputs[1, :rows]
         try:
-            return self._record(partial(self._run, tokens, begins, self._memory.first(rows), reach))
+            return self._record(partial(self._run, tokens, begins, self._memory.first_rows(rows), reach))
         except Exception:
             # A recording that fails, for lack of memory, also invalidates the memory that it shares with the
             # earlier ones.
@@ -136,7 +136,7 @@ class StepGraphs:
         keys, values = (cross.new_zeros(layers, rows, *rest) for _ in range(2))
         self._staged = torch.zeros(2, rows, dtype=torch.int64, pin_memory=cross.is_cuda)
         self._inputs = torch.zeros(2, rows, dtype=torch.int64, device=cross.device)
-        self._memory = DecoderCache(keys, values, capacity=self._capacity, stays=True)
+        self._memory = DecoderCache(keys, values, capacity=self._capacity, fixed_memory=True)
 
 
 def _rows(count: int) -> int:

@@ -40,22 +40,22 @@ class Logits:
             assert isinstance(rough, Int8Linear)
             rounded = rough.weight()
             self._rough = rough
-            self._lost = (embedding - rounded).norm(dim=1)  # (n_vocab,), ‖w − ŵ‖
-            self._kept = rounded.norm(dim=1)  # (n_vocab,), ‖ŵ‖
+            self._weight_error = (embedding - rounded).norm(dim=1)  # (n_vocab,), ‖w − ŵ‖
+            self._weight_norm = rounded.norm(dim=1)  # (n_vocab,), ‖ŵ‖
 
     @property
-    def rows(self) -> int:
+    def rows_at_once(self) -> int:
         """The number of rows that it is best to project together."""
         return _ROWS if self._rough is None else _ROWS_SEARCHED
 
-    def exact(self, hidden: Tensor) -> Tensor:
+    def full(self, hidden: Tensor) -> Tensor:
         """Return all logits, float32 ``(…, n_vocab)``, of hidden states ``(…, D)``."""
         return F.linear(hidden, self._embedding).float()
 
     def rough(self, hidden: Tensor) -> Tensor:
         """Return approximate logits, float32 ``(N, n_vocab)``, in which ``refine`` finds the best ones."""
         if self._rough is None:
-            return self.exact(hidden)
+            return self.full(hidden)
         rest = hidden - self._rough.rounded(hidden)
         return self._rough(hidden).add_(self._rough(rest))
 
@@ -70,7 +70,7 @@ class Logits:
         candidates = self.candidates(hidden, logits)  # (N, n_vocab), bool
         many = candidates.sum(dim=1) > _MOST_CANDIDATES
         if many.any():
-            whole = self.exact(hidden[many])
+            whole = self.full(hidden[many])
             logits[many] = whole.masked_fill_(logits[many].isinf(), -float("inf"))
             candidates[many] = False
         row, token = candidates.nonzero(as_tuple=True)
@@ -88,7 +88,7 @@ class Logits:
         """Return a bound on the error of each rough logit, ``(N, n_vocab)``."""
         assert self._rough is not None
         rest = hidden - self._rough.rounded(hidden)
-        unheard = rest - self._rough.rounded(rest)
-        error: Tensor = hidden.norm(dim=1, keepdim=True) * self._lost
-        error.add_(unheard.norm(dim=1, keepdim=True) * self._kept)
+        state_error = rest - self._rough.rounded(rest)
+        error: Tensor = hidden.norm(dim=1, keepdim=True) * self._weight_error
+        error.add_(state_error.norm(dim=1, keepdim=True) * self._weight_norm)
         return error

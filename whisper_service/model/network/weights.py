@@ -97,7 +97,7 @@ class DecoderWeights(NamedTuple):
     cross_kv: Product  # (2 * L * D, D): keys of layer 0, values of layer 0, keys of layer 1, …
     norm: Norm
     heads: int
-    aligned: tuple[Tensor | None, ...]  # the alignment heads of each layer, (n,); None if it has none
+    alignment_heads: tuple[Tensor | None, ...]  # the alignment heads of each layer, (n,); None if it has none
 
 
 def encoder_weights(model: Whisper, precision: Precision, device: torch.device) -> EncoderWeights:
@@ -143,7 +143,7 @@ def decoder_weights(model: Whisper, precision: Precision, device: torch.device) 
         cross_kv=put.linear(*cross),
         norm=put.norm(decoder.ln),
         heads=model.dims.n_text_head,
-        aligned=tuple(row.nonzero()[:, 0].to(device) if row.any() else None for row in marked),
+        alignment_heads=tuple(row.nonzero()[:, 0].to(device) if row.any() else None for row in marked),
     )
 
 
