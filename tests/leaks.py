@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -45,7 +46,15 @@ def _open() -> set[str]:
 
 
 def _threads() -> set[str]:
-    return {f"thread {identity}" for identity in sys._current_frames()}
+    """Return the threads that run Python, without those that libraries keep."""
+    known = {thread.ident: thread for thread in threading.enumerate()}
+    kept = {ident for ident, thread in known.items() if _is_kept(thread)}
+    return {f"thread {known.get(ident, ident)}" for ident in sys._current_frames() if ident not in kept}
+
+
+def _is_kept(thread: threading.Thread) -> bool:
+    """Return whether the thread is of Playwright's pool, or watches the progress bars of tqdm."""
+    return thread.name.startswith("asyncio_") or type(thread).__name__ == "TMonitor"
 
 
 def _running_greenlets() -> set[str]:

@@ -44,7 +44,7 @@ def test_one_object_serves_several_apps_each_with_its_own_service() -> None:
 def test_two_in_one_app_are_refused_with_what_to_do() -> None:
     app = Flask("host")
     Transcriber(app)
-    with pytest.raises(RuntimeError, match="has a Transcriber already: use app.extensions"):
+    with pytest.raises(RuntimeError, match="has a Transcriber already: use Transcriber.service"):
         Transcriber(app, url_prefix="/again")
 
 

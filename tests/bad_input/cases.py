@@ -20,7 +20,7 @@ from tests.watch import watched
 
 #: Small, so that a message over the limit is quick to send, and a bomb quick to decode.
 MAX_MESSAGE_BYTES = 1_000_000
-MAX_AUDIO_S = 300
+MAX_AUDIO_S = 150
 SEND_TIMEOUT_S = 2.0
 #: What a message over a limit, a bomb or a client that does not read may cost.
 MAX_GROWTH_BYTES = 100_000_000

@@ -39,6 +39,7 @@ def stripping_proxy(server: Server) -> Iterator[int]:
     try:
         yield listener.getsockname()[1]
     finally:
+        listener.shutdown(socket.SHUT_RDWR)  # ends `accept`
         listener.close()
 
 

@@ -14,9 +14,9 @@ from tests.talks import talk, word_error_rate
 pytestmark = pytest.mark.browser
 
 PAGES = Path(__file__).parent / "tutorials"
-#: Three sentences of the talk; when this word of the fourth is there, they are final.
-SENTENCES_S = 11.5
-NEXT_WORD = "chemistry"
+#: Two sentences of the talk; when this word of the third is there, they are final.
+SENTENCES_S = 7.2
+NEXT_WORD = "shots"
 MAX_ERROR_RATE = 0.15
 
 

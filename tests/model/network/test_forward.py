@@ -75,8 +75,9 @@ def _check(dims: ModelDimensions) -> None:
         assert expected.std() > 10 * TOLERANCE  # otherwise the comparison would prove little
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", [name for name in SHAPES if name != "turbo"])
 def test_shallow_variants(name: str) -> None:
+    """With two layers, turbo has the shape of large-v3."""
     _check(dataclasses.replace(SHAPES[name], n_audio_layer=2, n_text_layer=2))
 
 
