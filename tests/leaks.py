@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 #: Seconds that threads, greenlets and sockets have to end after a test.
-_GRACE_S = 5.0
+_GRACE_S = 20.0
 _POLL_S = 0.01
 
 _greenlets: weakref.WeakSet[Any] = weakref.WeakSet()

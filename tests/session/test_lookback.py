@@ -102,10 +102,10 @@ def test_a_language_is_detected_in_the_utterance_alone() -> None:
     assert [final.language for final in told][-1] == "de" and told[0].language == "en"
     detecting = [request for request in engine.requests if request.detect]
     assert all(not request.prefix for request in detecting)
-    german = [final.start for final in told if final.language == "de"]
-    # The first German window begins no later than its words. The second German utterance has the ten words of
-    # the first in its prefix.
-    assert min(request.start for request in engine.requests if request.language == "de") <= german[0]
+    english_end = max(final.end for final in told if final.language == "en")
+    # A German window never looks back into English. The second German utterance has the ten words of the first
+    # in its prefix.
+    assert min(request.start for request in engine.requests if request.language == "de") >= english_end
     assert any(len(request.prefix) >= 10 for request in engine.requests if request.language == "de")
 
 
