@@ -103,8 +103,8 @@ def test_a_language_is_detected_in_the_utterance_alone() -> None:
     detecting = [request for request in engine.requests if request.detect]
     assert all(not request.prefix for request in detecting)
     english_end = max(final.end for final in told if final.language == "en")
-    # A German window never looks back into English. The second German utterance has the ten words of the first
-    # in its prefix.
+    # A German window never looks back into English. The second German utterance has the ten words of the
+    # first in its prefix.
     assert min(request.start for request in engine.requests if request.language == "de") >= english_end
     assert any(len(request.prefix) >= 10 for request in engine.requests if request.language == "de")
 

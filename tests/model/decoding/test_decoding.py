@@ -80,7 +80,7 @@ def _drawn(runner: Runner, pcm: np.ndarray, temperature: float, *, beside: int =
     with torch.inference_mode():
         encoded = whisper_audio(runner, torch.stack([mel] * (beside + 1)))
         head = sampler.vocabulary.head(sampler.vocabulary.tokenizer("en", "transcribe"), "", "")
-        rows = [TokenSequence(head=head, sot=0, prefix=[], draft=[], budget=40)] * (beside + 1)
+        rows = [TokenSequence(head=head, sot_index=0, prefix=[], draft=[], budget=40)] * (beside + 1)
         cache = sampler.decoder.open(encoded, capacity=60)
         return sample(sampler, cache, rows, temperature=temperature)[-1].tokens
 
