@@ -101,10 +101,8 @@ def test_files_that_share_batches_say_what_each_says_alone(runner: Runner, talk:
     assert together[1] == together[4] == []
 
 
-@pytest.mark.parametrize("settings", [{"beam_size": 5}, {"fallback": True}, {"timestamps": True}])
-def test_beams_fallback_and_timestamps_lose_nothing(
-    runner: Runner, talk: Talk, settings: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("settings", [{"beam_size": 5}, {"timestamps": True}])
+def test_beams_and_timestamps_lose_nothing(runner: Runner, talk: Talk, settings: dict[str, Any]) -> None:
     (finals,) = _transcribe([talk.pcm], runner, **settings)
     assert jiwer.wer(_normalise(talk.text), _normalise(_text(finals))) <= 0.0275
 

@@ -65,9 +65,6 @@ def stream(file: Path, url: str, speed: float, slice_ms: int, as_json: bool) -> 
     help="Width of the beam search; 1 is greedy.",
 )
 @click.option(
-    "--fallback/--no-fallback", default=True, help="Sample other texts where the likeliest one fails."
-)
-@click.option(
     "--timestamps",
     is_flag=True,
     help="Let Whisper write timestamps. This is slower, and helps some checkpoints.",
@@ -85,7 +82,6 @@ def transcribe(
     device: str | None,
     language: str | None,
     beam_size: int,
-    fallback: bool,
     timestamps: bool,
     as_stream: bool,
     output: Path | None,
@@ -97,7 +93,7 @@ def transcribe(
         raise click.UsageError("Say with --output in which folder the transcripts of several files go.")
     chosen = {"WHISPER_MODEL": model, "WHISPER_DEVICE": device, "WHISPER_LANGUAGE": language}
     overrides = {key: value for key, value in chosen.items() if value is not None}
-    settings = {"beam_size": beam_size, "fallback": fallback, "interim": False}
+    settings = {"beam_size": beam_size, "interim": False}
     failed = _run(
         lambda: write_transcripts(
             files,

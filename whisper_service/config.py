@@ -115,11 +115,6 @@ class StreamSettings:
         checks.number(int, 1, 5),
         "Width of the beam search for the last answer on an utterance; 1 decodes greedily.",
     )
-    fallback: bool = _of_client(
-        False,
-        checks.switch(),
-        "Sample other texts where the last answer on an utterance repeats itself or is improbable.",
-    )
     reply: str = _of_client(
         "json",
         checks.choice("json", "text"),

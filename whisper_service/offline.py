@@ -150,7 +150,6 @@ def _request(
         task=settings.task,
         timestamps=timestamps,
         beam_size=settings.beam_size,
-        fallback=settings.fallback,
     )
 
 

@@ -58,7 +58,7 @@ def test_auto_takes_the_gpu_and_half_precision(talk: Talk) -> None:
     assert jiwer.wer(_normalise(talk.text), _normalise(_text(answer))) <= 0.0275
 
 
-@pytest.mark.parametrize("options", [{"beam_size": 5}, {"timestamps": True}, {"fallback": True}])
+@pytest.mark.parametrize("options", [{"beam_size": 5}, {"timestamps": True}])
 def test_all_ways_of_decoding_run_there(
     runner: Runner, model: Whisper, talk: Talk, options: dict[str, object]
 ) -> None:

@@ -86,8 +86,6 @@ class Request:
     :param timestamps: whether Whisper writes timestamps. They become no words, but guide it through long
         windows.
     :param beam_size: number of beams, 1 … 5; 1 is greedy decoding.
-    :param fallback: whether to sample at rising temperatures if the most probable text repeats itself or is
-        improbable.
     """
 
     stream: str
@@ -104,7 +102,6 @@ class Request:
     task: str = "transcribe"
     timestamps: bool = False
     beam_size: int = 1
-    fallback: bool = False
 
     @property
     def end(self) -> int:

@@ -197,7 +197,6 @@ class Runner:
             budget=max(0, budget),
             timestamps=request.timestamps,
             beam_size=request.beam_size,
-            fallback=request.fallback,
         )
 
     def _detect_languages(self, requests: Sequence[Request], cache: DecoderCache) -> list[tuple[str, float]]:

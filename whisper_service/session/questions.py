@@ -311,7 +311,6 @@ class Questions:
             detect=not self._language.settled,
             task=self._settings.task,
             beam_size=self._settings.beam_size if kind is Kind.FINAL else 1,
-            fallback=self._settings.fallback and kind is Kind.FINAL,
         )
 
     def _is_held_enough(self) -> bool:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whisper_service.model.decoding.sampler import Pick, Sampler, most_probable
+from whisper_service.model.decoding.sampler import Sampler, most_probable
 from whisper_service.model.decoding.sequence import Decoded, TokenSequence
 from whisper_service.model.network.cache import DecoderCache
 
 
 def decode_greedily(
-    sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence], *, pick: Pick = most_probable
+    sampler: Sampler, cache: DecoderCache, sequences: Sequence[TokenSequence]
 ) -> list[Decoded]:
     """Return the decoded text of each sequence.
 
     :param cache: an empty cache with the capacity of ``capacity_for(sequences)``. Do not use it afterwards.
-    :param pick: chooses the tokens. By default the most probable one is chosen.
     """
     drafts = [sequence.draft for sequence in sequences]
     hidden, attention = sampler.append(
@@ -28,7 +27,7 @@ def decode_greedily(
     no_speech = sampler.no_speech(hidden, sequences)
     results, next_tokens = [], []  # the next token of each text is in neither yet
     for index, (sequence, (best, logprobs)) in enumerate(
-        zip(sequences, sampler.choose_after(hidden, sequences, drafts, pick), strict=True)
+        zip(sequences, sampler.choose_after(hidden, sequences, drafts, most_probable), strict=True)
     ):
         accepted = next(
             (at for at, token in enumerate(sequence.draft) if token != best[at]), len(sequence.draft)
@@ -60,7 +59,7 @@ def decode_greedily(
             [sequences[index] for index in present],
             [sampler.place(sequences[index], results[index].tokens) for index in present],
             [(index, len(results[index].tokens)) for index in present],
-            pick,
+            most_probable,
         )
         for place, index in enumerate(present):
             if index in going:

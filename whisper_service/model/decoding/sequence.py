@@ -19,7 +19,6 @@ class TokenSequence:
     :param budget: the largest number of tokens after the prefix.
     :param timestamps: whether the text has timestamp tokens.
     :param beam_size: the number of texts that are followed at once; 1 is greedy decoding.
-    :param fallback: whether to sample texts if the most probable text has failed.
     """
 
     head: list[int]
@@ -29,7 +28,6 @@ class TokenSequence:
     budget: int
     timestamps: bool = False
     beam_size: int = 1
-    fallback: bool = False
 
     @property
     def longest(self) -> int:
