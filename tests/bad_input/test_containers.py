@@ -98,7 +98,7 @@ def test_container_bomb(server: Server, rate: int) -> None:
 def _flac_of_silence(seconds: int, rate: int) -> bytes:
     """Return a FLAC file with frames of one constant each: 14 bytes for 65,535 samples."""
     block = 65_535
-    head = b"\xff\xf8\x70\x08"  # 16-bit block size behind the number; rate as in STREAMINFO; mono, 16 bits
+    head = b"\xff\xf8\x70\x08"  # 16-bit block size after the number; rate as in STREAMINFO; mono, 16 bits
     info = struct.pack(">HH", block, block) + bytes(6)
     info += (rate << 44 | 15 << 36).to_bytes(8, "big") + bytes(16)
     data = bytearray(b"fLaC\x80\x00\x00\x22" + info)

@@ -86,7 +86,7 @@ def test_json_that_is_not_ours(server: Server) -> None:
         '{"type":' + "[" * _DEEP + "]" * _DEEP + "}",
         '{"type":' + "[" * 900 + "]" * 900 + "}",
         " \n{",
-        '{"type":"start","words":true}',  # behind the first audio
+        '{"type":"start","words":true}',  # after the first audio
     ]
     refused(server, [(text, "bad_message") for text in texts])
 

@@ -18,7 +18,7 @@ from tests.servers import ROOT, Server, free_port, running, wait_until
 from whisper_service.audio.decode import decode
 
 TALK = ROOT / "static" / "samples" / "talk-00.flac"
-SILENCE_S = 1.0  # behind the talk
+SILENCE_S = 1.0  # after the talk
 READY_TIMEOUT_S = 60.0
 FLAGS = (
     "--use-fake-device-for-media-stream",

@@ -45,7 +45,7 @@ def download(page: LivePage, style: str, folder: Path) -> Path:
 
 
 def finals(messages: list[dict[str, Any]]) -> list[Final]:
-    """The finals behind the messages of the server."""
+    """Return the finals that the messages of the server tell of."""
 
     def word(told: dict[str, Any]) -> Word:
         start, end = round(told["start"] * RATE), round(told["end"] * RATE)

@@ -137,7 +137,7 @@ def _flac_header(source: Readable) -> tuple[bytes, bytes]:
             _more(source, data)
         del data[:size]
     if len(stream_info) != _STREAMINFO_BYTES:
-        raise BadAudio("The FLAC stream has no stream info behind its signature.")
+        raise BadAudio("The FLAC stream has no stream info after its signature.")
     return stream_info, bytes(data)
 
 

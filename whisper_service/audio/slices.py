@@ -162,7 +162,7 @@ class SliceReader:
                 yield from self._containers.file(data, form.name).blocks()
             case Kind.INDEX_LAST:
                 raise UnsupportedAudio(
-                    "This MP4 has its index (moov) behind the audio and cannot be decoded as it comes: "
+                    "This MP4 has its index (moov) after the audio and cannot be decoded as it comes: "
                     "send it in one message, or record fragmented MP4 or WebM."
                 )
             case Kind.UNKNOWN if self._undeclared is not None:

@@ -185,7 +185,9 @@ class Session:
     def _believe(self, answer: Hypothesis, start: int = 0) -> Belief:
         belief = believe(answer, start)
         if belief.reason:
-            log.info("%s: not all words of request %d count: %s", self.name, answer.number, belief.reason)
+            log.info(
+                "%s: some words of request %d are not believed: %s", self.name, answer.number, belief.reason
+            )
         return belief
 
     def _take(self, job: Job, request: Request, answer: Hypothesis) -> Step:

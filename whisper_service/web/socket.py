@@ -146,7 +146,7 @@ class Socket:
                     self._ping()
                     next_ping = time.monotonic() + self._ping_interval_s
         except TransportClosed as problem:
-            log.debug("the client takes no more: %s", problem)
+            log.debug("the client accepts no more messages: %s", problem)
             self._transport.close(_INTERNAL_ERROR)
         except Exception:
             log.exception("a message could not be sent")
