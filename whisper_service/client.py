@@ -90,8 +90,8 @@ def _connected(url: str) -> ClientConnection:
         return connect(url, max_size=None)
     except InvalidURI as problem:
         raise StreamFailed(
-            f"{url} is not the address of a WebSocket: it must begin with ws:// or, where pages come by https, "
-            "wss://."
+            f"{url} is not the address of a WebSocket: it must begin with ws:// or, where pages come by "
+            "https, wss://."
         ) from problem
     except ssl.SSLCertVerificationError as problem:
         raise StreamFailed(

@@ -186,7 +186,7 @@ class Session:
         belief = believe(answer, start)
         if belief.reason:
             log.info(
-                "%s: some words of request %d are not believed: %s", self.name, answer.number, belief.reason
+                "%s: request %d has words that do not count: %s", self.name, answer.number, belief.reason
             )
         return belief
 
