@@ -136,7 +136,7 @@ def test_the_language_and_its_doubt_cross_the_end_of_an_utterance() -> None:
     assert _check_all_cuts(told, lambda carry: _events(hear(carry))) >= 4
 
 
-@pytest.mark.parametrize("seconds", [14, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [11, pytest.param(120, marks=pytest.mark.slow)])
 def test_a_real_talk_goes_on_at_every_end_of_an_utterance(runner: Runner, talk: Talk, seconds: int) -> None:
     """The same promise, with the real speech detector and engine."""
     pcm, detector = talk.pcm[: seconds * RATE], SpeechDetector()
