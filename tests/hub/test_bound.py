@@ -145,7 +145,7 @@ def test_one_message_does_not_stop_the_server(server: Server, name: str) -> None
         client.wait_for("ready")
         client.send(frames)
         client.send([json.dumps({"type": "flush"})])
-        time.sleep(1.0)
+        time.sleep(1.5)
         client.vanish()
 
 
