@@ -1,8 +1,9 @@
 """The cost of one live update, in our engine and in others: ``python -m benchmarks.bench_engine``.
 
 An update transcribes a window that has grown by 500 ms since the update before, whose hypothesis is known.
-The windows grow from 4 to 7.5 s. Every engine gets the same windows, checkpoint and number of threads, in the
-same run.
+The windows grow from 4 to 8 s; ``--seconds 16 24`` takes others. Every engine gets the same windows,
+checkpoint and number of threads, in the same run. Ours goes on from the state of the update before. Other
+rows show the cost with the whole encoder at every update (``WHISPER_ENCODER=full``).
 
 ``--weights FILE`` with ``--talks FOLDER`` measures a real checkpoint on real speech. These are the figures
 that count. Without ``--weights``, the demonstration model is measured, and then models of common shapes that
@@ -65,10 +66,11 @@ from whisper_service.offline import transcribe, utterances
 Samples = NDArray[np.float32]
 
 _SAMPLE = Path(__file__).resolve().parents[1] / "static" / "samples" / "talk-00.flac"
-#: Lengths of the windows. The text of a talk changes from window to window, but a shape recites the same text
-#: in all of them, so three are enough.
-_WINDOWS_S = [4.0 + 0.5 * step for step in range(8)]
-_RECITED_WINDOWS_S = [4.0, 5.5, 7.0]
+#: Two windows differ by this much, in seconds.
+_GROWTH_S = 0.5
+#: The number of windows that are measured. The text of a talk changes from window to window, but a shape
+#: recites the same text in all of them, so three are enough.
+_WINDOWS, _RECITED_WINDOWS = 8, 3
 _KNOWN, _NEW = 45, 5
 #: The approximate length of the file: a shorter talk is repeated.
 _FILE_S = 130
@@ -89,14 +91,15 @@ def _faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-def _streams(talks: Sequence[Samples], count: int) -> list[Samples]:
-    """Return ``count`` sections of 8 s. Like the windows of streams, they begin where utterances begin."""
+def _streams(talks: Sequence[Samples], count: int, seconds: float) -> list[Samples]:
+    """Return ``count`` sections. Like the windows of streams, they begin where utterances begin."""
+    samples = round(seconds * RATE)
     settings = StreamSettings()
     stretches = [
-        pcm[start : start + 8 * RATE]
+        pcm[start : start + samples]
         for pcm, speech in zip(talks, SpeechDetector().of_recordings(talks), strict=True)
         for start, _ in utterances(pcm, speech, settings)
-        if start + 8 * RATE <= pcm.shape[0]
+        if start + samples <= pcm.shape[0]
     ]
     step = max(1, len(stretches) // count)
     return [stretches[number * step % len(stretches)] for number in range(count)]
@@ -122,17 +125,22 @@ def time_ours(
     streams: Sequence[Samples],
     windows_s: Sequence[float],
     *,
-    draft: bool,
+    draft: bool = True,
+    whole: bool = False,
     known: Sequence[int] = (),
 ) -> Timed:
     """Return the cost of an update per stream, when all ``streams`` share a batch.
 
+    Each window that is measured follows one that is shorter by half a second.
+
     :param draft: whether a request passes the known hypothesis as its draft.
+    :param whole: whether every window is encoded as a whole.
     :param known: the tokens that every update knows; if empty, those of the update before.
     """
     answers: Sequence[Hypothesis] = []
     seconds, faults = [], []
-    for window_s in (windows_s[0], *windows_s):
+    heard: tuple[int, ...] = ()
+    for window_s in sorted({*windows_s, *(window_s - _GROWTH_S for window_s in windows_s)}):
         drafts = [tokens(answer) for answer in answers] or [()] * len(streams)
         if known:
             drafts = [tuple(known)] * len(streams)
@@ -143,6 +151,7 @@ def time_ours(
                 kind=Kind.COMMIT,
                 start=0,
                 pcm=stream[: round(window_s * RATE)],
+                heard=None if whole else heard,
                 language="en",
                 draft=drafts[number] if draft else (),
             )
@@ -150,11 +159,14 @@ def time_ours(
         ]
         before, begin = _faults(), time.perf_counter()
         answers = runner.run_batch(requests)
-        seconds.append((time.perf_counter() - begin) / len(streams))
-        faults.append((_faults() - before) / len(streams))
-    # The first update is not counted: it warms up the engine and makes the draft of the next one.
+        if window_s in windows_s:
+            seconds.append((time.perf_counter() - begin) / len(streams))
+            faults.append((_faults() - before) / len(streams))
+        heard += (round(window_s * RATE),)
+    for number in range(len(streams)):
+        runner.forget(f"stream {number}")
     texts = [text(answer) for answer in answers]
-    return Timed(statistics.median(seconds[1:]), statistics.median(faults[1:]), texts)
+    return Timed(statistics.median(seconds), statistics.median(faults), texts)
 
 
 def tokens(answer: Hypothesis) -> tuple[int, ...]:
@@ -203,20 +215,22 @@ def bench_updates(
     runner: Runner,
     others: dict[str, Callable[[], Update]],
     streams: Sequence[Samples],
+    windows_s: Sequence[float],
     known: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Print the table of one checkpoint and return its rows."""
     device = runner.device
     batches = _BATCHES[device.type]
-    windows_s = _RECITED_WINDOWS_S if known else _WINDOWS_S
     rows: dict[str, dict[str, Any]] = {}
     ours: dict[str, Timed] = {
-        f"ours, {count} stream{'s' * (count > 1)}": time_ours(
-            runner, streams[:count], windows_s, draft=True, known=known
-        )
+        f"ours, {count} stream{'s' * (count > 1)}": time_ours(runner, streams[:count], windows_s, known=known)
         for count in batches
     }
     ours["ours, 1 stream, no draft"] = time_ours(runner, streams[:1], windows_s, draft=False)
+    for count in (1, batches[-1]):
+        ours[f"ours, {count} stream{'s' * (count > 1)}, whole encoder"] = time_ours(
+            runner, streams[:count], windows_s, whole=True, known=known
+        )
     one = ours["ours, 1 stream"].seconds
     many = ours["ours, 8 streams"].seconds if 8 in batches else 0.0
     print(f"\n### {name}, {runner.precision.value}\n")
@@ -257,7 +271,9 @@ def bench_updates(
 def bench_decoder(model: whisper.Whisper, runner: Runner) -> dict[str, float]:
     """Print and return the tokens per second of step-by-step decoding, by the number of rows in the batch."""
     device, dims = runner.device, model.dims
-    decoder = Decoder(decoder_weights(model, runner.precision, device), recorder(device))
+    decoder = Decoder(
+        decoder_weights(model, runner.precision, device), recorder(device), audio_positions=dims.n_audio_ctx
+    )
     vocabulary = Vocabulary(model)
     sampler = Sampler(decoder, vocabulary, Rules(vocabulary, n_vocab=dims.n_vocab, device=device))
     head = vocabulary.head(vocabulary.tokenizer("en", "transcribe"), "", "")
@@ -268,7 +284,10 @@ def bench_decoder(model: whisper.Whisper, runner: Runner) -> dict[str, float]:
         rows = [row] * count
         seconds = []
         for _ in range(2):
-            cache = decoder.open(audio.expand(count, -1, -1), capacity=capacity_for(rows))
+            cache = decoder.open(count, capacity=capacity_for(rows))
+            keys_and_values = decoder.project(audio)[0].permute(2, 1, 3, 0, 4)
+            for place in range(count):
+                cache.hear(place, keys_and_values)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             begin = time.perf_counter()
@@ -315,8 +334,13 @@ def bench_file(model: whisper.Whisper, runner: Runner, pcm: Samples, folder: Pat
     return rates
 
 
-def bench_checkpoint(path: str, talks: Sequence[Samples], *, device: str, dtype: str) -> dict[str, Any]:
-    """Print and return the tables of a checkpoint on ``talks``: updates, and one file."""
+def bench_checkpoint(
+    path: str, talks: Sequence[Samples], span: tuple[float, float], *, device: str, dtype: str
+) -> dict[str, Any]:
+    """Print and return the tables of a checkpoint on ``talks``: updates, and one file.
+
+    :param span: the lengths of the shortest and the longest window, in seconds.
+    """
     checkpoint = find_checkpoint(path, deadline_s=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -324,14 +348,17 @@ def bench_checkpoint(path: str, talks: Sequence[Samples], *, device: str, dtype:
         runner = Runner.load(checkpoint, device=device, dtype=dtype)
         runner.warm_up()
         others = rivals(model, folder) if runner.device.type == "cpu" else {}
-        streams = _streams(talks, _BATCHES[runner.device.type][-1])
-        updates = bench_updates(f"{checkpoint.name}, real text", model, runner, others, streams)
+        streams = _streams(talks, _BATCHES[runner.device.type][-1], span[1])
+        windows_s = np.linspace(*span, _WINDOWS).tolist()
+        updates = bench_updates(f"{checkpoint.name}, real text", model, runner, others, streams, windows_s)
         longest = max(talks, key=len)
         file = np.tile(longest, max(1, round(_FILE_S * RATE / longest.shape[0])))
         return {"updates": updates, "file": bench_file(model, runner, file, folder)}
 
 
-def bench_shape(shape: str, talks: Sequence[Samples], *, device: str, dtype: str) -> dict[str, Any]:
+def bench_shape(
+    shape: str, talks: Sequence[Samples], span: tuple[float, float], *, device: str, dtype: str
+) -> dict[str, Any]:
     """Print and return the tables of a shape that recites a text: updates, and the decoder alone."""
     dims = SHAPES[shape]
     said = recited(dims, _KNOWN + _NEW)
@@ -341,8 +368,9 @@ def bench_shape(shape: str, talks: Sequence[Samples], *, device: str, dtype: str
         precision = resolve_precision(dtype, torch.device(device), width=dims.n_audio_state)
         runner = Runner(model, torch.device(device), precision)
         runner.warm_up()
-        streams = _streams(talks, _BATCHES[device][-1])
-        updates = bench_updates(f"shape of {shape}", model, runner, others, streams, said[:_KNOWN])
+        streams = _streams(talks, _BATCHES[device][-1], span[1])
+        windows_s = np.linspace(*span, _RECITED_WINDOWS).tolist()
+        updates = bench_updates(f"shape of {shape}", model, runner, others, streams, windows_s, said[:_KNOWN])
         return {"updates": updates, "tokens_per_s": bench_decoder(model, runner)}
 
 
@@ -354,6 +382,7 @@ def bench_shape(shape: str, talks: Sequence[Samples], *, device: str, dtype: str
     metavar="FILE",
     help="checkpoints to measure; shapes are measured then only if --shapes names them",
 )
+@click.option("--seconds", "span", nargs=2, type=float, default=(4.0, 8.0), help="lengths of the windows")
 @click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]))
 @click.option("--shapes", multiple=True, type=click.Choice(list(SHAPES)))
 @click.option("--dtype", default="auto")
@@ -361,6 +390,7 @@ def bench_shape(shape: str, talks: Sequence[Samples], *, device: str, dtype: str
 def main(
     folder: Path | None,
     weights: tuple[str, ...],
+    span: tuple[float, float],
     device: str,
     shapes: tuple[str, ...],
     dtype: str,
@@ -373,10 +403,11 @@ def main(
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     report: dict[str, Any] = {"machine": machine, "checkpoints": {}, "shapes": {}}
     for path in weights or [MODEL]:
-        report["checkpoints"][Path(path).stem] = bench_checkpoint(path, talks, device=device, dtype=dtype)
+        found = bench_checkpoint(path, talks, span, device=device, dtype=dtype)
+        report["checkpoints"][Path(path).stem] = found
     by_default = ["tiny.en", "base.en"] if device == "cpu" else list(SHAPES)[1:]
     for shape in shapes or ([] if weights else by_default):
-        report["shapes"][shape] = bench_shape(shape, talks, device=device, dtype=dtype)
+        report["shapes"][shape] = bench_shape(shape, talks, span, device=device, dtype=dtype)
     if json_path:
         json_path.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisper_service.config import Config
+from whisper_service.config import Config, ModelSettings
 from whisper_service.engine.runner import Runner
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
 from whisper_service.model.checkpoints.find import find_checkpoint
@@ -20,15 +20,10 @@ def demonstration_checkpoint() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """A checkpoint on disk, with the device and the precision to load it with.
-
-    :param device: see ``resolve_device`` in ``model/network/device.py``.
-    :param dtype: see ``resolve_precision`` in ``model/network/precision.py``.
-    """
+    """A checkpoint on disk, with the settings to load it with."""
 
     checkpoint: Checkpoint
-    device: str
-    dtype: str
+    settings: ModelSettings
 
     @classmethod
     def of(cls, config: Config, *, demonstration: bool = False) -> Assembly:
@@ -45,7 +40,7 @@ class Assembly:
             cache_dir=Path(model.cache_dir) if model.cache_dir else None,
             demo=demonstration_checkpoint() if demonstration else None,
         )
-        return cls(checkpoint, model.device, model.dtype)
+        return cls(checkpoint, model)
 
     def runner(self) -> Runner:
         """Return a runner with the loaded model. Blocks.
@@ -56,7 +51,14 @@ class Assembly:
         :raises ModelUnavailable: if the files are not a checkpoint, or the model does not fit the device.
         """
         cores.use_all()
-        return Runner.load(self.checkpoint, device=self.device, dtype=self.dtype)
+        settings = self.settings
+        return Runner.load(
+            self.checkpoint,
+            device=settings.device,
+            dtype=settings.dtype,
+            incremental=settings.encoder == "incremental",
+            state_memory=settings.state_memory,
+        )
 
     def detector(self) -> SpeechDetector:
         """Return the loaded speech detector. Blocks."""

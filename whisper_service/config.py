@@ -179,6 +179,17 @@ class ModelSettings:
         checks.choice("auto", "float32", "bfloat16", "float16", "int8"),
         "Number format of the weights; auto is bfloat16 where it is clearly faster, else float32.",
     )
+    encoder: str = _setting(
+        "incremental",
+        checks.choice("incremental", "full"),
+        "How a live window is encoded when it has grown: only what is new, or as a whole.",
+    )
+    state_memory: int | None = _setting(
+        None,
+        checks.optional(checks.number(int, 0, 2**44, "bytes")),
+        "Memory for what incremental windows keep; auto is a quarter of the free memory of the machine, or "
+        "half of that of the GPU. Streams that do not fit take more time.",
+    )
     cache_dir: str = _setting(
         "",
         checks.text("a folder", 4096),

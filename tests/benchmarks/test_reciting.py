@@ -53,7 +53,7 @@ def test_the_text_is_as_long_as_is_asked() -> None:
 
 
 def test_updates_are_timed_with_what_was_said_before(runner: Runner) -> None:
-    timed = time_ours(runner, [NOISE, NOISE], [1.0, 1.5], draft=True)
+    timed = time_ours(runner, [NOISE, NOISE], [1.0, 1.5])
     assert timed.seconds > 0 and timed.faults >= 0 and len(timed.texts) == 2
 
 

@@ -93,7 +93,7 @@ def load():
 
 engine = EngineBridge(load)
 engine.start()
-engine.wait()
+engine.wait(60)  # without a timer the loop would have nothing to wait for
 answer = AsyncResult()
 pcm = read(Path("static/samples/talk-00.flac"))
 engine.submit(Request("s", 0, Kind.FINAL, 0, pcm), answer.set)

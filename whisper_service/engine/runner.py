@@ -7,15 +7,15 @@ the same passes. This code must only run in the thread that loaded the model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from whisper.audio import N_SAMPLES
-from whisper.model import Whisper
+from whisper.model import ModelDimensions, Whisper
 
 from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
@@ -28,12 +28,13 @@ from whisper_service.model.decoding.sequence import Decoded, TokenSequence, capa
 from whisper_service.model.decoding.vocabulary import Vocabulary
 from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
-from whisper_service.model.network.device import does_not_fit, resolve_device
-from whisper_service.model.network.encoder import encode
+from whisper_service.model.network.device import does_not_fit, free_memory, resolve_device
 from whisper_service.model.network.features import LogMel, WindowAudio
 from whisper_service.model.network.graphs import recorder
+from whisper_service.model.network.incremental import state_bytes
 from whisper_service.model.network.precision import Precision, resolve_precision
 from whisper_service.model.network.weights import decoder_weights, encoder_weights
+from whisper_service.model.network.windows import GrowingWindow, WindowEncoder
 
 #: Samples of one frame of the encoder's output: 20 ms at 16 kHz.
 _SAMPLES_PER_FRAME = 320
@@ -46,6 +47,11 @@ _MORE_TOKENS = 16
 _MAX_BATCH = {"cpu": 2, "cuda": 64}
 _MAX_BATCH_OFFLINE = {"cpu": 8, "cuda": 64}
 
+#: By default the states of growing windows take at most this share of the memory that is free after loading.
+_STATES_SHARE = {"cpu": 0.25, "cuda": 0.5}
+#: The largest number of states by default: more streams than one engine can serve.
+_MOST_STATES = 1024
+
 _CPU = torch.device("cpu")
 
 
@@ -55,6 +61,9 @@ class Runner:
     :param model: a loaded checkpoint in evaluation mode. The caller may drop it afterwards.
     :param device: device that runs the model.
     :param precision: number format of the weights on that device.
+    :param incremental: whether growing windows are encoded incrementally, or as a whole each time.
+    :param state_memory: bytes for the states of growing windows. None takes a quarter of the free memory of
+        the machine, or half of that of a GPU. There is room for one state at least.
     :param name: name of the checkpoint.
     :param warnings: sentences that every user of the model should see.
     """
@@ -65,15 +74,26 @@ class Runner:
         device: torch.device = _CPU,
         precision: Precision = Precision.FLOAT32,
         *,
+        incremental: bool = True,
+        state_memory: int | None = None,
         name: str = "",
         warnings: tuple[str, ...] = (),
     ) -> None:
         self.device = device
         self.precision = precision
-        self._features = LogMel(n_mels=model.dims.n_mels, device=device)
         self._n_text_ctx: int = model.dims.n_text_ctx
-        self._encoder = encoder_weights(model, precision, device)
-        self._decoder = Decoder(decoder_weights(model, precision, device), recorder(device))
+        self._decoder = Decoder(
+            decoder_weights(model, precision, device),
+            recorder(device),
+            audio_positions=model.dims.n_audio_ctx,
+        )
+        self._windows = WindowEncoder(
+            encoder_weights(model, precision, device),
+            self._decoder,
+            LogMel(n_mels=model.dims.n_mels, device=device),
+            model.dims,
+            slots=_slots(model.dims, precision, device, state_memory) if incremental else 0,
+        )
         self._vocabulary = Vocabulary(model)
         rules = Rules(self._vocabulary, n_vocab=model.dims.n_vocab, device=device)
         self._sampler = Sampler(self._decoder, self._vocabulary, rules)
@@ -84,8 +104,18 @@ class Runner:
         )
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> Runner:
+    def load(
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        incremental: bool = True,
+        state_memory: int | None = None,
+    ) -> Runner:
         """Return a runner with ``checkpoint`` on a device. Blocks, but uses no network and no locks.
+
+        The class describes the other parameters.
 
         :param device: see ``resolve_device``.
         :param dtype: see ``resolve_precision``.
@@ -97,7 +127,15 @@ class Runner:
         model = load_model(checkpoint)
         precision = resolve_precision(dtype, where, width=model.dims.n_audio_state)
         try:
-            return cls(model, where, precision, name=checkpoint.name, warnings=checkpoint.warnings)
+            return cls(
+                model,
+                where,
+                precision,
+                incremental=incremental,
+                state_memory=state_memory,
+                name=checkpoint.name,
+                warnings=checkpoint.warnings,
+            )
         except torch.OutOfMemoryError as error:
             raise does_not_fit(checkpoint.name, where) from error
 
@@ -115,7 +153,7 @@ class Runner:
     @property
     def max_batch(self) -> int:
         """The largest number of requests in a batch. All answers come when the last one is complete."""
-        return _MAX_BATCH[self.device.type]
+        return min(_MAX_BATCH[self.device.type], self._windows.slots or _MAX_BATCH[self.device.type])
 
     @property
     def max_batch_offline(self) -> int:
@@ -138,20 +176,17 @@ class Runner:
             raise OutOfMemory(str(error)) from error
 
     def forget(self, stream: str) -> None:
-        """Drop the spectrogram frames that are kept for ``stream``. They only save time."""
-        self._features.forget(stream)
+        """See ``BatchRunner``. What is kept for a stream only saves time."""
+        self._windows.forget(stream)
 
     @torch.inference_mode()
     def _run(self, requests: Sequence[Request]) -> list[Hypothesis]:
         for request in requests:
             if request.pcm.shape[0] > N_SAMPLES:
                 raise ValueError(f"a window of {request.pcm.shape[0]} samples; the model takes {N_SAMPLES}")
-        features = self._features.windows(
-            [WindowAudio(request.stream, request.start, request.pcm) for request in requests]
-        )
-        audio = encode(self._encoder, features.to(self.precision.dtype))  # (B, n_audio_ctx, D)
         rows = [self._row(request, request.language or "en") for request in requests]
-        cache = self._decoder.open(audio, capacity=capacity_for(rows))
+        cache = self._decoder.open(len(rows), capacity=capacity_for(rows))
+        self._windows.encode([_window(request) for request in requests], cache)
         detected = self._detect_languages(requests, cache)
         languages = [request.language or code for request, (code, _) in zip(requests, detected, strict=True)]
         # The start sequence has the same length in every language, so the cache's capacity stays right.
@@ -230,13 +265,31 @@ class Runner:
         kept = [*range(first + prefix), *(first + prefix + at for at in [*spoken, len(decoded.tokens)])]
         begins, attended = token_frames(attention[:, kept], first=first, frames=frames)
         times = _TokenTimes(
-            begins=request.start + np.minimum(begins[prefix:] * _SAMPLES_PER_FRAME, request.pcm.shape[0]),
-            attended=request.start + attended[prefix:] * _SAMPLES_PER_FRAME,
+            begins=(
+                request.start + np.minimum(begins[prefix:] * _SAMPLES_PER_FRAME, request.pcm.shape[0])
+            ).tolist(),
+            attended=(request.start + attended[prefix:] * _SAMPLES_PER_FRAME).tolist(),
         )
         tokenizer = self._vocabulary.tokenizer(language, request.task)
         words, ids = tokenizer.split_to_word_tokens([decoded.tokens[at] for at in spoken])
         logprobs = [decoded.logprobs[at] for at in spoken]
         return _merge_punctuation(_read_words(words, ids, times, logprobs))
+
+
+def _slots(
+    dims: ModelDimensions, precision: Precision, device: torch.device, state_memory: int | None
+) -> int:
+    """Return for how many growing windows there is memory."""
+    size = state_bytes(dims, precision)
+    if state_memory is not None:
+        return max(1, state_memory // size)
+    return max(1, min(_MOST_STATES, int(free_memory(device) * _STATES_SHARE[device.type]) // size))
+
+
+def _window(request: Request) -> GrowingWindow:
+    heard = request.heard and tuple(position - request.start for position in request.heard)
+    audio = WindowAudio(request.stream, request.start, request.pcm)
+    return GrowingWindow(audio, heard, kept=request.kind is Kind.COMMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,21 +300,21 @@ class _TokenTimes:
     :param attended: the sample that the model attended to most when it chose the token.
     """
 
-    begins: NDArray[np.int64]
-    attended: NDArray[np.int64]
+    begins: list[int]
+    attended: list[int]
 
 
 def _read_words(
     texts: list[str], ids: list[list[int]], times: _TokenTimes, logprobs: list[float]
 ) -> list[Word]:
-    edges = np.cumsum([0, *(len(word) for word in ids)]).tolist()
+    edges = list(accumulate((len(word) for word in ids), initial=0))
     return [
         Word(
             text=text,
-            start=int(times.begins[begin]),
-            end=int(times.begins[end]),
-            attended=int(times.attended[begin:end].max()),
-            probability=float(np.exp(logprobs[begin:end]).mean()),
+            start=times.begins[begin],
+            end=times.begins[end],
+            attended=max(times.attended[begin:end]),
+            probability=sum(map(math.exp, logprobs[begin:end])) / (end - begin),
             tokens=tuple(word),
         )
         for text, word, (begin, end) in zip(texts, ids, pairwise(edges), strict=True)

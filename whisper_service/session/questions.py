@@ -147,6 +147,16 @@ class Questions:
         """Put ``job`` back at the front of the jobs that wait."""
         self._jobs.appendleft(job)
 
+    def ask_as_a_whole(self, job: Job, request: Request) -> Request:
+        """Return ``request`` about the same window, which the encoder hears as a whole this time.
+
+        The answer is expected instead of that to ``request``.
+        """
+        self._number += 1
+        again = replace(request, number=self._number, heard=None)
+        self._asked = job, again
+        return again
+
     def ask_for_words_alone(self, job: Job, window: Window, request: Request) -> Request:
         """Return the request about the window's own part without any text that the model might only repeat.
 
@@ -159,6 +169,7 @@ class Questions:
             number=self._number,
             start=window.own_start,
             pcm=request.pcm[window.own_start - request.start :],
+            heard=None,
             prompt="",
             context="",
             prefix=(),
@@ -258,6 +269,8 @@ class Questions:
             self._language.begin()
         self._place(self.window, job.position)
         request = self._request(job.kind, self.window, job.position)
+        if job.kind is Kind.COMMIT and self.window.heard[-1:] != (job.position,):
+            self.window.heard += (job.position,)
         self._asked, self._asked_display = (job, request), None
         self._display_end = max(self._display_end, job.position)
         return request
@@ -303,6 +316,7 @@ class Questions:
             kind=kind,
             start=window.start,
             pcm=self._buffer.read(window.start, position),
+            heard=window.heard,
             prompt="" if window.without_context else self._settings.prompt,
             context=window.context.before(language) if told else "",
             prefix=window.prefix,

@@ -201,6 +201,9 @@ class Session:
         if events is not None:
             return self._step(events)
         belief = self._believe(answer, window.own_start)
+        if belief.reason and request.heard:
+            log.info("%s: request %d is asked again with the whole encoder", self.name, request.number)
+            return self._step((), first=self._questions.ask_as_a_whole(job, request))
         if (request.prompt or request.context or window.looks_back) and _is_misled(job, window, belief):
             log.info("%s: request %d is asked again without what stands before it", self.name, request.number)
             window.drop_context()

@@ -61,6 +61,7 @@ class Timeline:
         self._asked_speech = 0
         #: First sample of the utterance that is being spoken; None between utterances.
         self.utterance: int | None = None
+        self._asked = 0  # the last position of the grid at which a job was planned
         #: The sample at which the last utterance ends: none begins before it.
         self.closed = position
 
@@ -125,6 +126,7 @@ class Timeline:
         if self.utterance is None or self._endpointer.last_speech <= self._asked_speech:
             return
         self._asked_speech = self._endpointer.last_speech
+        self._asked = position
         jobs.append(Job(Kind.COMMIT, self.utterance, position))
 
     def _at_frame(self, probability: float, end: int, events: list[Event], jobs: list[Job]) -> None:
@@ -149,6 +151,8 @@ class Timeline:
 
     def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:
         assert self.utterance is not None
+        # A window only grows: the model has heard it up to the last position of the grid.
+        end = max(end, self._asked)
         events.append(SpeechEnded(speech_end))
         jobs.append(Job(Kind.FINAL, self.utterance, end, self._frames_end // FRAME_SAMPLES))
         self.utterance, self.closed = None, end

@@ -35,6 +35,8 @@ class Window:
         self.confirmed: frozenset[str] = frozenset()
         #: Whether requests leave out prompt, context and look-back, because these have misled the model here.
         self.without_context = False
+        #: The positions of the grid at which the model has heard the window from its present start on.
+        self.heard: tuple[int, ...] = ()
         self._look_back: tuple[Part, ...] = ()
 
     @property
@@ -65,12 +67,14 @@ class Window:
 
     def begin_with(self, parts: Sequence[Part]) -> None:
         """Begin the window with ``parts``, which lie before its own part and are heard once more."""
-        self._look_back = tuple(parts)
+        before, self._look_back = self.start, tuple(parts)
+        if self.start != before:
+            self.heard = ()
 
     def drop_context(self) -> None:
         """Leave out prompt, context and look-back in all later requests on this window."""
         self.without_context = True
-        self._look_back = ()
+        self.begin_with(())
 
     def cut(self, at: int, words: int, context: Context) -> Part:
         """Begin anew at sample ``at``, without the first ``words`` final_words words.
@@ -81,5 +85,5 @@ class Window:
         left = Part(self.own_start, tuple(self.final_words[:words]), self.own_context)
         self.own_start, self.own_context = at, context
         self.final_words = self.final_words[words:]
-        self._look_back = ()
+        self.heard, self._look_back = (), ()
         return left

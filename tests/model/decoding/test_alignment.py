@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from whisper.timing import dtw
+from whisper.timing import dtw, median_filter
 
-from whisper_service.model.decoding.alignment import first_frames, token_frames
+from whisper_service.model.decoding.alignment import first_frames, medians_of_seven, token_frames
 
 
 def _reference(scores: np.ndarray) -> np.ndarray:
@@ -41,3 +41,11 @@ def test_tokens_are_found_where_they_attend() -> None:
 def test_it_lets_go_of_the_interpreter() -> None:
     """The search for the path runs without the GIL."""
     assert first_frames.targetoptions["nogil"]
+
+
+@pytest.mark.parametrize("shape", [(50, 350), (3, 7), (2, 4), (2, 3), (1, 1)])
+def test_the_medians_are_those_of_whisper(shape: tuple[int, int]) -> None:
+    scores = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    assert np.array_equal(
+        medians_of_seven(scores), median_filter(torch.from_numpy(scores)[None], 7)[0].numpy()
+    )

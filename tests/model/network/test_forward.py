@@ -12,6 +12,7 @@ import pytest
 import torch
 from whisper.model import ModelDimensions, Whisper
 
+from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
 from whisper_service.model.network.encoder import encode
 from whisper_service.model.network.precision import Precision
@@ -41,6 +42,17 @@ def _seeded(dims: ModelDimensions) -> Whisper:
     return model
 
 
+def _decoder(model: Whisper) -> Decoder:
+    return Decoder(decoder_weights(model, Precision.FLOAT32, CPU), audio_positions=1500)
+
+
+def _opened(decoder: Decoder, audio: torch.Tensor, *, capacity: int) -> DecoderCache:
+    cache = decoder.open(audio.shape[0], capacity=capacity)
+    for row, encoded in enumerate(audio):
+        cache.hear(row, decoder.project(encoded[None])[0].permute(2, 1, 3, 0, 4))
+    return cache
+
+
 def _check(dims: ModelDimensions) -> None:
     model = _seeded(dims)
     generator = torch.Generator().manual_seed(2)
@@ -51,10 +63,10 @@ def _check(dims: ModelDimensions) -> None:
         audio = encode(encoder_weights(model, Precision.FLOAT32, CPU), features)
         assert (audio - expected_audio).abs().max() < TOLERANCE
         expected = model.decoder(tokens, expected_audio)
-        decoder = Decoder(decoder_weights(model, Precision.FLOAT32, CPU))
+        decoder = _decoder(model)
         # Row 0 gets pieces of 9, 1 and 7 tokens, row 1 gets 4, 1 and 12. The shorter of two pieces is padded.
         # Each row continues at its own position.
-        cache = decoder.open(audio, capacity=40)
+        cache = _opened(decoder, audio, capacity=40)
         found = torch.zeros(2, 17, dims.n_vocab)
         for counts in ([9, 4], [1, 1], [7, 12]):
             begins = list(cache.lengths)
@@ -89,13 +101,13 @@ def test_full_shapes(name: str) -> None:
 
 def test_a_rejected_draft_leaves_nothing_behind(model: Whisper) -> None:
     """Tokens after a truncation get the logits that they get without the truncated tokens."""
-    decoder = Decoder(decoder_weights(model, Precision.FLOAT32, CPU))
+    decoder = _decoder(model)
     audio = torch.randn(1, 1500, model.dims.n_audio_state, generator=torch.Generator().manual_seed(3))
     text = torch.tensor([[50257, 50362, 300, 400, 500]])
 
     def logits(*, spoilt: bool) -> torch.Tensor:
         with torch.inference_mode():
-            cache = decoder.open(audio, capacity=20)
+            cache = _opened(decoder, audio, capacity=20)
             if spoilt:
                 decoder.forward(torch.tensor([[50257, 50362, 7, 8, 9, 10]]), [6], cache)
                 cache.truncate(0, 2)

@@ -31,11 +31,18 @@ def test_keys_and_values_of_the_audio_cost_no_fresh_pages(layers: int) -> None:
     model = Whisper(dims).eval().requires_grad_(False)
     for parameter in model.parameters():
         parameter.normal_(std=0.02)
-    decoder = Decoder(decoder_weights(model, Precision.FLOAT32, torch.device("cpu")))
+    decoder = Decoder(
+        decoder_weights(model, Precision.FLOAT32, torch.device("cpu")), audio_positions=dims.n_audio_ctx
+    )
     audio = torch.randn(1, 1500, 512)
+
+    def hear() -> None:
+        joined = decoder.project(audio)[0]
+        decoder.open(1, capacity=8).hear(0, joined.permute(2, 1, 3, 0, 4))
+
     with torch.inference_mode():
         for _ in range(3):
-            decoder.open(audio, capacity=8)
+            hear()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        decoder.open(audio, capacity=8)
+        hear()
         assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2_000

@@ -34,6 +34,14 @@ class DecoderCache:
         self.values = torch.zeros_like(self.keys)
         self.lengths = [0] * batch
 
+    def hear(self, row: int, keys_and_values: Tensor) -> None:
+        """Write the audio of ``row``.
+
+        :param keys_and_values: ``(2, L, H, n_audio_ctx, D_head)``.
+        """
+        self.cross_keys[:, row].copy_(keys_and_values[0])
+        self.cross_values[:, row].copy_(keys_and_values[1])
+
     def truncate(self, row: int, length: int) -> None:
         """Drop the tokens of ``row`` from position ``length`` on, such as those of a rejected draft."""
         self.lengths[row] = min(self.lengths[row], length)

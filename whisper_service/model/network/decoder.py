@@ -25,37 +25,49 @@ class Decoder:
     audio, on a GPU all of it.
 
     :param weights: the weights of the decoder.
+    :param audio_positions: the number of positions of a window's encoded audio, ``n_audio_ctx``.
     :param recorder: makes the recorder for steps of one token (``network/graphs.py``). Without it, steps are
         not recorded.
     """
 
-    def __init__(self, weights: DecoderWeights, recorder: Callable[[], Record] | None = None) -> None:
+    def __init__(
+        self, weights: DecoderWeights, recorder: Callable[[], Record] | None = None, *, audio_positions: int
+    ) -> None:
         self._weights = weights
+        self._audio_positions = audio_positions
         self._scratch = Scratch()
         self._steps = recorder and StepGraphs(self._run, recorder, capacity=weights.positions.shape[0])
 
-    def open(self, audio: Tensor, *, capacity: int) -> DecoderCache:
-        """Return an empty cache for windows, with the keys and values of their audio.
+    def project(self, audio: Tensor) -> Tensor:
+        """Return the keys and values of all layers, computed in one product, ``(B, n, L, 2, H, D_head)``.
 
-        One projection gives the keys and values of all layers. This call overwrites the cache of the last
-        call, which must not be used any more.
+        On a CPU the next call overwrites them.
 
-        :param audio: the encoder's output, ``(B, n_audio_ctx, D)``.
+        :param audio: encoded audio, ``(B, n, D)``.
+        """
+        batch, length, width = audio.shape
+        joined = None
+        if not audio.is_cuda:
+            size = 2 * len(self._weights.blocks) * width
+            joined = self._scratch.tensor("joined", (batch * length, size), like=audio)
+        projected = self._weights.cross_kv(audio.flatten(0, 1), out=joined)
+        return projected.view(batch, length, len(self._weights.blocks), 2, self._weights.heads, -1)
+
+    def open(self, batch: int, *, capacity: int) -> DecoderCache:
+        """Return an empty cache for ``batch`` windows, whose audio the caller has yet to write to it.
+
+        This call overwrites the cache of the last call, which must not be used any more.
+
         :param capacity: the largest number of tokens of a row, padding included; at most ``n_text_ctx``. On a
             GPU it is ``n_text_ctx``.
         """
-        batch, length, _ = audio.shape
-        heads, layers = self._weights.heads, len(self._weights.blocks)
+        weights = self._weights
+        size = weights.positions.shape[1] // weights.heads
+        shape = (2, len(weights.blocks), batch, weights.heads, self._audio_positions, size)
         if self._steps is not None:
-            joined = self._weights.cross_kv(audio).view(batch, length, layers, 2, heads, -1)
-            return self._steps.open(joined.permute(3, 2, 0, 4, 1, 5))  # (2, L, B, H, n_audio_ctx, D_head)
-        size = audio.shape[2] // heads
-        cross = self._scratch.tensor("cross", (2, layers, batch, heads, length, size), like=audio)
-        for row, encoded in enumerate(audio):
-            joined = self._scratch.tensor("joined", (length, 2 * layers * audio.shape[2]), like=audio)
-            joined = self._weights.cross_kv(encoded, out=joined).view(length, layers, 2, heads, size)
-            cross[:, :, row].copy_(joined.permute(2, 1, 3, 0, 4))
-        return DecoderCache(cross[0], cross[1], capacity=capacity)
+            return self._steps.open(shape, like=weights.positions)
+        keys, values = self._scratch.tensor("cross", shape, like=weights.positions)
+        return DecoderCache(keys, values, capacity=capacity)
 
     def forward(self, tokens: Tensor, counts: list[int], cache: DecoderCache) -> tuple[Tensor, Tensor]:
         """Append tokens to the rows of the cache, and return their hidden states and attention.

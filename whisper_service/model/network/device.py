@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import torch
 
 from whisper_service.errors import ConfigError, ModelUnavailable
@@ -39,3 +42,25 @@ def does_not_fit(name: str, device: torch.device) -> ModelUnavailable:
         f"The model {name} does not fit into the memory of {device}: set WHISPER_MODEL to a "
         "smaller one, or WHISPER_DEVICE to another device."
     )
+
+
+def free_memory(device: torch.device) -> int:
+    """Return how many bytes can still be taken on ``device``; on a CPU within the limit of the container."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        available = int(fields["MemAvailable"].split()[0]) * 1024
+    else:
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    group = Path("/sys/fs/cgroup")
+    limit, used = (_number(group / name) for name in ("memory.max", "memory.current"))
+    return available if limit is None or used is None else max(0, min(available, limit - used))
+
+
+def _number(file: Path) -> int | None:
+    """Return the number in ``file``, or None if there is no such file or its text is no number ("max")."""
+    text = file.read_text().strip() if file.exists() else ""
+    return int(text) if text.isdecimal() else None

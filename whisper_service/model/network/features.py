@@ -39,6 +39,10 @@ class WindowAudio(NamedTuple):
     start: int
     pcm: Samples
 
+    def up_to(self, length: int) -> WindowAudio:
+        """Return the window as it was when it had ``length`` samples."""
+        return self._replace(pcm=self.pcm[:length])
+
 
 class _Kept(NamedTuple):
     """The frames of ``audio`` that need no padding. Frame ``i`` is centred on sample ``i * HOP_LENGTH``."""

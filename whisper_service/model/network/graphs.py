@@ -78,24 +78,22 @@ class StepGraphs:
         self._staged = self._inputs = torch.zeros(2, 0, dtype=torch.int64)
         self._recorded: dict[tuple[int, int], tuple[Callable[[], None], Outputs]] = {}
 
-    def open(self, cross: Tensor) -> DecoderCache:
+    def open(self, shape: tuple[int, ...], *, like: Tensor) -> DecoderCache:
         """Return an empty cache in the memory of the steps. It overwrites the cache before.
 
-        :param cross: keys and values of the audio, ``(2, L, B, H, n_audio_ctx, D_head)``.
+        :param shape: of the keys and values of the audio, ``(2, L, B, H, n_audio_ctx, D_head)``.
+        :param like: a tensor with the dtype and on the device of the memory.
         """
-        batch = cross.shape[2]
+        batch = shape[2]
         if self._memory is None or len(self._memory.lengths) < batch:
-            self._grow(cross, _rows(batch))
+            self._grow(shape, like, _rows(batch))
         assert self._memory is not None
         # A step also reads positions that are not written yet, and masks them. The values that the last batch
         # has left there do not matter, unless they are NaN.
         used = self._memory.first_rows(_rows(batch))
         used.keys.zero_()
         used.values.zero_()
-        cache = self._memory.first_rows(batch)
-        cache.cross_keys.copy_(cross[0])
-        cache.cross_values.copy_(cross[1])
-        return cache
+        return self._memory.first_rows(batch)
 
     def run(self, tokens: Sequence[int], cache: DecoderCache) -> Outputs:
         """Append one token to each row of ``cache``, and return the outputs of ``Decoder.forward``.
@@ -127,15 +125,15 @@ class StepGraphs:
             self._recorded.clear()
             raise
 
-    def _grow(self, cross: Tensor, rows: int) -> None:
+    def _grow(self, shape: tuple[int, ...], like: Tensor, rows: int) -> None:
         # The recordings hold the old memory, and the new memory may need its space.
         self._recorded.clear()
         self._memory = None
         self._record = self._recorder()
-        _, layers, _, *rest = cross.shape
-        keys, values = (cross.new_zeros(layers, rows, *rest) for _ in range(2))
-        self._staged = torch.zeros(2, rows, dtype=torch.int64, pin_memory=cross.is_cuda)
-        self._inputs = torch.zeros(2, rows, dtype=torch.int64, device=cross.device)
+        _, layers, _, *rest = shape
+        keys, values = (like.new_zeros(layers, rows, *rest) for _ in range(2))
+        self._staged = torch.zeros(2, rows, dtype=torch.int64, pin_memory=like.is_cuda)
+        self._inputs = torch.zeros(2, rows, dtype=torch.int64, device=like.device)
         self._memory = DecoderCache(keys, values, capacity=self._capacity, fixed_memory=True)
 
 

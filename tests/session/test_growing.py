@@ -1,0 +1,107 @@
+"""A request names the earlier positions at which its window was heard: the encoder goes on from them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tests.fakes import RATE, FakeDetector, FakeEngine, cut_evenly, make_session, play, speak
+from whisper_service.engine.request import Hypothesis, Kind, Request
+from whisper_service.session.session import Session
+
+#: Two utterances, each of them longer than a second.
+TALK = [0.1] * 6 + [1.4] + [0.1] * 6
+#: Minutes without a pause: the window is cut.
+ENDLESS = [0.3] * 90
+
+
+class Recording(FakeEngine):
+    """A fake engine that records its requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+
+    def run(self, request: Request) -> Hypothesis:
+        self.requests.append(request)
+        return super().run(request)
+
+
+def _asked(gaps: list[float], *, slice_samples: int = 3_200, **settings: object) -> list[Request]:
+    engine = Recording()
+    play(make_session(**settings), engine, cut_evenly(speak(gaps)[0], slice_samples))
+    return engine.requests
+
+
+def test_a_request_names_the_positions_of_the_grid_that_were_asked() -> None:
+    for gaps in (TALK, ENDLESS):
+        requests = _asked(gaps)
+        assert {request.kind for request in requests} == set(Kind)
+        heard: tuple[int, ...] = ()
+        windows = longest = 0
+        for before, request in pairwise([*requests[:1], *requests]):
+            if request.start != before.start or (before.kind is Kind.FINAL and not request.heard):
+                # A new utterance, or a new beginning of the window.
+                heard, windows = (), windows + 1
+            assert request.heard == heard
+            if request.kind is Kind.COMMIT:
+                heard += (request.end,)
+            longest = max(longest, len(heard))
+        assert windows >= 1 and longest >= 3
+
+
+def test_a_window_never_shrinks() -> None:
+    """The last request of an utterance ends at the last position of the grid, or later."""
+    for pause in (0.7, 0.8, 0.9, 1.0, 1.1):
+        for request in _asked([0.1, 0.1, 0.1, pause] * 4, min_silence_ms=600):
+            assert request.heard is not None
+            assert list(request.heard) == sorted(request.heard)
+            assert request.end >= max(request.heard, default=0)
+
+
+def test_what_is_heard_does_not_depend_on_the_slices() -> None:
+    def heard(slice_samples: int) -> list[tuple[int, int, tuple[int, ...] | None]]:
+        requests = _asked(TALK, slice_samples=slice_samples)
+        return [
+            (request.start, request.end, request.heard)
+            for request in requests
+            if request.kind is not Kind.DISPLAY
+        ]
+
+    assert heard(1_600) == heard(8_000) == heard(50_000)
+
+
+def test_a_doubtful_answer_is_asked_for_again_as_a_whole_and_then_without_context() -> None:
+    """Without its context the job names its own position: its window has been encoded already."""
+    session, engine, detector = make_session(prompt="Names."), FakeEngine(), FakeDetector()
+    again: list[Request] = []
+
+    def settle(session: Session, requests: tuple[Request, ...]) -> None:
+        for request in requests:
+            if request.kind is Kind.COMMIT and request.heard != () and request.prompt:
+                # The answer repeats itself.
+                answer = engine.run(request)
+                loop = answer.words[:1] * 8
+                step = session.apply(
+                    Hypothesis("s", request.number, loop, "en", 0.0, -0.1, "en", 1.0) if loop else answer
+                )
+                if loop:
+                    again.extend(step.requests)
+            else:
+                step = session.apply(engine.run(request))
+            settle(session, step.requests)
+
+    for piece in cut_evenly(speak(TALK)[0], 8_000):
+        settle(session, session.feed(piece, detector.probabilities(piece)).requests)
+    assert again
+    # Without its look-back the window begins later, so nothing of it has been heard.
+    assert {request.heard and request.heard[-1] == request.end for request in again} == {None, True, ()}
+    for whole, alone in zip(again[::2], again[1::2], strict=True):
+        assert whole.heard is None and whole.prompt
+        assert alone.heard is not None and not alone.prompt and alone.end == whole.end
+
+
+def test_a_check_of_the_words_alone_is_encoded_as_a_whole() -> None:
+    requests = _asked(TALK, prompt="w1 w2", keywords=("w1",))
+    alone = [request for request in requests if request.heard is None]
+    assert alone and all(not request.prompt for request in alone)
+    assert max(request.end - request.start for request in alone) <= 30 * RATE

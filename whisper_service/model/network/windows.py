@@ -1,0 +1,119 @@
+"""Encodes the windows of a batch: growing windows incrementally, others as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+from whisper.model import ModelDimensions
+
+from whisper_service.model.network.cache import DecoderCache
+from whisper_service.model.network.decoder import Decoder
+from whisper_service.model.network.encoder import encode
+from whisper_service.model.network.features import LogMel, WindowAudio
+from whisper_service.model.network.incremental import IncrementalEncoder, Undo, Update
+from whisper_service.model.network.states import States
+from whisper_service.model.network.weights import EncoderWeights
+
+
+class GrowingWindow(NamedTuple):
+    """A window that a stream has asked about before, or will ask about again.
+
+    :param heard: the lengths of the window at the earlier updates that its state must have heard, ascending,
+        in samples. None: the window is encoded as a whole.
+    :param kept: whether later updates go on from this one.
+    """
+
+    audio: WindowAudio
+    heard: tuple[int, ...] | None = None
+    kept: bool = False
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of the window at all updates, this one included."""
+        length, heard = self.audio.pcm.shape[0], self.heard or ()
+        return heard if heard[-1:] == (length,) else (*heard, length)
+
+
+class WindowEncoder:
+    """Encodes windows for ``decoder``.
+
+    :param features: computes the spectrograms, and keeps frames of each stream.
+    :param dims: the dimensions of the model.
+    :param slots: the number of streams whose newest window is encoded incrementally. With 0 every window is
+        encoded as a whole.
+    """
+
+    def __init__(
+        self,
+        weights: EncoderWeights,
+        decoder: Decoder,
+        features: LogMel,
+        dims: ModelDimensions,
+        *,
+        slots: int,
+    ) -> None:
+        self._weights = weights
+        self._decoder = decoder
+        self._features = features
+        self._states = States(slots)
+        #: The number of growing windows that a batch may have; 0 if that does not matter.
+        self.slots = slots
+        self._incremental: IncrementalEncoder | None = None
+        if slots:
+            self._incremental = IncrementalEncoder(weights, decoder.project, dims, slots=slots)
+
+    def encode(self, windows: Sequence[GrowingWindow], cache: DecoderCache) -> None:
+        """Encode ``windows``, and write the keys and values of their audio to the rows of ``cache``.
+
+        :raises ValueError: if two growing windows are of one stream.
+        """
+        growing: dict[int, GrowingWindow] = {}
+        if self._incremental is not None:
+            growing = {row: window for row, window in enumerate(windows) if window.heard is not None}
+            self._grow(self._incremental, growing, cache)
+        whole = [row for row in range(len(windows)) if row not in growing]
+        if whole:
+            audio = encode(self._weights, self._spectrograms([windows[row].audio for row in whole]))
+            for row, encoded in zip(whole, audio, strict=True):
+                joined = self._decoder.project(encoded[None])[0]  # (n_audio_ctx, L, 2, H, D_head)
+                cache.hear(row, joined.permute(2, 1, 3, 0, 4))
+
+    def forget(self, stream: str) -> None:
+        """Drop everything that is kept for ``stream``. It only saves time."""
+        self._features.forget(stream)
+        self._states.forget(stream)
+
+    def _grow(
+        self, incremental: IncrementalEncoder, windows: Mapping[int, GrowingWindow], cache: DecoderCache
+    ) -> None:
+        """Update the states of growing windows, and write their keys and values to ``cache``.
+
+        Usually that is one update for each window. If a state is missing, the updates that made it come
+        first: the same arithmetic gives the same state.
+        """
+        if len({window.audio.stream for window in windows.values()}) < len(windows):
+            raise ValueError("two windows of one stream in a batch")
+        states, waiting = {}, {}
+        for row, window in windows.items():
+            lengths = window.lengths
+            states[row], known = self._states.find(window.audio.stream, window.audio.start, lengths)
+            waiting[row] = list(lengths[known:])
+        undos: list[Undo] = []
+        while any(waiting.values()):
+            rows = [row for row, lengths in waiting.items() if lengths]
+            now = {row: waiting[row].pop(0) for row in rows}
+            undos += incremental.update(
+                [
+                    Update(states[row], length, kept=windows[row].kept or bool(waiting[row]))
+                    for row, length in now.items()
+                ],
+                self._spectrograms([windows[row].audio.up_to(length) for row, length in now.items()]),
+            )
+        for row, state in states.items():
+            cache.hear(row, incremental.cross[:, :, state.slot])
+        incremental.undo(undos)
+
+    def _spectrograms(self, windows: Sequence[WindowAudio]) -> Tensor:
+        return self._features.windows(windows).to(self._weights.positions.dtype)
