@@ -14,8 +14,11 @@ mixed with the talks ``--snr`` decibels below them. ``--set NAME=VALUE`` changes
 stream. ``--shown`` changes the probabilities of ``session/display.py``. Rows are added to the file of
 ``--json``.
 
-``--only``, ``--slices``, ``--policy``, ``--set`` and ``--noise`` are repeated for several values:
-``--slices 500 --slices 250``.
+``--encoder full`` computes the whole encoder at each update, and ``--encoder 150:25`` lets the incremental
+encoder compute 150 positions before the new ones and 25 after them (``Margins``).
+
+``--only``, ``--slices``, ``--policy``, ``--set``, ``--noise`` and ``--encoder`` are repeated for several
+values: ``--slices 500 --slices 250``.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ from whisper_service.client import play
 from whisper_service.config import POLICIES, StreamSettings
 from whisper_service.events import Final, Partial
 from whisper_service.files import read
+from whisper_service.model.network.incremental import MARGINS, Margins
 from whisper_service.session import commit, display
 
 #: A grid so coarse that an utterance is decoded as a whole. An utterance that contains a multiple of 24 s is
@@ -218,6 +222,7 @@ def _settings(
     "--policy", "policies", type=click.Choice([*POLICIES, *TRIED]), multiple=True, default=list(POLICIES)
 )
 @click.option("--shown", type=float, nargs=3, metavar="FIRST LAST AGAIN")
+@click.option("--encoder", "encoders", multiple=True, default=[""], metavar="full | RECENT:MARGIN")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE")
 @click.option("--no-offline", is_flag=True)
 @click.option("--server", help="address of a WebSocket, such as ws://127.0.0.1:5003/transcribe")
@@ -232,6 +237,7 @@ def main(
     slices: tuple[int, ...],
     policies: tuple[str, ...],
     shown: tuple[float, float, float] | None,
+    encoders: tuple[str, ...],
     changes: tuple[str, ...],
     no_offline: bool,
     server: str | None,
@@ -249,22 +255,29 @@ def main(
     settings = _settings(slices, policies, shown, changes, list(sounds), offline=not (server or no_offline))
     rows: dict[str, dict[str, Any]] = {}
     offline: dict[str, str] = {}  # the text of each noise's offline row
-    player = None if server else Player(model, dtype)
     print(_HEAD)
-    for setting in settings:
-        noise = sounds.get(setting.noise)
-        heard = talks if noise is None else [mixed(talk, noise, snr_db=snr) for talk in talks]
-        if player is None:
-            url = f"{server}?policy={setting.stream.policy}"
-            played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
-        else:
-            played = [play_on_simulated_clock(player, talk.pcm, setting) for talk in heard]
-        if setting.grid_ms == _NO_GRID_MS:
-            offline[setting.noise] = _text(played)
-        rows[setting.name] = summary(talks, played, offline.get(setting.noise, ""))
-        print(_line(setting.name, rows[setting.name]), flush=True)
-        if json_path:
-            _save(json_path, {setting.name: asdict(setting)}, {setting.name: rows[setting.name]})
+    for encoder in encoders:
+        player = None if server else Player(model, dtype, _margins(encoder))
+        for setting in settings:
+            noise = sounds.get(setting.noise)
+            heard = talks if noise is None else [mixed(talk, noise, snr_db=snr) for talk in talks]
+            if player is None:
+                url = f"{server}?policy={setting.stream.policy}"
+                played = [play_to_server(talk, url, slice_ms=setting.slice_ms) for talk in heard]
+            else:
+                played = [play_on_simulated_clock(player, talk.pcm, setting) for talk in heard]
+            if setting.grid_ms == _NO_GRID_MS:
+                offline[setting.noise] = _text(played)
+            name = setting.name + (encoder and f", encoder {encoder}")
+            rows[name] = summary(talks, played, offline.get(setting.noise, ""))
+            print(_line(name, rows[name]), flush=True)
+            if json_path:
+                _save(json_path, {name: asdict(setting)}, {name: rows[name]})
+
+
+def _margins(encoder: str) -> Margins | None:
+    """Return what ``--encoder`` stands for; "" is the default of the service."""
+    return None if encoder == "full" else Margins(*map(int, encoder.split(":"))) if encoder else MARGINS
 
 
 def _save(path: Path, settings: dict[str, Any], rows: dict[str, Any]) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scoring import Spoken
-from whisper_service.assembly import Assembly
 from whisper_service.audio.decode import decode
-from whisper_service.config import Config, ModelSettings, StreamSettings
+from whisper_service.config import StreamSettings
 from whisper_service.engine.request import EngineInfo, Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Event
-from whisper_service.model.speech.detector import SpeechState
+from whisper_service.model.checkpoints.find import find_checkpoint
+from whisper_service.model.network.incremental import MARGINS, Margins
+from whisper_service.model.speech.detector import SpeechDetector, SpeechState
 from whisper_service.replay import settle
 from whisper_service.session.session import Session
 
@@ -78,12 +79,15 @@ class _Counting:
 
 
 class Player:
-    """Plays audio into sessions on a simulated clock."""
+    """Plays audio into sessions on a simulated clock.
 
-    def __init__(self, model: str = MODEL, dtype: str = "float32") -> None:
-        assembly = Assembly.of(Config(ModelSettings(name=model, device="cpu", dtype=dtype)))
-        self._runner = _Counting(assembly.runner())
-        self._detector = assembly.detector()
+    :param margins: see ``Runner``.
+    """
+
+    def __init__(self, model: str = MODEL, dtype: str = "float32", margins: Margins | None = MARGINS) -> None:
+        checkpoint = find_checkpoint(model, deadline_s=0)
+        self._runner = _Counting(Runner.load(checkpoint, device="cpu", dtype=dtype, margins=margins))
+        self._detector = SpeechDetector()
 
     def play(
         self, pcm: NDArray[np.float32], stream: StreamSettings, *, slice_ms: int = 500, grid_ms: int = 500

@@ -10,6 +10,7 @@ from whisper_service.engine.runner import Runner
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
 from whisper_service.model.checkpoints.find import find_checkpoint
 from whisper_service.model.network import cores
+from whisper_service.model.network.incremental import MARGINS
 from whisper_service.model.speech.detector import SpeechDetector
 
 
@@ -56,7 +57,7 @@ class Assembly:
             self.checkpoint,
             device=settings.device,
             dtype=settings.dtype,
-            incremental=settings.encoder == "incremental",
+            margins=MARGINS if settings.encoder == "incremental" else None,
             state_memory=settings.state_memory,
         )
 

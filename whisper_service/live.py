@@ -38,6 +38,7 @@ from whisper_service.events import Done, Event, Lag
 from whisper_service.hearing import Hearing, Piece, StreamDetector
 from whisper_service.lag import LagMeter, LagNotice
 from whisper_service.protocol.dialect import Answer, Audio, Command, Control, Dialect, Frame, Opening
+from whisper_service.session.questions import COARSEST
 from whisper_service.session.session import Session, Step
 
 log = logging.getLogger(__name__)
@@ -61,11 +62,9 @@ class Arrival(NamedTuple):
 _AHEAD_SAMPLES = 10 * SAMPLE_RATE
 #: Pairs (lag in seconds, spacing in samples): above the lag, waiting jobs of the grid that lie closer
 #: together than the spacing are dropped.
-_COARSE = ((5.0, 4 * SAMPLE_RATE), (2.0, 2 * SAMPLE_RATE))
+_COARSE = ((5.0, COARSEST), (2.0, 2 * SAMPLE_RATE))
 #: While a stream lags, its lag is measured at this interval, in seconds.
 _LAG_INTERVAL_S = 1.0
-#: The spacing for a stream that has to end: it waits only for the last answer on each of its utterances.
-_ONLY_FINALS = 1 << 62
 #: Longer base64 text is decoded in a native thread: a client must not decide how long the hub is busy.
 _QUICK_CHARACTERS = 1 << 16
 #: At most about 10 s of audio wait for the engine. If it needs longer than this for it, it counts as dead.
@@ -331,7 +330,7 @@ class Stream:
         now = self._parts.clock()
         behind_s = self._lag.behind_s(session.settled, now)
         if self._deadline is not None:
-            session.coarsen(_ONLY_FINALS)
+            session.coarsen(COARSEST)
         for limit_s, spacing in _COARSE:
             if behind_s > limit_s:
                 session.coarsen(spacing)

@@ -31,7 +31,7 @@ from whisper_service.model.network.decoder import Decoder
 from whisper_service.model.network.device import does_not_fit, free_memory, resolve_device
 from whisper_service.model.network.features import LogMel, WindowAudio
 from whisper_service.model.network.graphs import recorder
-from whisper_service.model.network.incremental import state_bytes
+from whisper_service.model.network.incremental import MARGINS, Margins, state_bytes
 from whisper_service.model.network.precision import Precision, resolve_precision
 from whisper_service.model.network.weights import decoder_weights, encoder_weights
 from whisper_service.model.network.windows import GrowingWindow, WindowEncoder
@@ -61,7 +61,7 @@ class Runner:
     :param model: a loaded checkpoint in evaluation mode. The caller may drop it afterwards.
     :param device: device that runs the model.
     :param precision: number format of the weights on that device.
-    :param incremental: whether growing windows are encoded incrementally, or as a whole each time.
+    :param margins: which positions are computed when a window has grown. None: all of them.
     :param state_memory: bytes for the states of growing windows. None takes a quarter of the free memory of
         the machine, or half of that of a GPU. There is room for one state at least.
     :param name: name of the checkpoint.
@@ -74,7 +74,7 @@ class Runner:
         device: torch.device = _CPU,
         precision: Precision = Precision.FLOAT32,
         *,
-        incremental: bool = True,
+        margins: Margins | None = MARGINS,
         state_memory: int | None = None,
         name: str = "",
         warnings: tuple[str, ...] = (),
@@ -87,12 +87,15 @@ class Runner:
             recorder(device),
             audio_positions=model.dims.n_audio_ctx,
         )
+        slots = _slots(model.dims, precision, device, state_memory)
+        self._max_batch = min(_MAX_BATCH[device.type], slots)
         self._windows = WindowEncoder(
             encoder_weights(model, precision, device),
             self._decoder,
             LogMel(n_mels=model.dims.n_mels, device=device),
             model.dims,
-            slots=_slots(model.dims, precision, device, state_memory) if incremental else 0,
+            margins=margins,
+            slots=slots,
         )
         self._vocabulary = Vocabulary(model)
         rules = Rules(self._vocabulary, n_vocab=model.dims.n_vocab, device=device)
@@ -110,7 +113,7 @@ class Runner:
         *,
         device: str = "auto",
         dtype: str = "auto",
-        incremental: bool = True,
+        margins: Margins | None = MARGINS,
         state_memory: int | None = None,
     ) -> Runner:
         """Return a runner with ``checkpoint`` on a device. Blocks, but uses no network and no locks.
@@ -131,7 +134,7 @@ class Runner:
                 model,
                 where,
                 precision,
-                incremental=incremental,
+                margins=margins,
                 state_memory=state_memory,
                 name=checkpoint.name,
                 warnings=checkpoint.warnings,
@@ -153,7 +156,7 @@ class Runner:
     @property
     def max_batch(self) -> int:
         """The largest number of requests in a batch. All answers come when the last one is complete."""
-        return min(_MAX_BATCH[self.device.type], self._windows.slots or _MAX_BATCH[self.device.type])
+        return self._max_batch
 
     @property
     def max_batch_offline(self) -> int:

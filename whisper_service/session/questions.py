@@ -17,7 +17,6 @@ from whisper_service.events import Event
 from whisper_service.session.buffer import RollingBuffer
 from whisper_service.session.carry import Carry
 from whisper_service.session.context import Context
-from whisper_service.session.cut import HEAD_SAMPLES
 from whisper_service.session.language import LanguageLock
 from whisper_service.session.lookback import LookBack, Part
 from whisper_service.session.timeline import Job, Timeline
@@ -25,8 +24,9 @@ from whisper_service.session.window import Window, text_of
 
 #: A partial is worth a request of its own if at least this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
-#: How far ``coarsen`` lets a window grow beyond the length at which it is cut: 4 s. The sum is below 30 s.
-_AFTER_CUT_SAMPLES = 4 * SAMPLE_RATE
+#: The largest distance between positions of a coarser grid, in samples: 4 s. So a window grows at most that
+#: far beyond the length at which it is cut, and the sum is below the 30 s of the model.
+COARSEST = 4 * SAMPLE_RATE
 #: An utterance whose language is not certain is held back for at most this long: 10 s.
 _HELD_SAMPLES = 10 * SAMPLE_RATE
 
@@ -130,6 +130,25 @@ class Questions:
             return [self._ask(self._jobs.popleft())]
         return self._ask_display() if show else []
 
+    def next_known(self) -> Job | None:
+        """Return the next job if it is the end of an utterance whose last hypothesis is known, else None.
+
+        The job of the pause has asked for it, with the same audio. Beams are only asked for at the end.
+        """
+        job = self._jobs[0] if self._jobs else None
+        if (
+            self._asked is None
+            and job is not None
+            and job.kind is Kind.FINAL
+            and self.window is not None
+            and self.window.utterance == job.start
+            and self.window.complete == job.position
+            and self._language.settled
+            and self._settings.beam_size == 1
+        ):
+            return self._jobs.popleft()
+        return None
+
     def answered(self, answer: Hypothesis) -> tuple[Job, Request] | Request | None:
         """Return the question that ``answer`` belongs to: a job and its request, or a request for a partial.
 
@@ -220,29 +239,18 @@ class Questions:
     def coarsen(self, spacing: int) -> None:
         """Drop waiting jobs of the grid, as long as the rest lie no more than ``spacing`` samples apart.
 
-        Jobs that cut a window before it gets too long are kept as well.
-
         For a machine that has fallen behind. From here on the same samples may give different finals.
+
+        :param spacing: at most ``COARSEST``, so that a window is cut before it gets too long for the model.
         """
+        assert spacing <= COARSEST
         kept: deque[Job] = deque()
-        start = utterance = -1
         for index, job in enumerate(self._jobs):
-            if job.start != utterance:
-                utterance = start = job.start
-                if self.window is not None and self.window.utterance == utterance:
-                    start = self.window.own_start
             following = self._jobs[index + 1] if index + 1 < len(self._jobs) else None
             reached = kept[-1].position if kept else self._asked[0].position if self._asked else job.start
             needless = following is not None and following.position - reached <= spacing
-            # The next job would come when the window is too long for the model: this one cuts the window.
-            # The earliest place of a cut is assumed.
-            cuts = (
-                following is not None and following.position - start > self._cut_samples + _AFTER_CUT_SAMPLES
-            )
-            if job.kind is not Kind.COMMIT or cuts or not needless:
+            if job.kind is not Kind.COMMIT or not needless:
                 kept.append(job)
-            if cuts:
-                start += HEAD_SAMPLES
         self._jobs = kept
 
     def forget(self) -> None:

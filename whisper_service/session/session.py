@@ -172,6 +172,10 @@ class Session:
         :param first: a request to send before all jobs that wait.
         """
         told = list(events)
+        while first is None and (known := self._questions.next_known()) is not None:
+            assert self._questions.window is not None
+            belief = Belief(self._questions.window.hypothesis)
+            told += self._conclude(known, self._questions.window, belief, self._last_language)
         requests = [first] if first is not None else self._questions.next(show=show)
         if self._finishing and not self._finished and self._questions.done:
             self._finished = True
@@ -270,18 +274,24 @@ class Session:
         transcript, questions = self._transcript, self._questions
         doubtful = self._prompted.doubtful(window, language)
         ended = job.kind is Kind.FINAL
+        window.complete = job.position if job.pause and belief.words and not belief.reason else None
         if ended:
             events = transcript.end(window, belief.words, job.position, language)
             questions.end(window, language)
         else:
-            events = transcript.take_grid(
-                window, belief.words, job.position, language, certain=self._language_lock.settled
-            )
+            if job.pause:
+                # This hypothesis is hardly older than the one before it, so it agrees with it too easily.
+                window.hypothesis, events = belief.words, []
+            else:
+                events = transcript.take_grid(
+                    window, belief.words, job.position, language, certain=self._language_lock.settled
+                )
             if questions.is_long(window, job.position):
                 audio = questions.audio(window, job.position)
                 cut_events, cut = transcript.cut(window, audio, job.position, language)
                 events += cut_events
                 questions.cut(window, cut.at, cut.words, language)
+                window.complete = None
         events += transcript.show(window.hypothesis, job.position)
         events += transcript.spot(events, window.hypothesis, language, ended=ended, doubtful=doubtful)
         if ended:

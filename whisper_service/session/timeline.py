@@ -1,8 +1,9 @@
 """Plans the jobs of a stream and their positions: a function of the speech probabilities and the settings.
 
 The timeline walks the stream's clock. At the end of every frame it takes the speech probability. At every
-position of the grid it plans a job if there was new speech. At the end of an utterance it plans the last job.
-It does not see the answers, so their speed cannot matter.
+position of the grid it plans a job if there was new speech. In a pause it plans a job as soon as the audio of
+the utterance is complete, and another at the end of the utterance, if the pause gets that long: then the
+answer is known already. The timeline does not see the answers, so their speed cannot matter.
 """
 
 from __future__ import annotations
@@ -17,25 +18,29 @@ from whisper_service.engine.request import STEP_SAMPLES, Kind
 from whisper_service.events import Event, SpeechEnded, SpeechStarted
 from whisper_service.session.endpoint import Began, Endpointer
 
-#: Audio after the last frame of speech that belongs to the utterance, for trailing consonants: 300 ms.
+#: Audio after the last frame of speech that belongs to the utterance, for trailing consonants: 300 ms. If the
+#: pause that ends an utterance is shorter than 400 ms, it is less: 100 ms remain for the model to answer.
 _TAIL_SAMPLES = 4_800
+_AFTER_TAIL_SAMPLES = 1_600
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A planned question about the speech up to a position. It may take several requests.
 
-    :param kind: ``COMMIT`` at a position of the grid, ``FINAL`` at the end of the utterance.
+    :param kind: ``COMMIT`` at a position of the grid or in a pause, ``FINAL`` at the end of the utterance.
     :param start: first sample of the utterance.
     :param position: the model hears ``[start, position)``, after a cut only the end of that, and before it
         perhaps a look-back.
     :param frame: number of the first frame whose probability is not used yet; only for ``FINAL``.
+    :param pause: whether the utterance ends at ``position`` unless somebody speaks soon; only for ``COMMIT``.
     """
 
     kind: Kind
     start: int
     position: int
     frame: int = 0
+    pause: bool = False
 
 
 class Timeline:
@@ -43,6 +48,7 @@ class Timeline:
 
     :param endpointer: decides where utterances begin and end.
     :param grid: distance between the positions of the grid, in samples.
+    :param tail: audio after the last frame of speech that belongs to the utterance, in samples.
     :param pre_roll: audio before the first frame of speech that belongs to the utterance, in samples. The
         speech detector hears soft onsets late.
     :param position: no utterance begins before this sample.
@@ -50,9 +56,17 @@ class Timeline:
     """
 
     def __init__(
-        self, endpointer: Endpointer, *, grid: int, pre_roll: int, position: int = 0, frame: int = 0
+        self,
+        endpointer: Endpointer,
+        *,
+        grid: int,
+        tail: int,
+        pre_roll: int,
+        position: int = 0,
+        frame: int = 0,
     ) -> None:
         self._endpointer = endpointer
+        self._tail = tail
         self._pre_roll = pre_roll
         self._grid = grid
         self._frames_end = frame * FRAME_SAMPLES
@@ -61,7 +75,7 @@ class Timeline:
         self._asked_speech = 0
         #: First sample of the utterance that is being spoken; None between utterances.
         self.utterance: int | None = None
-        self._asked = 0  # the last position of the grid at which a job was planned
+        self._asked_pause = 0  # the end of speech before the last pause for which a job was planned
         #: The sample at which the last utterance ends: none begins before it.
         self.closed = position
 
@@ -73,8 +87,10 @@ class Timeline:
             min_speech=settings.min_speech_ms * SAMPLE_RATE // 1000,
             min_silence=settings.min_silence_ms * SAMPLE_RATE // 1000,
         )
+        min_silence = settings.min_silence_ms * SAMPLE_RATE // 1000
+        tail = min(_TAIL_SAMPLES, max(min_silence - _AFTER_TAIL_SAMPLES, min_silence // 2))
         pre_roll = settings.pre_roll_ms * SAMPLE_RATE // 1000
-        return cls(endpointer, grid=grid, pre_roll=pre_roll, position=position, frame=frame)
+        return cls(endpointer, grid=grid, tail=tail, pre_roll=pre_roll, position=position, frame=frame)
 
     @property
     def needed(self) -> int:
@@ -123,20 +139,26 @@ class Timeline:
         return events, jobs
 
     def _at_grid(self, position: int, jobs: list[Job]) -> None:
-        if self.utterance is None or self._endpointer.last_speech <= self._asked_speech:
+        last_speech = self._endpointer.last_speech
+        # From the end of the tail on, the job of the pause hears all that there is.
+        is_complete = position >= last_speech + self._tail
+        if self.utterance is None or last_speech <= self._asked_speech or is_complete:
             return
-        self._asked_speech = self._endpointer.last_speech
-        self._asked = position
+        self._asked_speech = last_speech
         jobs.append(Job(Kind.COMMIT, self.utterance, position))
 
     def _at_frame(self, probability: float, end: int, events: list[Event], jobs: list[Job]) -> None:
         boundary = self._endpointer.push(probability, end)
-        if boundary is None:
-            return
         if isinstance(boundary, Began):
             self._begin(events, boundary.at)
-        else:
-            self._end(boundary.at, min(end, boundary.at + _TAIL_SAMPLES), events, jobs)
+        elif self.utterance is not None:
+            last_speech = self._endpointer.last_speech
+            complete = last_speech + self._tail
+            if complete <= end and last_speech > self._asked_pause:
+                self._asked_pause = self._asked_speech = last_speech
+                jobs.append(Job(Kind.COMMIT, self.utterance, complete, pause=True))
+            if boundary is not None:
+                self._end(boundary.at, complete, events, jobs)
 
     def _begin(self, events: list[Event], onset: int | None = None) -> None:
         at = self._endpointer.onset if onset is None else onset
@@ -151,8 +173,6 @@ class Timeline:
 
     def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:
         assert self.utterance is not None
-        # A window only grows: the model has heard it up to the last position of the grid.
-        end = max(end, self._asked)
         events.append(SpeechEnded(speech_end))
         jobs.append(Job(Kind.FINAL, self.utterance, end, self._frames_end // FRAME_SAMPLES))
         self.utterance, self.closed = None, end

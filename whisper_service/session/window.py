@@ -35,6 +35,9 @@ class Window:
         self.confirmed: frozenset[str] = frozenset()
         #: Whether requests leave out prompt, context and look-back, because these have misled the model here.
         self.without_context = False
+        #: The position up to which the hypothesis is the last one if the utterance ends there; None if it is
+        #: not, or if it is doubtful.
+        self.complete: int | None = None
         #: The positions of the grid at which the model has heard the window from its present start on.
         self.heard: tuple[int, ...] = ()
         self._look_back: tuple[Part, ...] = ()

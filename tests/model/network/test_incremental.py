@@ -15,7 +15,7 @@ from tests.model.network.reference_encoder import ReferenceEncoder, spectrogram
 from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
 from whisper_service.model.network.features import LogMel, WindowAudio
-from whisper_service.model.network.incremental import MARGIN, RECENT, IncrementalEncoder, positions_of
+from whisper_service.model.network.incremental import IncrementalEncoder, Margins, positions_of
 from whisper_service.model.network.precision import Precision
 from whisper_service.model.network.weights import decoder_weights, encoder_weights
 from whisper_service.model.network.windows import GrowingWindow, WindowEncoder
@@ -64,7 +64,8 @@ def reference(model: Whisper, talk: Talk, start: float, ends: Sequence[float]) -
     for end in ends:
         length = round(end * RATE) - begin
         now = positions_of(length)
-        first, last = (max(0, before - RECENT), min(1500, now + MARGIN)) if before else (0, 1500)
+        recomputed, margin = Margins()
+        first, last = (max(0, before - recomputed), min(1500, now + margin)) if before else (0, 1500)
         reference.update(spectrogram(talk.pcm[begin : begin + length]), first, last)
         before = now
     keys_and_values = reference.cross()

@@ -49,8 +49,10 @@ class Sampler:
         :param hidden: the hidden states of whole sequences, ``(B, T, D)``.
         """
         at = hidden[list(range(len(sequences))), [sequence.sot_index for sequence in sequences]]  # (B, D)
+        logits = self.decoder.logits
+        # Of the other tokens only the sum counts.
         probabilities: list[float] = (
-            self.decoder.logits.full(at).softmax(-1)[:, self.vocabulary.no_speech].tolist()
+            (logits.of(at, self.vocabulary.no_speech) - logits.rough(at).logsumexp(-1)).exp().tolist()
         )
         return probabilities
 

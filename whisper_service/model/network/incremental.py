@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,15 +27,26 @@ from whisper_service.model.network.weights import EncoderWeights
 
 #: Samples of one position of the encoder: 20 ms at 16 kHz.
 SAMPLES_PER_POSITION = 320
-#: An update computes this many positions before the new ones again, because they have now heard what follows
-#: them; and this many after them, because silence after speech is not the silence of an empty window.
-#: docs/performance.md has the table from which they were chosen.
-RECENT, MARGIN = 150, 25
 #: On a GPU, ranges are padded to one of these numbers of positions, or to the whole window.
 _BUCKETS = (128, 192, 256, 384, 512, 768, 1024)
 
 #: Returns the decoder's keys and values of encoded audio ``(B, n, D)``, as ``(B, n, L, 2, H, D_head)``.
 Project = Callable[[Tensor], Tensor]
+
+
+class Margins(NamedTuple):
+    """How many positions around the new ones an update computes. docs/performance.md has a table of choices.
+
+    :param before: positions before the new ones: they have now heard what follows them.
+    :param after: positions after the new ones: silence after speech is not the silence of an empty window.
+    """
+
+    before: int = 100
+    after: int = 25
+
+
+#: The choice of the service.
+MARGINS = Margins()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +79,6 @@ class IncrementalEncoder:
     :param project: computes the decoder's keys and values of encoded audio.
     :param dims: the dimensions of the model.
     :param slots: the largest number of windows whose state is kept.
-    :param recent: how many positions before the new ones an update computes again.
-    :param margin: how many positions after them it computes.
     """
 
     def __init__(
@@ -78,12 +88,11 @@ class IncrementalEncoder:
         dims: ModelDimensions,
         *,
         slots: int,
-        recent: int = RECENT,
-        margin: int = MARGIN,
+        margins: Margins,
     ) -> None:
         self._weights = weights
         self._project = project
-        self._recent, self._margin = recent, margin
+        self._margins = margins
         self._positions = dims.n_audio_ctx
         # One more slot takes the padding of ranges. On a CPU, memory that was never written to costs nothing.
         self._spare = slots
@@ -134,8 +143,8 @@ class IncrementalEncoder:
         if not heard:
             return Range(slot, 0, self._positions)
         before, now = positions_of(heard[-1]), positions_of(update.length)
-        begin = max(0, min(before, now) - self._recent)
-        return Range(slot, begin, min(self._positions, max(before, now) + self._margin))
+        begin = max(0, min(before, now) - self._margins.before)
+        return Range(slot, begin, min(self._positions, max(before, now) + self._margins.after))
 
     def _undo(self, state: State, heard: tuple[int, ...], place: Range) -> Undo:
         slot, begin, end = place

@@ -52,6 +52,10 @@ class Logits:
         """Return all logits, float32 ``(…, n_vocab)``, of hidden states ``(…, D)``."""
         return F.linear(hidden, self._embedding).float()
 
+    def of(self, hidden: Tensor, token: int) -> Tensor:
+        """Return the logit of one token, float32 ``(…,)``, of hidden states ``(…, D)``."""
+        return (hidden @ self._embedding[token]).float()
+
     def rough(self, hidden: Tensor) -> Tensor:
         """Return approximate logits, float32 ``(N, n_vocab)``, in which ``refine`` finds the best ones."""
         if self._rough is None:

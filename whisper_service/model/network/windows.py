@@ -12,7 +12,7 @@ from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
 from whisper_service.model.network.encoder import encode
 from whisper_service.model.network.features import LogMel, WindowAudio
-from whisper_service.model.network.incremental import IncrementalEncoder, Undo, Update
+from whisper_service.model.network.incremental import IncrementalEncoder, Margins, Undo, Update
 from whisper_service.model.network.states import States
 from whisper_service.model.network.weights import EncoderWeights
 
@@ -41,8 +41,9 @@ class WindowEncoder:
 
     :param features: computes the spectrograms, and keeps frames of each stream.
     :param dims: the dimensions of the model.
-    :param slots: the number of streams whose newest window is encoded incrementally. With 0 every window is
-        encoded as a whole.
+    :param margins: which positions an update of a growing window computes. None: every window is encoded as a
+        whole.
+    :param slots: the number of streams whose newest window is kept.
     """
 
     def __init__(
@@ -52,17 +53,18 @@ class WindowEncoder:
         features: LogMel,
         dims: ModelDimensions,
         *,
+        margins: Margins | None,
         slots: int,
     ) -> None:
         self._weights = weights
         self._decoder = decoder
         self._features = features
         self._states = States(slots)
-        #: The number of growing windows that a batch may have; 0 if that does not matter.
-        self.slots = slots
         self._incremental: IncrementalEncoder | None = None
-        if slots:
-            self._incremental = IncrementalEncoder(weights, decoder.project, dims, slots=slots)
+        if margins is not None:
+            self._incremental = IncrementalEncoder(
+                weights, decoder.project, dims, slots=slots, margins=margins
+            )
 
     def encode(self, windows: Sequence[GrowingWindow], cache: DecoderCache) -> None:
         """Encode ``windows``, and write the keys and values of their audio to the rows of ``cache``.
