@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 
 from benchmarks.player import RATE, Talk, load_talk
@@ -24,6 +25,8 @@ from whisper_service.client import wav_slices
 
 ROOT = Path(__file__).resolve().parents[1]
 SLICE_MS = 500
+
+Samples = NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -44,7 +47,25 @@ class Heard:
 
 def sample_talk() -> Talk:
     """Return the bundled talk, cut to a whole number of slices."""
-    talk = load_talk(ROOT / "static/samples/talk-00.flac", ROOT / "tests/data/talk-00.json")
+    return whole_slices(load_talk(ROOT / "static/samples/talk-00.flac", ROOT / "tests/data/talk-00.json"))
+
+
+def joined(talks: Sequence[Talk]) -> Talk:
+    """Return one talk that holds all of ``talks``, with a second of silence after each."""
+    pcm: list[Samples] = []
+    words: list[Spoken] = []
+    ends: list[float] = []
+    for talk in talks:
+        offset = sum(part.shape[0] for part in pcm) / RATE
+        words += [replace(word, start=word.start + offset, end=word.end + offset) for word in talk.words]
+        ends += [end + offset for end in talk.ends]
+        pcm += [talk.pcm, np.zeros(RATE, dtype=np.float32)]
+    text = " ".join(talk.text for talk in talks)
+    return whole_slices(Talk("joined", np.concatenate(pcm), text, words, ends))
+
+
+def whole_slices(talk: Talk) -> Talk:
+    """Return ``talk``, cut to a whole number of slices."""
     slice_samples = SLICE_MS * RATE // 1000
     return replace(talk, pcm=talk.pcm[: talk.pcm.shape[0] // slice_samples * slice_samples])
 
@@ -63,6 +84,13 @@ def said(talk: Talk, *, place: float, seconds: float) -> list[Spoken]:
         if word.end <= length
     ]
     return [word for word in words if word.start >= 0 and word.end <= seconds]
+
+
+def ended(talk: Talk, *, place: float, seconds: float) -> list[float]:
+    """Return when each utterance ends that such a client plays; see ``said``. The last one may be cut off."""
+    length = talk.pcm.shape[0] / RATE
+    ends = [end + offset for offset in np.arange(-place, seconds, length).tolist() for end in talk.ends]
+    return [end for end in ends if 0 < end < seconds - 1]
 
 
 def listen(url: str, talk: Talk, *, count: int, seconds: float) -> list[Heard]:

@@ -30,8 +30,9 @@ class Encoder:
     def __init__(self, model: Whisper, talk: Talk, *, slots: int = 4) -> None:
         self._decoder = Decoder(decoder_weights(model, Precision.FLOAT32, CPU), audio_positions=1500)
         weights = encoder_weights(model, Precision.FLOAT32, CPU)
+        features = LogMel(n_mels=80, device=CPU)
         self.windows = WindowEncoder(
-            weights, self._decoder, LogMel(n_mels=80, device=CPU), model.dims, slots=slots
+            weights, self._decoder, features, model.dims, margins=Margins(), slots=slots
         )
         self._pcm = talk.pcm
 
