@@ -111,6 +111,8 @@ def utterances(pcm: Samples, speech: Iterable[float], settings: StreamSettings) 
     timeline = Timeline.of(settings, grid=_NO_GRID)
     for _, jobs in (timeline.advance(pcm.shape[0], speech), timeline.close(pcm.shape[0])):
         for job in jobs:
+            if job.kind is not Kind.FINAL:
+                continue
             start = job.start
             while job.position - start > _LONGEST:
                 cut = cut_point(pcm[start : start + _LONGEST], start, (), committed=0)
