@@ -13,7 +13,8 @@ from whisper.tokenizer import get_tokenizer
 
 from tests.conftest import Talk
 from whisper_service.engine.request import Hypothesis, Kind, Request, Word
-from whisper_service.engine.runner import Runner, _merge_punctuation
+from whisper_service.engine.runner import Runner
+from whisper_service.engine.words import merge_punctuation
 
 RATE = 16_000
 #: First timestamp token of an English-only checkpoint. Whisper can write timestamps even if it is told to
@@ -223,7 +224,7 @@ def _pieces(*texts: str) -> list[Word]:
     ],
 )  # fmt: skip
 def test_marks_join_their_words(texts: tuple[str, ...], merged: list[tuple[str, str]]) -> None:
-    words = _merge_punctuation(_pieces(*texts))
+    words = merge_punctuation(_pieces(*texts))
     assert [(word.text, word.mark) for word in words] == merged
     assert [token for word in words for token in word.tokens] == list(range(len(texts)))
     for word in words:
@@ -232,6 +233,6 @@ def test_marks_join_their_words(texts: tuple[str, ...], merged: list[tuple[str, 
 
 
 def test_a_mark_moves_to_the_next_word() -> None:
-    house, conjunction = _merge_punctuation(_pieces(" house", ",", " and"))
+    house, conjunction = merge_punctuation(_pieces(" house", ",", " and"))
     assert conjunction.after(house).text == ", and"
     assert house.without_mark.tokens + conjunction.after(house).tokens == house.tokens + conjunction.tokens

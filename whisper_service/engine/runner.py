@@ -7,10 +7,7 @@ the same passes. This code must only run in the thread that loaded the model.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -18,9 +15,10 @@ from whisper.audio import N_SAMPLES
 from whisper.model import ModelDimensions, Whisper
 
 from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request, Word
+from whisper_service.engine.words import spoken, words_of
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
 from whisper_service.model.checkpoints.load import has_rough_word_times, load_model
-from whisper_service.model.decoding.alignment import token_frames
+from whisper_service.model.decoding.alignment import on_host, token_frames
 from whisper_service.model.decoding.decode import decode
 from whisper_service.model.decoding.rules import Rules
 from whisper_service.model.decoding.sampler import Sampler
@@ -36,8 +34,6 @@ from whisper_service.model.network.precision import Precision, resolve_precision
 from whisper_service.model.network.weights import decoder_weights, encoder_weights
 from whisper_service.model.network.windows import GrowingWindow, WindowEncoder
 
-#: Samples of one frame of the encoder's output: 20 ms at 16 kHz.
-_SAMPLES_PER_FRAME = 320
 #: Limit on the tokens of a window, prefix included: so many per second of audio and some more, so that a
 #: repetition loop ends before the context is full. No speech has more (fast speech: about 6).
 _TOKENS_PER_SECOND = 12
@@ -151,7 +147,7 @@ class Runner:
         noise = np.random.default_rng(0).standard_normal(N_SAMPLES // 10).astype(np.float32) * 0.01
         self.run(Request(stream="", number=0, kind=Kind.DISPLAY, start=0, pcm=noise))
         # The noise may give no words, and without words the alignment is not compiled (numba, takes seconds).
-        token_frames(torch.rand(2, 8, 64), first=1, frames=50)
+        token_frames(np.zeros((8, 50), dtype=np.float32))
 
     @property
     def max_batch(self) -> int:
@@ -198,19 +194,20 @@ class Runner:
             for row, request, language in zip(rows, requests, languages, strict=True)
         ]
         decoded = decode(self._sampler, cache, rows)
+        words = self._words(requests, languages, decoded)
         return [
             Hypothesis(
                 stream=request.stream,
                 number=request.number,
-                words=self._words(request, language, result),
+                words=said,
                 language=language,
                 no_speech_probability=result.no_speech_probability,
                 average_logprob=result.average_logprob,
                 detected=code,
                 language_probability=probability,
             )
-            for request, language, result, (code, probability) in zip(
-                requests, languages, decoded, detected, strict=True
+            for request, language, result, said, (code, probability) in zip(
+                requests, languages, decoded, words, detected, strict=True
             )
         ]
 
@@ -256,27 +253,18 @@ class Runner:
         ]
         return [detected[at] if asks else known[at] for at, asks in enumerate(wanted)]
 
-    def _words(self, request: Request, language: str, decoded: Decoded) -> tuple[Word, ...]:
-        # Timestamps are not words, and the attention of the steps that wrote them does not time any word.
-        spoken = [at for at, token in enumerate(decoded.tokens) if token < self._vocabulary.eot]
-        if not spoken:
-            return ()
-        prefix = len(request.prefix)
-        frames = max(1, -(-request.pcm.shape[0] // _SAMPLES_PER_FRAME))
-        attention = torch.cat(decoded.attention, dim=1)
-        first = attention.shape[1] - prefix - len(decoded.tokens) - 1
-        kept = [*range(first + prefix), *(first + prefix + at for at in [*spoken, len(decoded.tokens)])]
-        begins, attended = token_frames(attention[:, kept], first=first, frames=frames)
-        times = _TokenTimes(
-            begins=(
-                request.start + np.minimum(begins[prefix:] * _SAMPLES_PER_FRAME, request.pcm.shape[0])
-            ).tolist(),
-            attended=(request.start + attended[prefix:] * _SAMPLES_PER_FRAME).tolist(),
-        )
-        tokenizer = self._vocabulary.tokenizer(language, request.task)
-        words, ids = tokenizer.split_to_word_tokens([decoded.tokens[at] for at in spoken])
-        logprobs = [decoded.logprobs[at] for at in spoken]
-        return _merge_punctuation(_read_words(words, ids, times, logprobs))
+    def _words(
+        self, requests: Sequence[Request], languages: Sequence[str], decoded: Sequence[Decoded]
+    ) -> list[tuple[Word, ...]]:
+        said = [
+            spoken(request, result, eot=self._vocabulary.eot)
+            for request, result in zip(requests, decoded, strict=True)
+        ]
+        scores = iter(on_host([one.scores for one in said if one.scores is not None]))
+        return [
+            () if one.scores is None else words_of(request, one, next(scores), self._vocabulary, language)
+            for request, one, language in zip(requests, said, languages, strict=True)
+        ]
 
 
 def _slots(
@@ -293,69 +281,3 @@ def _window(request: Request) -> GrowingWindow:
     heard = request.heard and tuple(position - request.start for position in request.heard)
     audio = WindowAudio(request.stream, request.start, request.pcm)
     return GrowingWindow(audio, heard, kept=request.kind is Kind.COMMIT)
-
-
-@dataclass(frozen=True, slots=True)
-class _TokenTimes:
-    """The positions of each token on the stream's clock, with one more entry for the end of the text.
-
-    :param begins: the sample at which the token begins.
-    :param attended: the sample that the model attended to most when it chose the token.
-    """
-
-    begins: list[int]
-    attended: list[int]
-
-
-def _read_words(
-    texts: list[str], ids: list[list[int]], times: _TokenTimes, logprobs: list[float]
-) -> list[Word]:
-    edges = list(accumulate((len(word) for word in ids), initial=0))
-    return [
-        Word(
-            text=text,
-            start=times.begins[begin],
-            end=times.begins[end],
-            attended=max(times.attended[begin:end]),
-            probability=sum(map(math.exp, logprobs[begin:end])) / (end - begin),
-            tokens=tuple(word),
-        )
-        for text, word, (begin, end) in zip(texts, ids, pairwise(edges), strict=True)
-    ]
-
-
-_OPENING = "\"'“¿([{-"
-_CLOSING = "\"'.。,，!！?？:：”)]}、"
-
-
-def _merge_punctuation(words: list[Word]) -> tuple[Word, ...]:
-    """Return the words, each joined with its marks (whisper/timing.py, ``merge_punctuations``).
-
-    A mark after the last word of the prefix goes to the beginning of the next word: the prefix cannot change.
-    """
-    merged: list[Word] = []
-    for word in words:
-        last = merged[-1] if merged else None
-        if last is None or not (_opens(last) or _closes(word)):
-            merged.append(word)
-        elif _opens(last):
-            merged[-1] = replace(word, text=last.text + word.text, tokens=last.tokens + word.tokens)
-        else:
-            merged[-1] = replace(
-                last,
-                text=last.text + word.text,
-                tokens=last.tokens + word.tokens,
-                mark=last.mark + word.text,
-                mark_tokens=last.mark_tokens + len(word.tokens),
-            )
-    return tuple(merged)
-
-
-def _closes(word: Word) -> bool:
-    """Return whether ``word`` is a mark after a word."""
-    return not word.text.startswith(" ") and set(word.text) <= set(_CLOSING)
-
-
-def _opens(word: Word) -> bool:
-    """Return whether the next word is joined to ``word``: an opening mark, or a mark after the prefix."""
-    return _closes(word) or (word.text.startswith(" ") and word.text.strip() in _OPENING)

@@ -7,7 +7,13 @@ import pytest
 import torch
 from whisper.timing import dtw, median_filter
 
-from whisper_service.model.decoding.alignment import first_frames, medians_of_seven, token_frames
+from whisper_service.model.decoding.alignment import (
+    first_frames,
+    medians_of_seven,
+    on_host,
+    token_frames,
+    token_scores,
+)
 
 
 def _reference(scores: np.ndarray) -> np.ndarray:
@@ -33,7 +39,8 @@ def test_tokens_are_found_where_they_attend() -> None:
     attention = torch.full((2, 8, 100), 1e-4)
     for token in range(7):
         attention[:, 1 + token, 10 * token + 5 : 10 * token + 12] = 0.1
-    begins, attended = token_frames(attention, first=1, frames=90)
+    (scores,) = on_host([token_scores(attention, first=1, frames=90)])
+    begins, attended = token_frames(scores)
     assert np.abs(begins[1:] - (10 * np.arange(1, 7) + 5)).max() <= 3
     assert np.abs(attended - (10 * np.arange(7) + 8)).max() <= 4
 

@@ -58,3 +58,23 @@ def test_a_long_prefix_leaves_less_room_for_the_prompt(multilingual: Vocabulary,
     head = multilingual.head(tokenizer, "no " * 900, " and so on", prefix=prefix)
     assert len(head) + prefix < 448
     assert len(head) == min(448 - prefix - 1, 224 + 4)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", " It's twenty-one o'clock, isn't it? \u201cYes,\u201d he said (softly)..."),
+        ("de", " Größere Bärenjagd \u2013 übermäßig"),
+        ("ja", "今日は\U0001f600いい天気"),
+        ("zh", "今天天气很好。"),
+        ("en", "no space 😀 at first"),
+        ("en", " a \ufffd mark"),
+        ("en", ""),
+    ],
+)
+def test_words_are_split_as_whisper_splits_them(multilingual: Vocabulary, language: str, text: str) -> None:
+    tokenizer = multilingual.tokenizer(language, "transcribe")
+    tokens = tokenizer.encode(text)
+    for count in range(len(tokens) + 1):  # the last character may be incomplete
+        expected = tokenizer.split_to_word_tokens(tokens[:count])
+        assert multilingual.split(tokens[:count], language) == tuple(expected)

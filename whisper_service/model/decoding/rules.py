@@ -31,6 +31,10 @@ class Allowed(NamedTuple):
     stamps: range = range(0)
 
 
+#: The first position of a text without timestamps, and all others.
+_BEGINNING, _ANYWHERE = Allowed(first=True), Allowed()
+
+
 class Rules:
     """The rules of one checkpoint as tensors.
 
@@ -51,7 +55,7 @@ class Rules:
     def place(self, text: Sequence[int], *, timestamps: bool) -> Allowed:
         """Return which tokens may follow ``text``, the tokens after the start sequence."""
         if not timestamps:
-            return Allowed(first=not text)
+            return _ANYWHERE if text else _BEGINNING
         begin, end = self._stamps.start, self._stamps.stop
         if not text:
             return Allowed(first=True, text=False, stamps=range(begin, begin + _LATEST_FIRST + 1))

@@ -116,7 +116,10 @@ class Sampler:
 
     def place(self, sequence: TokenSequence, text: Sequence[int]) -> Allowed:
         """Return which tokens may follow ``text``, the tokens after the sequence's prefix."""
-        return self.rules.place([*sequence.prefix, *text], timestamps=sequence.timestamps)
+        if not sequence.timestamps:
+            # Only whether there is a text at all matters.
+            return self.rules.place(sequence.prefix or text, timestamps=False)
+        return self.rules.place([*sequence.prefix, *text], timestamps=True)
 
 
 def most_probable(logits: Tensor, where: Sequence[tuple[int, int]]) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
+#: Languages that are written without spaces between words: each character is a word of its own.
+_WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 #: Prompt and context together fill at most half of the decoder's context, as in whisper/decoding.py.
 _PROMPT_SHARE = 2
 
@@ -30,6 +33,7 @@ class Vocabulary:
         #: Tokens that stand for no speech: brackets, music notes, marks of speakers' names.
         self.non_speech: tuple[int, ...] = tokenizer.non_speech_tokens
         self.blank: tuple[int, ...] = tuple(tokenizer.encode(" "))
+        self._spelled: dict[int, bytes] = {}
 
     def tokenizer(self, language: str, task: str) -> Tokenizer:
         """Return openai-whisper's tokenizer for a language and a task. openai-whisper caches it."""
@@ -58,6 +62,47 @@ class Vocabulary:
         """Return the text of ``tokens``, without timestamps and other special tokens."""
         tokenizer = self.tokenizer("en", "transcribe")
         return str(tokenizer.decode([token for token in tokens if token < self.eot]))
+
+    def split(self, tokens: Sequence[int], language: str) -> tuple[list[str], list[list[int]]]:
+        """Return the words that text tokens spell, and the tokens of each (``split_to_word_tokens``).
+
+        Whisper decodes every token twice. Here the bytes of a token are looked up.
+
+        :param tokens: text tokens, none of them special.
+        """
+        tokenizer = self.tokenizer(language, "transcribe")
+        texts: list[str] = []
+        ids: list[list[int]] = []
+        spelled, together = b"", []
+        for token in tokens:
+            spelled += self._bytes(token)
+            together.append(token)
+            try:
+                texts.append(spelled.decode())
+            except UnicodeDecodeError:
+                continue  # the next token completes the character
+            ids.append(together)
+            spelled, together = b"", []
+        if spelled or language in _WITHOUT_SPACES or any("\ufffd" in text for text in texts):
+            # Characters that are never completed, and languages that need no more than this, are rare.
+            return tuple(tokenizer.split_to_word_tokens(list(tokens)))
+        words: list[str] = []
+        parts: list[list[int]] = []
+        for text, part in zip(texts, ids, strict=True):
+            if not words or text.startswith(" ") or text.strip() in string.punctuation:
+                words.append(text)
+                parts.append(part)
+            else:
+                words[-1] += text
+                parts[-1] = parts[-1] + part
+        return words, parts
+
+    def _bytes(self, token: int) -> bytes:
+        known = self._spelled.get(token)
+        if known is None:
+            encoding = self.tokenizer("en", "transcribe").encoding
+            known = self._spelled[token] = encoding.decode_single_token_bytes(token)
+        return known
 
     def _text(self, tokenizer: Tokenizer, text: str) -> list[int]:
         # A client's prompt may contain the name of a special token. It is encoded as ordinary text.
