@@ -17,8 +17,8 @@ stream. ``--shown`` changes the probabilities of ``session/display.py``. Rows ar
 ``--encoder full`` computes the whole encoder at each update, and ``--encoder 150:25`` lets the incremental
 encoder compute 150 positions before the new ones and 25 after them (``Margins``).
 
-``--only``, ``--slices``, ``--policy``, ``--set``, ``--noise`` and ``--encoder`` are repeated for several
-values: ``--slices 500 --slices 250``.
+``--only``, ``--slices``, ``--grid``, ``--policy``, ``--set``, ``--noise`` and ``--encoder`` are repeated for
+several values: ``--slices 500 --slices 250``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from benchmarks.readability import readability
 from benchmarks.scoring import Message, Score, score
 from whisper_service.audio.pcm import Recording
 from whisper_service.client import play
-from whisper_service.config import POLICIES, StreamSettings
+from whisper_service.config import POLICIES, Config, StreamSettings
 from whisper_service.events import Final, Partial
 from whisper_service.files import read
 from whisper_service.model.network.incremental import MARGINS, Margins
@@ -52,6 +52,8 @@ from whisper_service.session import commit, display
 #: A grid so coarse that an utterance is decoded as a whole. An utterance that contains a multiple of 24 s is
 #: decoded there too, but the default policy makes no word final after a single hypothesis.
 _NO_GRID_MS = 24_000
+#: The grid of the service.
+_GRID_MS = Config().grid_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ def _line(name: str, row: dict[str, Any]) -> str:
 
 def _settings(
     slices: Sequence[int],
+    grids: Sequence[int],
     policies: Sequence[str],
     shown: Sequence[float] | None,
     changes: Sequence[str],
@@ -198,7 +201,13 @@ def _settings(
     plain = StreamSettings().merged(dict(item.split("=", 1) for item in changes))
     settings = [Setting("offline", replace(plain, interim=False), grid_ms=_NO_GRID_MS)] if offline else []
     settings += [
-        Setting(f"{policy}, {ms} ms slices", replace(plain, policy=policy), slice_ms=ms)
+        Setting(
+            f"{policy}, {ms} ms slices" + (f", {grid_ms} ms grid" if grid_ms != _GRID_MS else ""),
+            replace(plain, policy=policy),
+            slice_ms=ms,
+            grid_ms=grid_ms,
+        )
+        for grid_ms in grids
         for ms in slices
         for policy in policies
     ]
@@ -218,6 +227,7 @@ def _settings(
 @click.option("--model", default=MODEL)
 @click.option("--dtype", default="float32", help="see WHISPER_DTYPE")
 @click.option("--slices", type=int, multiple=True, default=[500, 250])
+@click.option("--grid", "grids", type=int, multiple=True, default=[_GRID_MS], help="WHISPER_GRID_MS")
 @click.option(
     "--policy", "policies", type=click.Choice([*POLICIES, *TRIED]), multiple=True, default=list(POLICIES)
 )
@@ -235,6 +245,7 @@ def main(
     model: str,
     dtype: str,
     slices: tuple[int, ...],
+    grids: tuple[int, ...],
     policies: tuple[str, ...],
     shown: tuple[float, float, float] | None,
     encoders: tuple[str, ...],
@@ -252,7 +263,9 @@ def main(
     paths = sorted(folder.glob("*.flac"))
     talks = [load_talk(path) for path in paths if not only or path.stem in only]
     sounds = {path.stem: read(path) for path in noises}
-    settings = _settings(slices, policies, shown, changes, list(sounds), offline=not (server or no_offline))
+    settings = _settings(
+        slices, grids, policies, shown, changes, list(sounds), offline=not (server or no_offline)
+    )
     rows: dict[str, dict[str, Any]] = {}
     offline: dict[str, str] = {}  # the text of each noise's offline row
     print(_HEAD)

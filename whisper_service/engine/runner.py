@@ -15,7 +15,7 @@ from whisper.audio import N_SAMPLES
 from whisper.model import ModelDimensions, Whisper
 
 from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request, Word
-from whisper_service.engine.words import spoken, words_of
+from whisper_service.engine.words import words_of
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
 from whisper_service.model.checkpoints.load import has_rough_word_times, load_model
 from whisper_service.model.decoding.alignment import on_host, token_frames
@@ -23,10 +23,12 @@ from whisper_service.model.decoding.decode import decode
 from whisper_service.model.decoding.rules import Rules
 from whisper_service.model.decoding.sampler import Sampler
 from whisper_service.model.decoding.sequence import Decoded, TokenSequence, capacity_for
+from whisper_service.model.decoding.spoken import spoken
 from whisper_service.model.decoding.vocabulary import Vocabulary
 from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
 from whisper_service.model.network.device import does_not_fit, free_memory, resolve_device
+from whisper_service.model.network.encoder import positions_of
 from whisper_service.model.network.features import LogMel, WindowAudio
 from whisper_service.model.network.graphs import recorder
 from whisper_service.model.network.incremental import MARGINS, Margins, state_bytes
@@ -257,7 +259,12 @@ class Runner:
         self, requests: Sequence[Request], languages: Sequence[str], decoded: Sequence[Decoded]
     ) -> list[tuple[Word, ...]]:
         said = [
-            spoken(request, result, eot=self._vocabulary.eot)
+            spoken(
+                result,
+                prefix=len(request.prefix),
+                frames=max(1, positions_of(request.pcm.shape[0])),
+                eot=self._vocabulary.eot,
+            )
             for request, result in zip(requests, decoded, strict=True)
         ]
         scores = iter(on_host([one.scores for one in said if one.scores is not None]))

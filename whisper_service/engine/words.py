@@ -8,54 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 import numpy as np
-from torch import Tensor, cat
 
 from whisper_service.audio.pcm import Samples
 from whisper_service.engine.request import Request, Word
-from whisper_service.model.decoding.alignment import token_frames, token_scores
-from whisper_service.model.decoding.sequence import Decoded
+from whisper_service.model.decoding.alignment import token_frames
+from whisper_service.model.decoding.spoken import Spoken
 from whisper_service.model.decoding.vocabulary import Vocabulary
-
-#: Samples of one frame of the encoder's output: 20 ms at 16 kHz.
-_SAMPLES_PER_FRAME = 320
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """The tokens of a window that are words. Timestamps are none.
-
-    :param tokens: the tokens after the request's prefix.
-    :param logprobs: the log-probability of each token.
-    :param scores: how well each token of prefix and text, and the end of the text, fits each frame, on the
-        device: ``(n_tokens + 1, frames)``; None if there are no words.
-    """
-
-    tokens: list[int]
-    logprobs: list[float]
-    scores: Tensor | None
-
-
-def spoken(request: Request, decoded: Decoded, *, eot: int) -> Spoken:
-    """Return the tokens of ``decoded`` that are words.
-
-    :param eot: the end-of-text token. All special tokens and timestamps come after it.
-    """
-    # The attention of the steps that wrote timestamps does not time any word.
-    places = [at for at, token in enumerate(decoded.tokens) if token < eot]
-    if not places:
-        return Spoken([], [], None)
-    attention = cat(decoded.attention, dim=1)
-    prefix, count = len(request.prefix), len(decoded.tokens)
-    first = attention.shape[1] - prefix - count - 1
-    if len(places) < count:
-        kept = [*range(first + prefix), *(first + prefix + at for at in [*places, count])]
-        attention = attention[:, kept]
-    frames = max(1, -(-request.pcm.shape[0] // _SAMPLES_PER_FRAME))
-    return Spoken(
-        [decoded.tokens[at] for at in places],
-        [decoded.logprobs[at] for at in places],
-        token_scores(attention, first=first, frames=frames),
-    )
+from whisper_service.model.network.encoder import SAMPLES_PER_POSITION
 
 
 def words_of(
@@ -68,8 +27,8 @@ def words_of(
     prefix, pcm = len(request.prefix), request.pcm
     begins, attended = token_frames(scores)
     times = _TokenTimes(
-        begins=(request.start + np.minimum(begins[prefix:] * _SAMPLES_PER_FRAME, pcm.shape[0])).tolist(),
-        attended=(request.start + attended[prefix:] * _SAMPLES_PER_FRAME).tolist(),
+        begins=(request.start + np.minimum(begins[prefix:] * SAMPLES_PER_POSITION, pcm.shape[0])).tolist(),
+        attended=(request.start + attended[prefix:] * SAMPLES_PER_POSITION).tolist(),
     )
     texts, ids = vocabulary.split(said.tokens, language)
     return merge_punctuation(_read_words(texts, ids, times, said.logprobs))

@@ -14,8 +14,9 @@ from tests.conftest import Talk
 from tests.model.network.reference_encoder import ReferenceEncoder, spectrogram
 from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
+from whisper_service.model.network.encoder import positions_of
 from whisper_service.model.network.features import LogMel, WindowAudio
-from whisper_service.model.network.incremental import IncrementalEncoder, Margins, positions_of
+from whisper_service.model.network.incremental import IncrementalEncoder, Margins
 from whisper_service.model.network.precision import Precision
 from whisper_service.model.network.weights import decoder_weights, encoder_weights
 from whisper_service.model.network.windows import GrowingWindow, WindowEncoder

@@ -7,11 +7,13 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from whisper.audio import HOP_LENGTH
 
 from whisper_service.model.network.weights import EncoderWeights
 
-#: Positions of the encoder in a window of 30 s. A position is two frames of the spectrogram: 20 ms.
+#: A position of the encoder is two frames of the spectrogram: 320 samples, 20 ms at 16 kHz.
 FRAMES_PER_POSITION = 2
+SAMPLES_PER_POSITION: int = FRAMES_PER_POSITION * HOP_LENGTH
 #: The convolutions reach this many frames beyond the first and the last position.
 REACH = 2
 
@@ -81,3 +83,8 @@ def attend(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """
     out = F.scaled_dot_product_attention(query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2))
     return out.transpose(1, 2)
+
+
+def positions_of(samples: int) -> int:
+    """Return how many positions of the encoder hold this many samples."""
+    return -(-samples // SAMPLES_PER_POSITION)

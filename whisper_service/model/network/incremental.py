@@ -19,14 +19,19 @@ import torch.nn.functional as F
 from torch import Tensor
 from whisper.model import ModelDimensions
 
-from whisper_service.model.network.encoder import FRAMES_PER_POSITION, REACH, attend, embed, transform
+from whisper_service.model.network.encoder import (
+    FRAMES_PER_POSITION,
+    REACH,
+    attend,
+    embed,
+    positions_of,
+    transform,
+)
 from whisper_service.model.network.places import ManyWindows, OneWindow, Places, Range
 from whisper_service.model.network.precision import Precision
 from whisper_service.model.network.states import State
 from whisper_service.model.network.weights import EncoderWeights
 
-#: Samples of one position of the encoder: 20 ms at 16 kHz.
-SAMPLES_PER_POSITION = 320
 #: On a GPU, ranges are padded to one of these numbers of positions, or to the whole window.
 _BUCKETS = (128, 192, 256, 384, 512, 768, 1024)
 
@@ -199,8 +204,3 @@ def state_bytes(dims: ModelDimensions, precision: Precision) -> int:
     """Return the size of the state of one window."""
     numbers = 2 * (dims.n_audio_layer + dims.n_text_layer) * dims.n_audio_ctx * dims.n_audio_state
     return int(numbers * precision.dtype.itemsize)
-
-
-def positions_of(samples: int) -> int:
-    """Return how many positions of the encoder hold this many samples."""
-    return -(-samples // SAMPLES_PER_POSITION)
