@@ -11,7 +11,7 @@ import torch
 
 
 def describe() -> dict[str, str]:
-    """Return the processor, its vector and matrix instructions, the usable cores, the GPU, and the versions."""
+    """Return the processor, its vector and matrix instructions, the usable cores, the GPU, the versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     facts = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
     facts = {key.strip(): value for key, value in facts.items()}

@@ -145,9 +145,13 @@ class Runner:
         return self._info
 
     def warm_up(self) -> None:
-        """Answer a short window of noise and compile the alignment, so that the first request is not slow."""
+        """Answer a growing window of noise and compile the alignment, so that the first request is not slow."""
         noise = np.random.default_rng(0).standard_normal(N_SAMPLES // 10).astype(np.float32) * 0.01
-        self.run(Request(stream="", number=0, kind=Kind.DISPLAY, start=0, pcm=noise))
+        heard: tuple[int, ...] = ()
+        for end in (noise.shape[0] // 2, noise.shape[0]):
+            self.run(Request(stream="", number=0, kind=Kind.COMMIT, start=0, pcm=noise[:end], heard=heard))
+            heard = (end,)
+        self.forget("")
         # The noise may give no words, and without words the alignment is not compiled (numba, takes seconds).
         token_frames(np.zeros((8, 50), dtype=np.float32))
 
