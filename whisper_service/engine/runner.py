@@ -145,7 +145,7 @@ class Runner:
         return self._info
 
     def warm_up(self) -> None:
-        """Answer a growing window of noise and compile the alignment, so that the first request is not slow."""
+        """Answer a growing window of noise and compile the alignment: no request shall be slow for that."""
         noise = np.random.default_rng(0).standard_normal(N_SAMPLES // 10).astype(np.float32) * 0.01
         heard: tuple[int, ...] = ()
         for end in (noise.shape[0] // 2, noise.shape[0]):
