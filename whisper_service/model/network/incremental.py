@@ -46,7 +46,7 @@ class Margins(NamedTuple):
     :param after: positions after the new ones: silence after speech is not the silence of an empty window.
     """
 
-    before: int = 100
+    before: int = 150
     after: int = 25
 
 
