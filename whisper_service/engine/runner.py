@@ -27,7 +27,7 @@ from whisper_service.model.decoding.spoken import spoken
 from whisper_service.model.decoding.vocabulary import Vocabulary
 from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
-from whisper_service.model.network.device import does_not_fit, free_memory, resolve_device
+from whisper_service.model.network.device import does_not_fit, free_memory, prepare, resolve_device
 from whisper_service.model.network.encoder import positions_of
 from whisper_service.model.network.features import LogMel, WindowAudio
 from whisper_service.model.network.graphs import recorder
@@ -77,6 +77,7 @@ class Runner:
         name: str = "",
         warnings: tuple[str, ...] = (),
     ) -> None:
+        prepare(device)
         self.device = device
         self.precision = precision
         self._n_text_ctx: int = model.dims.n_text_ctx

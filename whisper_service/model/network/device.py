@@ -36,6 +36,16 @@ def resolve_device(text: str) -> torch.device:
     return torch.device("cuda", number)
 
 
+def prepare(device: torch.device) -> None:
+    """Choose how torch computes on ``device``, for the whole process.
+
+    cuDNN's attention plans each new shape anew. That takes 90 ms on an H200, longer than a whole batch, and
+    windows and texts have ever new lengths. torch's other kernels need no plan.
+    """
+    if device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 def does_not_fit(name: str, device: torch.device) -> ModelUnavailable:
     """Return the error for a model ``name`` that is too big for ``device``."""
     return ModelUnavailable(
