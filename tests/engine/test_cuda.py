@@ -59,6 +59,7 @@ def test_a_batch_says_what_the_cpu_says(
 def test_auto_takes_the_gpu_and_half_precision(talk: Talk) -> None:
     gpu = Runner.load(find_checkpoint(str(CHECKPOINT), deadline_s=0))
     assert gpu.device.type == "cuda" and gpu.precision is not Precision.FLOAT32
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
     gpu.warm_up()
     (answer,) = gpu.run_batch([Request("s", 0, Kind.FINAL, 0, talk.pcm)])
     assert jiwer.wer(_normalise(talk.text), _normalise(_text(answer))) <= 0.0275

@@ -9,6 +9,9 @@ import torch
 
 from whisper_service.errors import ConfigError, ModelUnavailable
 
+#: Where Linux tells the limits of the container (cgroup v2).
+CONTAINER = Path("/sys/fs/cgroup")
+
 
 def resolve_device(text: str) -> torch.device:
     """Return the device for 'auto' (the first GPU if there is one), 'cpu', 'cuda' or 'cuda:n'.
@@ -65,12 +68,11 @@ def free_memory(device: torch.device) -> int:
         available = int(fields["MemAvailable"].split()[0]) * 1024
     else:
         available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    group = Path("/sys/fs/cgroup")
-    limit, used = (_number(group / name) for name in ("memory.max", "memory.current"))
-    return available if limit is None or used is None else max(0, min(available, limit - used))
-
-
-def _number(file: Path) -> int | None:
-    """Return the number in ``file``, or None if there is no such file or its text is no number ("max")."""
-    text = file.read_text().strip() if file.exists() else ""
-    return int(text) if text.isdecimal() else None
+    limit = CONTAINER / "memory.max"
+    text = limit.read_text().strip() if limit.exists() else "max"
+    if text == "max":
+        return available
+    # Files that the system has cached count as used, but it can drop them.
+    used = int((CONTAINER / "memory.current").read_text())
+    cached = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
+    return max(0, min(available, int(text) - used + int(cached["inactive_file"])))
