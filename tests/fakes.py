@@ -93,6 +93,18 @@ class FakeEngine:
         return Word(f"{spelled}.", start, end, end, 0.9, (number,))
 
 
+class Recording(FakeEngine):
+    """A fake engine that records its requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+
+    def run(self, request: Request) -> Hypothesis:
+        self.requests.append(request)
+        return super().run(request)
+
+
 def make_session(**settings: object) -> Session:
     """Return a session whose words are final once two answers agree, unless ``settings`` set a policy."""
     return Session(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tests.fakes import RATE, FakeDetector, FakeEngine, cut_evenly, make_session, play, speak
+from tests.fakes import RATE, FakeDetector, FakeEngine, Recording, cut_evenly, make_session, play, speak
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.session.session import Session
 
@@ -12,18 +12,6 @@ from whisper_service.session.session import Session
 TALK = [0.1] * 6 + [1.4] + [0.1] * 6
 #: Minutes without a pause: the window is cut.
 ENDLESS = [0.3] * 90
-
-
-class Recording(FakeEngine):
-    """A fake engine that records its requests."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requests: list[Request] = []
-
-    def run(self, request: Request) -> Hypothesis:
-        self.requests.append(request)
-        return super().run(request)
 
 
 def _asked(gaps: list[float], *, slice_samples: int = 3_200, **settings: object) -> list[Request]:

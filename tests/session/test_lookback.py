@@ -10,6 +10,7 @@ from tests.fakes import (
     RATE,
     FakeDetector,
     FakeEngine,
+    Recording,
     Samples,
     cut_evenly,
     finals,
@@ -26,18 +27,6 @@ from whisper_service.session.session import Session
 #: With beams, the last hypothesis of an utterance is asked for at its end, and not in the pause before it.
 BEAMS = {"beam_size": 2}
 THREE_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1, 1.4, 0.1, 0.1]
-
-
-class Recording(FakeEngine):
-    """A fake engine that records its requests."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requests: list[Request] = []
-
-    def run(self, request: Request) -> Hypothesis:
-        self.requests.append(request)
-        return super().run(request)
 
 
 def _asked(pcm: Samples, **settings: object) -> list[Request]:

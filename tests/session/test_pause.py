@@ -6,25 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes import RATE, FakeDetector, FakeEngine, Samples, cut_evenly, make_session, play, speak, words
+from tests.fakes import (
+    RATE,
+    FakeDetector,
+    FakeEngine,
+    Recording,
+    Samples,
+    cut_evenly,
+    make_session,
+    play,
+    speak,
+    words,
+)
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.events import Final, SpeechEnded
 from whisper_service.session.session import Session
 
 #: Three words, and a pause of a second.
 SAID = [0.1, 0.1, 1.0]
-
-
-class Recording(FakeEngine):
-    """A fake engine that records its requests."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requests: list[Request] = []
-
-    def run(self, request: Request) -> Hypothesis:
-        self.requests.append(request)
-        return super().run(request)
 
 
 def _play(session: Session, engine: FakeEngine, pcm: Samples) -> list[tuple[list[object], int]]:

@@ -86,8 +86,10 @@ class Runner:
             recorder(device),
             audio_positions=model.dims.n_audio_ctx,
         )
-        slots = _slots(model.dims, precision, device, state_memory)
-        self._max_batch = min(_MAX_BATCH[device.type], slots)
+        slots, self._max_batch = 0, _MAX_BATCH[device.type]
+        if margins is not None:
+            slots = _slots(model.dims, precision, device, state_memory)
+            self._max_batch = min(self._max_batch, slots)
         self._windows = WindowEncoder(
             encoder_weights(model, precision, device),
             self._decoder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor
@@ -60,11 +61,11 @@ class WindowEncoder:
         self._decoder = decoder
         self._features = features
         self._states = States(slots)
+        # Made for the first growing window: files need none of its memory.
+        self._make_incremental = margins and partial(
+            IncrementalEncoder, weights, decoder.project, dims, slots=slots, margins=margins
+        )
         self._incremental: IncrementalEncoder | None = None
-        if margins is not None:
-            self._incremental = IncrementalEncoder(
-                weights, decoder.project, dims, slots=slots, margins=margins
-            )
 
     def encode(self, windows: Sequence[GrowingWindow], cache: DecoderCache) -> None:
         """Encode ``windows``, and write the keys and values of their audio to the rows of ``cache``.
@@ -72,9 +73,11 @@ class WindowEncoder:
         :raises ValueError: if two growing windows are of one stream.
         """
         growing: dict[int, GrowingWindow] = {}
-        if self._incremental is not None:
+        if self._make_incremental is not None:
             growing = {row: window for row, window in enumerate(windows) if window.heard is not None}
-            self._grow(self._incremental, growing, cache)
+            if growing:
+                self._incremental = self._incremental or self._make_incremental()
+                self._grow(self._incremental, growing, cache)
         whole = [row for row in range(len(windows)) if row not in growing]
         if whole:
             audio = encode(self._weights, self._spectrograms([windows[row].audio for row in whole]))
