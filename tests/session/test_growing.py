@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from tests.fakes import RATE, FakeDetector, FakeEngine, Recording, cut_evenly, make_session, play, speak
+from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.session.session import Session
 
@@ -21,29 +23,29 @@ def _asked(gaps: list[float], *, slice_samples: int = 3_200, **settings: object)
 
 
 def test_a_request_names_the_positions_of_the_grid_that_were_asked() -> None:
-    for gaps in (TALK, ENDLESS):
+    # The second utterance of TALK begins no new window: it looks back to the first.
+    for gaps, expected in ((TALK, 1), (ENDLESS, 3)):
         requests = _asked(gaps, beam_size=2)
         assert {request.kind for request in requests} == set(Kind)
         heard: tuple[int, ...] = ()
-        windows = longest = 0
+        windows = 1
         for before, request in pairwise([*requests[:1], *requests]):
-            if request.start != before.start or (before.kind is Kind.FINAL and not request.heard):
-                # A new utterance, or a new beginning of the window.
+            if request.start != before.start:
                 heard, windows = (), windows + 1
-            assert request.heard == heard
+            assert request.heard == heard or (not heard and request.heard is None)
+            assert request.heard is not None or request.kind is not Kind.COMMIT
             if request.kind is Kind.COMMIT:
                 heard += (request.end,)
-            longest = max(longest, len(heard))
-        assert windows >= 1 and longest >= 3
+        assert windows == expected
 
 
 def test_a_window_never_shrinks() -> None:
     """The last request of an utterance ends at the last position of the grid, or later."""
     for pause in (0.7, 0.8, 0.9, 1.0, 1.1):
         for request in _asked([0.1, 0.1, 0.1, pause] * 4, min_silence_ms=600):
-            assert request.heard is not None
-            assert list(request.heard) == sorted(request.heard)
-            assert request.end >= max(request.heard, default=0)
+            heard = request.heard or ()
+            assert list(heard) == sorted(heard)
+            assert request.end >= max(heard, default=0)
 
 
 def test_what_is_heard_does_not_depend_on_the_slices() -> None:
@@ -88,8 +90,30 @@ def test_a_doubtful_answer_is_asked_for_again_as_a_whole_and_then_without_contex
         assert alone.heard is not None and not alone.prompt and alone.end == whole.end
 
 
+def test_the_model_goes_on_after_it_has_heard_an_utterance_alone() -> None:
+    """While the language is not certain, it is detected in the utterance alone, which is heard as a whole."""
+
+    def change(request: Request, answer: Hypothesis) -> Hypothesis:
+        unsure = request.detect and request.end - request.start < RATE
+        return replace(answer, detected="de" if unsure else "en", language_probability=0.4 if unsure else 1.0)
+
+    class Unsure(Recording):
+        def run(self, request: Request) -> Hypothesis:
+            return change(request, super().run(request))
+
+    engine, languages = Unsure(), frozenset({"en", "de"})
+    session = Session("s", StreamSettings(), grid_samples=8_000, languages=languages)
+    play(session, engine, cut_evenly(speak([*TALK, 1.4, 0.1, 0.1, 0.1])[0], 3_200))
+    later = [request for request in engine.requests if request.start > RATE]
+    assert any(request.detect for request in later)
+    assert all(request.heard is None for request in later)
+    first = [request for request in engine.requests if request.start < RATE]
+    asked = [request.end for request in first if request.kind is Kind.COMMIT]
+    assert first[-1].heard == tuple(end for end in asked if end < first[-1].end)
+
+
 def test_a_check_of_the_words_alone_is_encoded_as_a_whole() -> None:
     requests = _asked(TALK, prompt="w1 w2", keywords=("w1",))
-    alone = [request for request in requests if request.heard is None]
+    alone = [request for request in requests if request.heard is None and request.kind is not Kind.DISPLAY]
     assert alone and all(not request.prompt for request in alone)
     assert max(request.end - request.start for request in alone) <= 30 * RATE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from tests.fakes import (
 )
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request
-from whisper_service.session.lookback import LOOK_BACK_SAMPLES
+from whisper_service.session.lookback import LONGEST_SAMPLES, LOOK_BACK_SAMPLES
 from whisper_service.session.session import Session
 
 #: With beams, the last hypothesis of an utterance is asked for at its end, and not in the pause before it.
@@ -47,13 +48,16 @@ def test_the_words_of_the_look_back_are_the_prefix_and_its_audio_the_beginning()
 
 
 def test_a_window_looks_back_no_further_than_it_may() -> None:
-    pcm, _ = speak([0.1, 0.1, 1.4] * 12)
+    pcm, _ = speak([0.1, 0.1, 1.4] * 18)
     requests = _asked(pcm)
-    utterances = sorted({request.start for request in requests})
-    assert len(utterances) > 2
-    for request in _last_of_utterances(requests):
-        # An utterance of three words takes 1.1 s, with under half a second of silence before and after it.
-        assert request.end - request.start <= LOOK_BACK_SAMPLES + 3 * RATE
+    # An utterance of three words takes 1.1 s, with under half a second of silence before and after it.
+    lengths = [request.end - request.start - 3 * RATE for request in _last_of_utterances(requests)]
+    assert all(length <= LONGEST_SAMPLES for length in lengths)
+    # A window begins where the one before began, until that is too long ago.
+    starts = [request.start for request in _last_of_utterances(requests)]
+    new = [at for at in range(1, len(starts)) if starts[at] != starts[at - 1]]
+    assert len(new) == 3
+    assert all(lengths[at] <= LOOK_BACK_SAMPLES < lengths[at - 1] for at in new)
     last = _last_of_utterances(requests)[-1]
     assert last.context.endswith(f" w{last.prefix[0] - 1}.") and last.prefix[0] > 10
 
@@ -75,6 +79,17 @@ def test_a_long_utterance_loses_its_look_back() -> None:
     assert max(engine.windows) <= 26 * RATE
     starts = list(dict.fromkeys(request.start for request in engine.requests))
     assert starts == sorted(starts) and len(starts) >= 3  # with the look-back, without it, after a cut
+
+
+def test_a_window_that_gets_too_long_makes_room_for_a_while() -> None:
+    pcm, said = speak([0.1, 0.1, 1.0] * 7 + [0.3] * 32)
+    engine = Recording()
+    assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
+    starts = list(dict.fromkeys(request.start for request in engine.requests))
+    shrunk = [
+        next(request.end for request in engine.requests if request.start == start) for start in starts[1:]
+    ]
+    assert len(shrunk) == 2 and all(after - before >= 4 * RATE for before, after in pairwise(shrunk))
 
 
 def test_a_language_is_detected_in_the_utterance_alone() -> None:

@@ -28,7 +28,7 @@ from whisper_service.session.session import Session, Step
 
 TWO_UTTERANCES = [0.1, 0.1, 1.4, 0.1, 0.1]
 #: Two utterances that are too far apart for one window.
-FAR_APART = [0.1, 0.1, 17.0, 0.1, 0.1]
+FAR_APART = [0.1, 0.1, 22.0, 0.1, 0.1]
 
 
 class Recording(FakeEngine):

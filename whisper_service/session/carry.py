@@ -13,6 +13,7 @@ from whisper_service.session.context import Context
 from whisper_service.session.keywords import Spotted
 from whisper_service.session.language import Spoken
 from whisper_service.session.lookback import LookBack
+from whisper_service.session.window import Heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Carry:
     :param last_word_end: the sample at which the last final word ends.
     :param context: the end of the final text.
     :param look_back: the last utterances, which the model hears again before the next one.
+    :param heard: what the model has heard of the window that may go on.
     :param language: the knowledge about the language.
     :param keywords: the state of the client's keywords.
     :param account: the counts of all samples before ``position``.
@@ -38,6 +40,7 @@ class Carry:
     last_word_end: int = 0
     context: Context = field(default_factory=Context)
     look_back: LookBack = field(default_factory=LookBack)
+    heard: Heard = field(default_factory=Heard)
     language: Spoken = field(default_factory=Spoken)
     keywords: Spotted = field(default_factory=Spotted)
     account: Account = Account(received=0, speech=0, silent=0, lost=0)

@@ -14,6 +14,8 @@ from whisper_service.session.context import Context
 
 #: A window begins at most this long before its utterance, in samples.
 LOOK_BACK_SAMPLES = 15 * SAMPLE_RATE
+#: It may begin up to this long before, if the window before began at the same place: the model goes on there.
+LONGEST_SAMPLES = 20 * SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +39,27 @@ class LookBack:
     parts: tuple[Part, ...] = ()
     language: str = ""
 
-    def before(self, start: int, language: str | None, *, earliest: int = 0) -> tuple[Part, ...]:
+    def before(
+        self, start: int, language: str | None, *, earliest: int = 0, begun: int = -1
+    ) -> tuple[Part, ...]:
         """Return the parts for the window of an utterance that begins at ``start``.
 
         :param earliest: the window may not begin before this sample.
+        :param begun: the sample at which the window before began.
         """
         if language != self.language:
             return ()
-        earliest = max(earliest, start - LOOK_BACK_SAMPLES)
-        return tuple(part for part in self.parts if part.start >= earliest)
+        parts = [part for part in self.parts if part.start >= max(earliest, start - LONGEST_SAMPLES)]
+        near = [part for part in parts if part.start >= start - LOOK_BACK_SAMPLES]
+        goes_on = [part for part in parts if part.start >= begun]
+        return tuple(goes_on if goes_on and goes_on[0].start == begun else near)
 
     def followed_by(self, part: Part, language: str) -> LookBack:
         """Return the look-back with ``part`` added, which follows the last one."""
-        known = self.before(part.start, language)
+        known = self.kept_for(part.start).parts if language == self.language else ()
         return LookBack((*known, part), language)
 
     def kept_for(self, start: int) -> LookBack:
         """Return the look-back with only the parts that utterances from ``start`` on may need."""
-        return replace(self, parts=self.before(start, self.language))
+        earliest = start - LONGEST_SAMPLES
+        return replace(self, parts=tuple(part for part in self.parts if part.start >= earliest))

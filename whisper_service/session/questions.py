@@ -20,13 +20,15 @@ from whisper_service.session.context import Context
 from whisper_service.session.language import LanguageLock
 from whisper_service.session.lookback import LookBack, Part
 from whisper_service.session.timeline import Job, Timeline
-from whisper_service.session.window import Window, text_of
+from whisper_service.session.window import Heard, Window, text_of
 
 #: A partial is worth a request of its own if at least this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
 #: The largest distance between positions of a coarser grid, in samples: 4 s. So a window grows at most that
 #: far beyond the length at which it is cut, and the sum is below the 30 s of the model.
 COARSEST = 4 * SAMPLE_RATE
+#: If a window gets too long, so many samples of its look-back are left out that there is room for this many.
+_ROOM_SAMPLES = 5 * SAMPLE_RATE
 #: An utterance whose language is not certain is held back for at most this long: 10 s.
 _HELD_SAMPLES = 10 * SAMPLE_RATE
 
@@ -64,6 +66,7 @@ class Questions:
         self._number = 0
         self._context = carry.context
         self._look_back = carry.look_back
+        self._heard = carry.heard
         #: The window that is being transcribed; None between utterances.
         self.window: Window | None = None
 
@@ -214,9 +217,9 @@ class Questions:
         self._context = self._context.followed_by(text_of(window.final_words), language)
         self.window = None
 
-    def carried_text(self, position: int) -> tuple[Context, LookBack]:
-        """Return the context and the look-back for utterances that begin at ``position`` or later."""
-        return self._context, self._look_back.kept_for(position)
+    def carried_text(self, position: int) -> tuple[Context, LookBack, Heard]:
+        """Return what utterances that begin at ``position`` or later take over."""
+        return self._context, self._look_back.kept_for(position), self._heard
 
     def hold(self, job: Job) -> None:
         """Keep the last job of an utterance until its language is certain."""
@@ -277,8 +280,8 @@ class Questions:
             self._language.begin()
         self._place(self.window, job.position)
         request = self._request(job.kind, self.window, job.position)
-        if job.kind is Kind.COMMIT and self.window.heard[-1:] != (job.position,):
-            self.window.heard += (job.position,)
+        if job.kind is Kind.COMMIT and request.heard is not None:
+            self._heard = Heard(self.window.start, request.heard).at(job.position)
         self._asked, self._asked_display = (job, request), None
         self._display_end = max(self._display_end, job.position)
         return request
@@ -311,8 +314,14 @@ class Questions:
         if not can_hear or window.own_start != window.utterance:
             return
         earliest = position - self._cut_samples + 1
-        parts = self._look_back.before(window.utterance, self._language.current, earliest=earliest)
-        window.begin_with(parts)
+        if window.looks_back and window.start >= earliest:
+            return
+        before, language = self._look_back.before, self._language.current
+        if window.looks_back:
+            window.begin_with(before(window.utterance, language, earliest=earliest + _ROOM_SAMPLES))
+        else:
+            begun = self._heard.start
+            window.begin_with(before(window.utterance, language, earliest=earliest, begun=begun))
 
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
         self._number += 1
@@ -324,7 +333,7 @@ class Questions:
             kind=kind,
             start=window.start,
             pcm=self._buffer.read(window.start, position),
-            heard=window.heard,
+            heard=self._heard_by(kind, window),
             prompt="" if window.without_context else self._settings.prompt,
             context=window.context.before(language) if told else "",
             prefix=window.prefix,
@@ -334,6 +343,17 @@ class Questions:
             task=self._settings.task,
             beam_size=self._settings.beam_size if kind is Kind.FINAL else 1,
         )
+
+    def _heard_by(self, kind: Kind, window: Window) -> tuple[int, ...] | None:
+        """Return the positions at which ``window`` has been heard; None if it is to be heard as a whole.
+
+        The model keeps one window of a stream. Only a job of the grid may begin another, and not while the
+        language is not certain: that utterance is heard alone until then, and afterwards with its look-back.
+        """
+        if self._heard.start == window.start and self._heard.positions:
+            return self._heard.positions
+        begins = kind is Kind.COMMIT and (self._language.settled or not self._look_back.parts)
+        return () if begins else None
 
     def _is_held_enough(self) -> bool:
         """Return whether the jobs that are held back have waited long enough, by the stream's sample clock.

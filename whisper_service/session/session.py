@@ -301,7 +301,7 @@ class Session:
     def _end_utterance(self, job: Job) -> None:
         """Count the samples of an utterance that is final, and prepare the ``Carry`` for its end."""
         self._ledger.count_speech(job.start, job.position)
-        context, look_back = self._questions.carried_text(job.position)
+        context, look_back, heard = self._questions.carried_text(job.position)
         self._carry = Carry(
             position=job.position,
             frame=job.frame,
@@ -309,6 +309,7 @@ class Session:
             last_word_end=self._transcript.last_word_end,
             context=context,
             look_back=look_back,
+            heard=heard,
             language=self._language_lock.spoken(),
             keywords=self._transcript.spotted(),
             account=self._ledger.settle(job.position),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from whisper_service.engine.request import Word
 from whisper_service.session.context import Context
@@ -12,6 +13,18 @@ from whisper_service.session.lookback import Part
 def text_of(words: Sequence[Word]) -> str:
     """Return the text that the words spell."""
     return "".join(word.text for word in words)
+
+
+class Heard(NamedTuple):
+    """The positions of the grid, ascending, at which the model has heard the window from ``start``."""
+
+    start: int = 0
+    positions: tuple[int, ...] = ()
+
+    def at(self, position: int) -> Heard:
+        """Return this with ``position`` as the last one."""
+        known = self.positions[-1:] == (position,)
+        return self if known else Heard(self.start, (*self.positions, position))
 
 
 class Window:
@@ -38,8 +51,6 @@ class Window:
         #: The position up to which the hypothesis is the last one if the utterance ends there; None if it is
         #: not, or if it is doubtful.
         self.complete: int | None = None
-        #: The positions of the grid at which the model has heard the window from its present start on.
-        self.heard: tuple[int, ...] = ()
         self._look_back: tuple[Part, ...] = ()
 
     @property
@@ -70,9 +81,7 @@ class Window:
 
     def begin_with(self, parts: Sequence[Part]) -> None:
         """Begin the window with ``parts``, which lie before its own part and are heard once more."""
-        before, self._look_back = self.start, tuple(parts)
-        if self.start != before:
-            self.heard = ()
+        self._look_back = tuple(parts)
 
     def drop_context(self) -> None:
         """Leave out prompt, context and look-back in all later requests on this window."""
@@ -88,5 +97,5 @@ class Window:
         left = Part(self.own_start, tuple(self.final_words[:words]), self.own_context)
         self.own_start, self.own_context = at, context
         self.final_words = self.final_words[words:]
-        self.heard, self._look_back = (), ()
+        self._look_back = ()
         return left
