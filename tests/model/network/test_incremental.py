@@ -12,7 +12,6 @@ from whisper.model import Whisper
 
 from tests.conftest import Talk
 from tests.model.network.reference_encoder import ReferenceEncoder, spectrogram
-from whisper_service.model.network.cache import DecoderCache
 from whisper_service.model.network.decoder import Decoder
 from whisper_service.model.network.encoder import positions_of
 from whisper_service.model.network.features import LogMel, WindowAudio
@@ -49,7 +48,8 @@ class Encoder:
     def hear(self, *windows: GrowingWindow) -> Tensor:
         """Return the keys and values of the audio, ``(2, L, B, H, n_audio_ctx, D_head)``."""
         with torch.inference_mode():
-            cache: DecoderCache = self._decoder.open(len(windows), capacity=1)
+            cache = self._decoder.open(len(windows), capacity=1)
+            cache.fixed_memory = True  # all positions are read
             self.windows.encode(windows, cache)
             return torch.stack([cache.cross_keys, cache.cross_values]).clone()
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+#: Of a silence at the end of a window, one position is read for so many.
+SILENCE_STEP = 8
 
 
 class DecoderCache:
@@ -33,14 +37,33 @@ class DecoderCache:
         self.keys = cross_keys.new_zeros(layers, batch, capacity, heads, head_size)
         self.values = torch.zeros_like(self.keys)
         self.lengths = [0] * batch
+        #: The number of positions of the audio that are read.
+        self.heard = cross_keys.shape[3] if fixed_memory else 0
+        #: The logarithm of the number of positions for which each of them stands, float32
+        #: ``(B, n_audio_ctx)``; minus infinity after the last one of a row. None: each stands for itself.
+        self.cross_weights: Tensor | None = None
 
-    def hear(self, row: int, keys_and_values: Tensor) -> None:
+    def hear(self, row: int, keys_and_values: Tensor, *, silence: int | None = None) -> None:
         """Write the audio of ``row``.
 
         :param keys_and_values: ``(2, L, H, n_audio_ctx, D_head)``.
+        :param silence: the position from which on a window is silent. Neighbours in this silence are much
+            alike, so one of ``SILENCE_STEP`` is written, and stands for all of them. None: all are written.
         """
-        self.cross_keys[:, row].copy_(keys_and_values[0])
-        self.cross_values[:, row].copy_(keys_and_values[1])
+        length = keys_and_values.shape[3]
+        if silence is None or self.fixed_memory:
+            silence = length
+        first = min(length, silence + SILENCE_STEP // 2)
+        end = silence + len(range(first, length, SILENCE_STEP))
+        for memory, values in zip((self.cross_keys, self.cross_values), keys_and_values, strict=True):
+            memory[:, row, :, :silence].copy_(values[:, :, :silence])
+            memory[:, row, :, silence:end].copy_(values[:, :, first::SILENCE_STEP])
+        self.heard = max(self.heard, end)
+        if self.cross_weights is None and end < length:
+            self.cross_weights = torch.zeros(self.cross_keys.shape[1], length, device=self.cross_keys.device)
+        if self.cross_weights is not None and silence < length:
+            self.cross_weights[row, silence:end] = math.log((length - silence) / max(1, end - silence))
+            self.cross_weights[row, end:] = -math.inf
 
     def truncate(self, row: int, length: int) -> None:
         """Drop the tokens of ``row`` from position ``length`` on, such as those of a rejected draft."""
@@ -61,6 +84,9 @@ class DecoderCache:
             self.cross_keys.index_select(1, index), self.cross_values.index_select(1, index), capacity=0
         )
         copy.keys, copy.values = self.keys.index_select(1, index), self.values.index_select(1, index)
+        copy.heard = self.heard
+        if self.cross_weights is not None:
+            copy.cross_weights = self.cross_weights[index]
         copy.lengths = [self.lengths[row] for row in rows]
         return copy
 
@@ -74,6 +100,8 @@ class DecoderCache:
         """Keep only these rows, in this order. A row may be named several times, unless that needs more rows
         than there are and ``fixed_memory`` is set.
         """
+        if self.cross_weights is not None:
+            self.cross_weights = self.cross_weights[list(rows)]
         if list(rows) != sorted(set(rows)):
             index = torch.tensor(rows, device=self.cross_keys.device)
             self.cross_keys = self._chosen(self.cross_keys, index)

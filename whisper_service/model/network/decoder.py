@@ -75,7 +75,7 @@ class Decoder:
         :param tokens: int64, ``(B, T)``. The tokens after a row's count are padding.
         :param counts: the number of tokens of each row without padding.
         :returns: hidden states after the last layer norm, ``(B, T, D)``, and the attention of the alignment
-            heads to the audio, float32, ``(B, n_alignment_heads, T, n_audio_ctx)``. Both are meaningless at
+            heads to the audio, float32, ``(B, n_alignment_heads, T, cache.heard)``. Both are meaningless at
             padding.
         """
         begins = torch.tensor(cache.lengths, device=tokens.device)
@@ -109,6 +109,9 @@ class Decoder:
         )
         attended: list[Tensor] = []
         rows = torch.arange(tokens.shape[0], device=device)[:, None]
+        heard, audio_weights = cache.heard, cache.cross_weights
+        if audio_weights is not None:
+            audio_weights = audio_weights[:, None, None, :heard]  # (B, 1, 1, heard)
         for layer, block in enumerate(weights.blocks):
             keys, values = cache.keys[layer], cache.values[layer]
             query, new_keys, new_values = self._project(block.attention, block.attention_norm(x))
@@ -117,8 +120,9 @@ class Decoder:
             update, seen = self._cross_attend(
                 block.cross,
                 block.cross_norm(x),
-                cache.cross_keys[layer],
-                cache.cross_values[layer],
+                cache.cross_keys[layer, :, :, :heard],
+                cache.cross_values[layer, :, :, :heard],
+                audio_weights,
                 weights.alignment_heads[layer],
             )
             if seen is not None:
@@ -151,13 +155,16 @@ class Decoder:
         x: Tensor,
         keys: Tensor,
         values: Tensor,
+        weights: Tensor | None,
         alignment_heads: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         query = attention.query(x).view(*x.shape[:2], self._weights.heads, -1).transpose(1, 2)
         if alignment_heads is None:
-            out = F.scaled_dot_product_attention(query, keys, values)
+            mask = None if weights is None else weights.to(query.dtype).expand(-1, -1, query.shape[2], -1)
+            out = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
             return attention.out(out.transpose(1, 2).flatten(2)), None
         scores = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
-        seen = scores.float().softmax(dim=-1)  # (B, H, T, n_audio_ctx)
+        scores = scores.float() if weights is None else scores.float() + weights
+        seen = scores.softmax(dim=-1)  # (B, H, T, heard)
         out = seen.to(x.dtype) @ values
         return attention.out(out.transpose(1, 2).flatten(2)), seen.index_select(1, alignment_heads)

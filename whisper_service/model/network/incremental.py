@@ -142,6 +142,10 @@ class IncrementalEncoder:
             self.cross[:, :, slot, :, begin:end].copy_(undo.cross)
             undo.state.heard = undo.heard
 
+    def silence_after(self, length: int) -> int:
+        """Return the position from which on a window of ``length`` samples is silent, margin excluded."""
+        return min(self._positions, positions_of(length) + self._margins.after)
+
     def _place(self, update: Update) -> Range:
         """Return the positions that an update computes. They depend on the lengths of the window alone."""
         slot, heard = update.state.slot, update.state.heard

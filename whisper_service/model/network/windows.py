@@ -117,7 +117,8 @@ class WindowEncoder:
                 self._spectrograms([windows[row].audio.up_to(length) for row, length in now.items()]),
             )
         for row, state in states.items():
-            cache.hear(row, incremental.cross[:, :, state.slot])
+            silence = incremental.silence_after(windows[row].audio.pcm.shape[0])
+            cache.hear(row, incremental.cross[:, :, state.slot], silence=silence)
         incremental.undo(undos)
 
     def _spectrograms(self, windows: Sequence[WindowAudio]) -> Tensor:
