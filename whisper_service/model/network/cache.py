@@ -58,6 +58,9 @@ class DecoderCache:
         for memory, values in zip((self.cross_keys, self.cross_values), keys_and_values, strict=True):
             memory[:, row, :, :silence].copy_(values[:, :, :silence])
             memory[:, row, :, silence:end].copy_(values[:, :, first::SILENCE_STEP])
+            if self.cross_keys.shape[1] > 1:
+                # Longer rows read on. Their weight is zero here, but zero times NaN would be NaN.
+                memory[:, row, :, end:].zero_()
         self.heard = max(self.heard, end)
         if self.cross_weights is None and end < length:
             self.cross_weights = torch.zeros(self.cross_keys.shape[1], length, device=self.cross_keys.device)

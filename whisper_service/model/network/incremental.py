@@ -144,7 +144,7 @@ class IncrementalEncoder:
 
     def silence_after(self, length: int) -> int:
         """Return the position from which on a window of ``length`` samples is silent, margin excluded."""
-        return min(self._positions, positions_of(length) + self._margins.after)
+        return int(min(self._positions, positions_of(length) + self._margins.after))
 
     def _place(self, update: Update) -> Range:
         """Return the positions that an update computes. They depend on the lengths of the window alone."""
