@@ -28,8 +28,17 @@ setup: .venv/.installed
 serve: .venv/.installed
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python app.py
 
+# Tests of the page and of whole servers mostly wait, so they run beside the others. Threads of torch that wait
+# actively would take the cores from the other lane.
+WAITING := tests/browser tests/test_draining.py tests/test_end_to_end.py tests/test_health.py \
+	tests/test_third_dialect.py
+
 test: .venv/.installed-dev chromium
-	@$(BIN)/python -m pytest
+	@echo "Two runs of pytest side by side; the report on the page and the servers comes last"
+	@export OMP_WAIT_POLICY=passive; report=$$(mktemp); status=0; \
+	$(BIN)/python -m pytest $(WAITING) >$$report 2>&1 & waiting=$$!; \
+	$(BIN)/python -m pytest $(WAITING:%=--ignore=%) || status=$$?; \
+	wait $$waiting || status=$$?; cat $$report; rm $$report; exit $$status
 
 # No server, no browser and no model: what to run after each change.
 test-fast: .venv/.installed-dev

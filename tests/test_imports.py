@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "live": {"protocol", "audio", "hearing", "session", "engine", "lag"},
     "hearing": {"audio"},
     "lag": {"audio"},
-    "protocol": {"audio", "engine.request"},
+    "protocol": {"audio", "engine.request", "session.carry"},
     "session": {"audio", "engine.request"},
     "engine": {"audio.pcm", "model", "native"},
     "model": {"audio.pcm"},

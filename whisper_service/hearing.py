@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,21 +41,36 @@ class Piece:
     lost: bool = False
 
 
+class Beginning(NamedTuple):
+    """Where a stream begins. The first sample that comes is the earlier of the two.
+
+    :param samples: the first sample that is passed on.
+    :param speech: the first sample that the speech detector needs.
+    """
+
+    samples: int = 0
+    speech: int = 0
+
+
 class Hearing:
     """Decodes one stream and gets its speech probabilities. Its iterators block the greenlet meanwhile.
 
     An iterator yields an ``AudioError`` if the client has to be told of a loss. The stream goes on.
 
     :param speech_state: the state of the speech detector for this stream.
+    :param begin: where the stream begins. The detector's state must begin there too.
     """
 
-    def __init__(self, slices: SliceReader, speech: StreamDetector, speech_state: Any) -> None:
+    def __init__(
+        self, slices: SliceReader, speech: StreamDetector, speech_state: Any, begin: Beginning
+    ) -> None:
         self._slices = slices
         self._speech = speech
         self._speech_state = speech_state
-        self._received = 0
+        self._begin = begin
+        self._received = min(begin)
         self._untold_s = 0.0  # seconds of lost audio that were not reported yet
-        self._told_at = -_LOSS_TOLD_SAMPLES
+        self._told_at = self._received - _LOSS_TOLD_SAMPLES
 
     def read(self, data: bytes) -> Iterator[Piece | AudioError]:
         """Yield the pieces of a slice.
@@ -97,8 +112,10 @@ class Hearing:
                     yield self._piece(item[start : start + _PIECE_SAMPLES])
 
     def _piece(self, samples: Samples, *, lost: bool = False) -> Piece:
-        self._received += samples.shape[0]
-        return Piece(samples, self._speech.probabilities(self._speech_state, samples), lost)
+        start, self._received = self._received, self._received + samples.shape[0]
+        needed = samples[max(0, self._begin.speech - start) :]
+        speech = self._speech.probabilities(self._speech_state, needed)
+        return Piece(samples[max(0, self._begin.samples - start) :], speech, lost)
 
     def _report(self) -> Iterator[AudioError]:
         if self._untold_s:

@@ -27,6 +27,7 @@ from whisper_service.engine.bridge import StreamEngine
 from whisper_service.engine.request import Hypothesis
 from whisper_service.errors import (
     AudioError,
+    BadMessage,
     Draining,
     Full,
     InternalError,
@@ -35,9 +36,10 @@ from whisper_service.errors import (
     TranscriptionError,
 )
 from whisper_service.events import Done, Event, Lag
-from whisper_service.hearing import Hearing, Piece, StreamDetector
+from whisper_service.hearing import Beginning, Hearing, Piece, StreamDetector
 from whisper_service.lag import LagMeter, LagNotice
-from whisper_service.protocol.dialect import Answer, Audio, Command, Control, Dialect, Frame, Opening
+from whisper_service.protocol.dialect import Answer, Audio, Command, Control, Dialect, Frame, Opening, Resume
+from whisper_service.session.carry import Carry
 from whisper_service.session.questions import COARSEST
 from whisper_service.session.session import Session, Step
 
@@ -75,14 +77,17 @@ _ENGINE_TIMEOUT_S = 120.0
 class Parts:
     """The parts that all streams of an app share.
 
-    :param speech_state: returns a new state of the speech detector, for one stream.
+    :param speech_state: returns a new state of the speech detector, for a stream that needs the speech
+        probabilities of the frames from a given one on.
+    :param lead_in_start: returns the first sample that the detector then needs.
     :param containers: decodes container streams, each in a native thread of its own.
     :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
     """
 
     engine: StreamEngine
     speech: StreamDetector
-    speech_state: Callable[[], Any]
+    speech_state: Callable[[int], Any]
+    lead_in_start: Callable[[int], int]
     containers: ContainerThreads
     in_thread: Callable[[Callable[[], bytes]], bytes]
     max_message_bytes: int
@@ -99,6 +104,7 @@ class _TimeIsUp(Exception):
 class _Opened(NamedTuple):
     session: Session
     hearing: Hearing
+    begin: int  # the session's first sample
 
 
 class Stream:
@@ -159,7 +165,7 @@ class Stream:
                 self._lag_timer.kill(block=False)
             if self._opened:
                 self._opened.hearing.abort()
-            received = self._opened.session.received if self._opened else 0
+            received = self._opened.session.received - self._opened.begin if self._opened else 0
             log.info("%s: closed after %.1f s of audio", self.name, received / SAMPLE_RATE)
 
     def _take_all(self, arrivals: Iterable[Arrival]) -> None:
@@ -198,6 +204,10 @@ class Stream:
                 self._hear_all(self._open().hearing.read(self._bytes_of(data)))
             case Answer(frames):
                 self._send(frames)
+            case Resume(carry):
+                if self._opened is not None:
+                    raise BadMessage("A stream can go on from another one only before its first audio.")
+                self._open(carry)
             case Control.FLUSH:
                 if self._opened is not None:
                     self._carry_out(self._opened.session.flush())
@@ -206,22 +216,30 @@ class Stream:
                 return False
         return True
 
-    def _open(self) -> _Opened:
-        """Return the session and the hearing. The first call makes them, with the settings chosen by then."""
+    def _open(self, carry: Carry | None = None) -> _Opened:
+        """Return the session and the hearing. The first call makes them, with the settings chosen by then.
+
+        :param carry: the state from which the first call goes on.
+        """
         if self._opened is None:
+            carry = carry or Carry()
             settings = self._dialect.settings
             session = Session(
                 self.name,
                 settings,
                 grid_samples=self._parts.grid_samples,
                 languages=self._parts.engine.info().languages,
+                carry=carry,
             )
             slices = SliceReader(
                 declared=settings.raw_format,
                 undeclared=self._dialect.undeclared,
                 containers=self._parts.containers,
             )
-            self._opened = _Opened(session, Hearing(slices, self._parts.speech, self._parts.speech_state()))
+            begin = Beginning(carry.audio_from, self._parts.lead_in_start(carry.frame))
+            speech_state = self._parts.speech_state(carry.frame)
+            hearing = Hearing(slices, self._parts.speech, speech_state, begin)
+            self._opened = _Opened(session, hearing, begin.samples)
         return self._opened
 
     def _bytes_of(self, data: bytes | str) -> bytes:
@@ -239,9 +257,9 @@ class Stream:
                 self._hear(piece)
 
     def _hear(self, piece: Piece) -> None:
-        session = self._open().session
+        session, _, begin = self._open()
         received = session.received + piece.samples.shape[0]
-        if received > self._parts.max_audio_samples:
+        if received - begin > self._parts.max_audio_samples:
             raise self._too_long(session)
         at, held = self._arrived
         self._lag.arrived(received, at, held=held)
@@ -250,7 +268,7 @@ class Stream:
         self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
 
     def _finish(self, timeout_s: float) -> None:
-        session, hearing = self._open()
+        session, hearing, _ = self._open()
         self._hear_all(hearing.finish())
         self._carry_out(session.finish())
         self._update_lag(session)
@@ -284,6 +302,8 @@ class Stream:
     def _carry_out(self, step: Step) -> None:
         for event in step.events:
             self._write_event(event)
+        if step.carry is not None and self._opened is not None and not self._opened.session.finished:
+            self._send(self._dialect.tell(step.carry))
         for request in step.requests:
             self._parts.engine.submit(request, self._on_answer)
 

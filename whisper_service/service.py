@@ -20,7 +20,7 @@ from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts
 from whisper_service.model.network import cores
-from whisper_service.model.speech.detector import SpeechDetector, SpeechState
+from whisper_service.model.speech.detector import SpeechDetector, SpeechState, lead_in_start
 from whisper_service.native import Pool, patiently
 
 log = logging.getLogger(__name__)
@@ -181,6 +181,7 @@ class Service:
             engine=engine,
             speech=speech,
             speech_state=SpeechState,
+            lead_in_start=lead_in_start,
             containers=ContainerThreads(limits.container_streams),
             in_thread=Pool(_DECODING_THREADS).apply,
             max_message_bytes=limits.max_message_bytes,

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from whisper_service.config import RawFormat, StreamSettings
 from whisper_service.errors import TranscriptionError
 from whisper_service.events import Event
+from whisper_service.session.carry import Carry
 
 
 class Frame(NamedTuple):
@@ -51,7 +52,18 @@ class Answer:
     frames: tuple[Frame, ...]
 
 
-Command = Audio | Control | Answer
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on where the utterances of another stream have ended. It must come before the first audio.
+
+    The first sample of the audio is ``Carry.audio_from``, or the first one that the speech detector needs for
+    ``Carry.frame``, whichever is earlier.
+    """
+
+    carry: Carry
+
+
+Command = Audio | Control | Answer | Resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +122,11 @@ class Dialect(Protocol):
         :raises TranscriptionError: if the frame is not valid. The stream goes on unless the error is fatal.
         """
 
-    def tell(self, event: Event) -> Sequence[Frame]:
-        """Return the frames that tell the client about an event."""
+    def tell(self, event: Event | Carry) -> Sequence[Frame]:
+        """Return the frames that tell the client about an event.
+
+        A ``Carry`` comes after the last final of an utterance. Another stream can go on from it.
+        """
 
     def fail(self, problem: TranscriptionError, *, fatal: bool) -> Failure:
         """Return the frames and the close code for a problem. May be called before ``ready``.

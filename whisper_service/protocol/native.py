@@ -12,6 +12,7 @@ from whisper_service.errors import TO_STOP, BadMessage, BadSetting, Transcriptio
 from whisper_service.events import Event, Final, Partial
 from whisper_service.protocol import messages
 from whisper_service.protocol.dialect import Audio, Command, Control, Failure, Frame, Opening
+from whisper_service.session.carry import Carry
 
 #: Limit on the length of a control message. The keywords of a stream have 10,000 characters at most.
 MAX_CONTROL_CHARACTERS = 1 << 16
@@ -85,7 +86,9 @@ class NativeDialect:
         self._heard = True
         return (Audio(data),)
 
-    def tell(self, event: Event) -> Sequence[Frame]:
+    def tell(self, event: Event | Carry) -> Sequence[Frame]:
+        if isinstance(event, Carry):
+            return ()
         if isinstance(event, Final):
             self._transcript += event.text
         message = messages.of_event(event, words=self.settings.words, transcript=self._transcript)
