@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from types import SimpleNamespace
 from typing import Any, cast
 
 import gevent
@@ -34,6 +36,17 @@ class _Slow(Service):
 
     def about(self) -> dict[str, Any]:
         return {"model": "slow"}
+
+
+def test_the_garbage_collector_need_not_look_at_what_was_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, before = Service(Config(), Sockets(1_000_000)), gc.get_freeze_count()
+    parts = SimpleNamespace(engine=SimpleNamespace(info=lambda: SimpleNamespace(model="small")))
+    monkeypatch.setattr(service, "_assemble", lambda: parts)
+    service._load()
+    try:
+        assert gc.get_freeze_count() > before + 10_000
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("there", [True, False])
