@@ -75,7 +75,10 @@ class Request:
     :param start: the window's first sample on the stream's 16 kHz clock.
     :param pcm: the window, mono float32 in [-1, 1] at 16 kHz, at most 30 s, ``(n_samples,)``.
     :param heard: the ends of the earlier COMMIT requests on this window, in order: the encoder goes on from
-        them, and a COMMIT request adds its own end. None: the window is encoded as a whole.
+        them, and a COMMIT request adds its own end. None: the window is not the one with which the stream
+        goes on.
+    :param rough: whether such a window is encoded roughly: only its audio, before the silence of an empty
+        window. Otherwise it is encoded as a whole.
     :param prompt: the client's hints for the model: names, spelling; "" for none.
     :param context: the text that was said before the window; "" for none.
     :param prefix: tokens of this window's text that are final. The answer continues after them.
@@ -96,6 +99,7 @@ class Request:
     start: int
     pcm: Samples
     heard: tuple[int, ...] | None = None
+    rough: bool = False
     prompt: str = ""
     context: str = ""
     prefix: tuple[int, ...] = ()

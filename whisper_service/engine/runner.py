@@ -154,6 +154,7 @@ class Runner:
         for end in (noise.shape[0] // 2, noise.shape[0]):
             self.run(Request(stream="", number=0, kind=Kind.COMMIT, start=0, pcm=noise[:end], heard=heard))
             heard = (end,)
+        self.run(Request(stream="", number=0, kind=Kind.DISPLAY, start=0, pcm=noise, rough=True))
         self.forget("")
         # The noise may give no words, and without words the alignment is not compiled (numba, takes seconds).
         token_frames(np.zeros((8, 50), dtype=np.float32))
@@ -294,4 +295,4 @@ def _slots(
 def _window(request: Request) -> GrowingWindow:
     heard = request.heard and tuple(position - request.start for position in request.heard)
     audio = WindowAudio(request.stream, request.start, request.pcm)
-    return GrowingWindow(audio, heard, kept=request.kind is Kind.COMMIT)
+    return GrowingWindow(audio, heard, kept=request.kind is Kind.COMMIT, rough=request.rough)

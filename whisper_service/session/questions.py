@@ -175,7 +175,7 @@ class Questions:
         The answer is expected instead of that to ``request``.
         """
         self._number += 1
-        again = replace(request, number=self._number, heard=None)
+        again = replace(request, number=self._number, heard=None, rough=False)
         self._asked = job, again
         return again
 
@@ -192,6 +192,7 @@ class Questions:
             start=window.own_start,
             pcm=request.pcm[window.own_start - request.start :],
             heard=None,
+            rough=False,
             prompt="",
             context="",
             prefix=(),
@@ -325,7 +326,7 @@ class Questions:
 
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
         self._number += 1
-        language = self._language.current
+        language, heard = self._language.current, self._heard_by(kind, window)
         told = self._settings.context and not window.without_context
         return Request(
             stream=self._name,
@@ -333,7 +334,8 @@ class Questions:
             kind=kind,
             start=window.start,
             pcm=self._buffer.read(window.start, position),
-            heard=self._heard_by(kind, window),
+            heard=heard,
+            rough=heard is None and kind is not Kind.FINAL,
             prompt="" if window.without_context else self._settings.prompt,
             context=window.context.before(language) if told else "",
             prefix=window.prefix,
@@ -345,7 +347,7 @@ class Questions:
         )
 
     def _heard_by(self, kind: Kind, window: Window) -> tuple[int, ...] | None:
-        """Return the positions at which ``window`` has been heard; None if it is to be heard as a whole.
+        """Return the positions at which ``window`` has been heard; None if the stream does not go on with it.
 
         The model keeps one window of a stream. Only a job of the grid may begin another, and not while the
         language is not certain: that utterance is heard alone until then, and afterwards with its look-back.

@@ -205,6 +205,9 @@ class Session:
         if events is not None:
             return self._step(events)
         belief = self._believe(answer, window.own_start)
+        if belief.reason and request.rough:
+            # The next position tells more than the same one would, heard as a whole.
+            return self._step(self._conclude(job, window, Belief(()), answer.language))
         if belief.reason and request.heard:
             log.info("%s: request %d is asked again with the whole encoder", self.name, request.number)
             return self._step((), first=self._questions.ask_as_a_whole(job, request))

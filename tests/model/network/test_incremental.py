@@ -37,13 +37,20 @@ class Encoder:
         self._pcm = talk.pcm
 
     def window(
-        self, stream: str, start: float, ends: Sequence[float], *, kept: bool = True, whole: bool = False
+        self,
+        stream: str,
+        start: float,
+        ends: Sequence[float],
+        *,
+        kept: bool = True,
+        whole: bool = False,
+        rough: bool = False,
     ) -> GrowingWindow:
         """Return the window that was heard up to each of ``ends``, in seconds; the last one is asked for."""
         begin = round(start * RATE)
         lengths = tuple(round(end * RATE) - begin for end in ends)
         audio = WindowAudio(stream, begin, self._pcm[begin : begin + lengths[-1]])
-        return GrowingWindow(audio, None if whole else lengths[:-1], kept=kept)
+        return GrowingWindow(audio, None if whole or rough else lengths[:-1], kept=kept, rough=rough)
 
     def hear(self, *windows: GrowingWindow) -> Tensor:
         """Return the keys and values of the audio, ``(2, L, B, H, n_audio_ctx, D_head)``."""
@@ -70,10 +77,14 @@ def reference(model: Whisper, talk: Talk, start: float, ends: Sequence[float]) -
         first, last = (max(0, before - recomputed), min(1500, now + margin)) if before else (0, 1500)
         reference.update(spectrogram(talk.pcm[begin : begin + length]), first, last)
         before = now
+    return by_heads(reference, model)
+
+
+def by_heads(reference: ReferenceEncoder, model: Whisper) -> Tensor:
+    """Return the keys and values of the audio, ``(2, L, H, n_audio_ctx, D_head)``."""
     keys_and_values = reference.cross()
     two, layers, positions, _ = keys_and_values.shape
-    heads = model.dims.n_text_head
-    return keys_and_values.view(two, layers, positions, heads, -1).transpose(2, 3)
+    return keys_and_values.view(two, layers, positions, model.dims.n_text_head, -1).transpose(2, 3)
 
 
 def _same(found: Tensor, expected: Tensor) -> bool:
@@ -113,6 +124,41 @@ def test_later_updates_differ_from_the_whole_encoder_but_little(encoder: Encoder
     whole = encoder.hear(encoder.window("s", 0, (9.0,), whole=True))
     difference = (grown - whole)[..., : 9 * 50, :].norm() / whole[..., : 9 * 50, :].norm()
     assert 0.001 < difference < 0.1
+
+
+def test_a_rough_window_is_an_update_of_the_empty_one(model: Whisper, talk: Talk) -> None:
+    encoder, other = Encoder(model, talk), Encoder(model, talk)
+    rough = encoder.window("s", 3.0, (5.0,), kept=False, rough=True)
+    alone = encoder.hear(rough)
+    spectrograms = ReferenceEncoder(model)
+    spectrograms.update(spectrogram(talk.pcm[:0]), 0, 1500)
+    spectrograms.update(spectrogram(talk.pcm[3 * RATE : 5 * RATE]), 0, 100 + Margins().after)
+    assert (alone[:, :, 0] - by_heads(spectrograms, model)).abs().max() < 1e-3
+    # It differs little from the whole encoder, and leaves no trace.
+    whole = encoder.hear(encoder.window("s", 3.0, (5.0,), whole=True))
+    assert 0.001 < (alone - whole)[..., :100, :].norm() / whole[..., :100, :].norm() < 0.2
+    for count in (1, 2, 3):
+        growing = encoder.window("s", 0, ENDS[:count])
+        found = encoder.hear(rough, growing)
+        assert _same(found[:, :, :1], alone)
+        assert _same(found[:, :, 1:], other.hear(other.window("s", 0, ENDS[:count])))
+    assert _same(encoder.hear(rough, rough)[:, :, 1:], alone)
+
+
+def test_a_failed_update_of_the_empty_window_is_made_good(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rough = encoder.window("s", 3.0, (5.0,), kept=False, rough=True)
+    expected = encoder.hear(rough)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("whisper_service.model.network.incremental.transform", fail)
+        with pytest.raises(RuntimeError):
+            encoder.hear(rough)
+    assert _same(encoder.hear(rough), expected)
 
 
 def test_a_lost_state_is_walked_again(encoder: Encoder) -> None:

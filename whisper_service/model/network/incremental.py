@@ -99,16 +99,19 @@ class IncrementalEncoder:
         self._project = project
         self._margins = margins
         self._positions = dims.n_audio_ctx
-        # One more slot takes the padding of ranges. On a CPU, memory that was never written to costs nothing.
+        # Two more slots: one takes the padding of ranges. On a CPU, memory that was never written to costs
+        # nothing.
         self._spare = slots
+        #: The state of a window without audio. The caller makes it, as it makes the others.
+        self.empty = State(slots + 1, 0)
         like, size = weights.positions, dims.n_audio_state // dims.n_audio_head
         #: The encoder's keys and values, ``(L, 2, S, n_audio_ctx, H, D_head)``.
         self._kept = like.new_empty(
-            dims.n_audio_layer, 2, slots + 1, dims.n_audio_ctx, dims.n_audio_head, size
+            dims.n_audio_layer, 2, slots + 2, dims.n_audio_ctx, dims.n_audio_head, size
         )
         size = dims.n_text_state // dims.n_text_head
         #: The decoder's keys and values of the audio, ``(2, L, S, H, n_audio_ctx, D_head)``.
-        self.cross = like.new_empty(2, dims.n_text_layer, slots + 1, dims.n_text_head, dims.n_audio_ctx, size)
+        self.cross = like.new_empty(2, dims.n_text_layer, slots + 2, dims.n_text_head, dims.n_audio_ctx, size)
 
     def update(self, updates: Sequence[Update], features: Tensor) -> list[Undo]:
         """Compute the new positions of some windows; return how to take back the updates that are not kept.

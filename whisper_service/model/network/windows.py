@@ -24,11 +24,14 @@ class GrowingWindow(NamedTuple):
     :param heard: the lengths of the window at the earlier updates that its state must have heard, ascending,
         in samples. None: the window is encoded as a whole.
     :param kept: whether later updates go on from this one.
+    :param rough: whether a window without ``heard`` is encoded roughly: only the positions with audio are
+        computed, and the silence after them is that of an empty window.
     """
 
     audio: WindowAudio
     heard: tuple[int, ...] | None = None
     kept: bool = False
+    rough: bool = False
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -73,12 +76,17 @@ class WindowEncoder:
         :raises ValueError: if two growing windows are of one stream.
         """
         growing: dict[int, GrowingWindow] = {}
+        rough: dict[int, GrowingWindow] = {}
         if self._make_incremental is not None:
             growing = {row: window for row, window in enumerate(windows) if window.heard is not None}
-            if growing:
+            rough = {row: window for row, window in enumerate(windows) if window.rough and row not in growing}
+            if growing or rough:
                 self._incremental = self._incremental or self._make_incremental()
                 self._grow(self._incremental, growing, cache)
-        whole = [row for row in range(len(windows)) if row not in growing]
+            for row, window in rough.items():
+                assert self._incremental is not None
+                self._hear_roughly(self._incremental, row, window.audio, cache)
+        whole = [row for row in range(len(windows)) if row not in growing and row not in rough]
         if whole:
             audio = encode(self._weights, self._spectrograms([windows[row].audio for row in whole]))
             for row, encoded in zip(whole, audio, strict=True):
@@ -119,6 +127,22 @@ class WindowEncoder:
         for row, state in states.items():
             silence = incremental.silence_after(windows[row].audio.pcm.shape[0])
             cache.hear(row, incremental.cross[:, :, state.slot], silence=silence)
+        incremental.undo(undos)
+
+    def _hear_roughly(
+        self, incremental: IncrementalEncoder, row: int, audio: WindowAudio, cache: DecoderCache
+    ) -> None:
+        """Encode a window as an update of the empty window, and take the update back."""
+        empty, length = incremental.empty, audio.pcm.shape[0]
+        if empty.heard != (0,):
+            empty.heard = ()
+            nothing = self._spectrograms([WindowAudio("", 0, audio.pcm[:0])])
+            incremental.update([Update(empty, 0, kept=True)], nothing)
+        # The frames that are kept are those of the window with which the stream goes on.
+        features = self._spectrograms([WindowAudio("", audio.start, audio.pcm)])
+        self._features.forget("")
+        undos = incremental.update([Update(empty, length, kept=False)], features)
+        cache.hear(row, incremental.cross[:, :, empty.slot], silence=incremental.silence_after(length))
         incremental.undo(undos)
 
     def _spectrograms(self, windows: Sequence[WindowAudio]) -> Tensor:
