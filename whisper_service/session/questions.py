@@ -315,14 +315,15 @@ class Questions:
         if not can_hear or window.own_start != window.utterance:
             return
         earliest = position - self._cut_samples + 1
-        if window.looks_back and window.start >= earliest:
-            return
-        before, language = self._look_back.before, self._language.current
+        begun = self._heard.start
         if window.looks_back:
-            window.begin_with(before(window.utterance, language, earliest=earliest + _ROOM_SAMPLES))
-        else:
-            begun = self._heard.start
-            window.begin_with(before(window.utterance, language, earliest=earliest, begun=begun))
+            if window.start >= earliest:
+                return
+            earliest += _ROOM_SAMPLES
+        parts = self._look_back.before(
+            window.utterance, self._language.current, earliest=earliest, begun=begun
+        )
+        window.begin_with(parts)
 
     def _request(self, kind: Kind, window: Window, position: int) -> Request:
         self._number += 1

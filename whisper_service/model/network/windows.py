@@ -81,11 +81,10 @@ class WindowEncoder:
             growing = {row: window for row, window in enumerate(windows) if window.heard is not None}
             rough = {row: window for row, window in enumerate(windows) if window.rough and row not in growing}
             if growing or rough:
-                self._incremental = self._incremental or self._make_incremental()
-                self._grow(self._incremental, growing, cache)
-            for row, window in rough.items():
-                assert self._incremental is not None
-                self._hear_roughly(self._incremental, row, window.audio, cache)
+                incremental = self._incremental = self._incremental or self._make_incremental()
+                self._grow(incremental, growing, cache)
+                for row, window in rough.items():
+                    self._hear_roughly(incremental, row, window.audio, cache)
         whole = [row for row in range(len(windows)) if row not in growing and row not in rough]
         if whole:
             audio = encode(self._weights, self._spectrograms([windows[row].audio for row in whole]))
