@@ -130,6 +130,20 @@ def test_a_look_back_that_leads_the_model_astray_is_left_out() -> None:
     assert words(play(make_session(), Repeating(), cut_evenly(pcm, 8_000))) == said
 
 
+def test_marks_alone_after_a_look_back_are_no_words() -> None:
+    class Terse(Recording):
+        """Writes only a full stop after a look-back."""
+
+        def run(self, request: Request) -> Hypothesis:
+            answer = super().run(request)
+            if not request.prefix:
+                return answer
+            return replace(answer, words=tuple(replace(word, text=".") for word in answer.words[:1]))
+
+    pcm, said = speak([1.4, 1.4, 1.4])
+    assert words(play(make_session(), Terse(), cut_evenly(pcm, 8_000))) == said
+
+
 def test_a_stream_that_is_given_up_has_heard_its_look_back() -> None:
     """When a stream is abandoned, its look-back does not count as audio that is not final."""
     pcm, _ = speak(THREE_UTTERANCES)

@@ -48,6 +48,11 @@ class Belief:
     reason: str = ""
     repeats: bool = False
 
+    @property
+    def says(self) -> bool:
+        """Whether there are words. Marks alone are none: after a look-back the model may write only these."""
+        return any(char.isalnum() for word in self.words for char in word.text)
+
 
 def believe(answer: Hypothesis, start: int = 0) -> Belief:
     """Return the words of ``answer`` that can be believed.

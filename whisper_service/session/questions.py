@@ -356,7 +356,7 @@ class Questions:
         if self._heard.start == window.start and self._heard.positions:
             return self._heard.positions
         begins = kind is Kind.COMMIT and (self._language.settled or not self._look_back.parts)
-        return () if begins else None
+        return () if begins or not self._heard.positions else None
 
     def _is_held_enough(self) -> bool:
         """Return whether the jobs that are held back have waited long enough, by the stream's sample clock.

@@ -277,7 +277,7 @@ class Session:
         transcript, questions = self._transcript, self._questions
         doubtful = self._prompted.doubtful(window, language)
         ended = job.kind is Kind.FINAL
-        window.complete = job.position if job.pause and belief.words and not belief.reason else None
+        window.complete = job.position if job.pause and belief.says and not belief.reason else None
         if ended:
             events = transcript.end(window, belief.words, job.position, language)
             questions.end(window, language)
@@ -328,4 +328,4 @@ def _is_misled(job: Job, window: Window, belief: Belief) -> bool:
     """
     if job.kind is not Kind.FINAL:
         return belief.repeats
-    return bool(belief.reason) or not (belief.words or window.final_words)
+    return bool(belief.reason) or not (belief.says or window.final_words)
