@@ -48,8 +48,8 @@ class Beginning(NamedTuple):
     :param speech: the first sample that the speech detector needs.
     """
 
-    samples: int = 0
-    speech: int = 0
+    samples: int
+    speech: int
 
 
 class Hearing:
