@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from tests.fakes import RATE, FakeDetector, FakeEngine, Recording, cut_evenly, make_session, play, speak
+from tests.fakes import (
+    RATE,
+    FakeDetector,
+    FakeEngine,
+    Recording,
+    cut_evenly,
+    make_session,
+    play,
+    speak,
+    words,
+)
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.session.session import Session
@@ -110,6 +120,26 @@ def test_the_model_goes_on_after_it_has_heard_an_utterance_alone() -> None:
     first = [request for request in engine.requests if request.start < RATE]
     asked = [request.end for request in first if request.kind is Kind.COMMIT]
     assert first[-1].heard == tuple(end for end in asked if end < first[-1].end)
+
+
+def test_repeated_words_are_counted_by_the_whole_encoder() -> None:
+    """The incremental encoder blurs how often a phrase is said."""
+
+    class Counting(Recording):
+        """Hears nothing but "five seven"."""
+
+        def run(self, request: Request) -> Hypothesis:
+            answer = super().run(request)
+            texts = (" five", " seven")
+            said = [replace(word, text=texts[word.tokens[0] % 2]) for word in answer.words]
+            return replace(answer, words=tuple(said))
+
+    engine = Counting()
+    pcm, said = speak([0.1] * 11 + [1.0])
+    assert len(words(play(make_session(), engine, cut_evenly(pcm, 8_000)))) == len(said)
+    last, whole = engine.requests[-2:]
+    assert last.heard and whole.heard is None and not whole.rough and whole.end == last.end
+    assert all(request.heard is not None for request in engine.requests[:-1])
 
 
 def test_a_check_of_the_words_alone_is_encoded_as_a_whole() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from whisper_service.engine.request import Hypothesis, Word
-from whisper_service.session.guard import Belief, Loop, believe, compression_ratio, loops
+from whisper_service.session.guard import Belief, Loop, believe, compression_ratio, loops, repeats
 
 RATE = 16_000
 
@@ -38,6 +40,30 @@ def test_silence_is_both_improbable_speech_and_improbable_words(
     belief = believe(_hypothesis("thank you", no_speech=no_speech, logprob=logprob))
     assert len(belief.words) == count
     assert bool(belief.reason) == (count == 0)
+
+
+@pytest.mark.parametrize(
+    ("probability", "logprob", "count"), [(0.9, -0.1, 2), (0.3, -0.7, 2), (0.2, -0.1, 0), (0.9, -0.8, 0)]
+)
+def test_words_that_the_model_had_to_write_must_be_probable(
+    probability: float, logprob: float, count: int
+) -> None:
+    answer = _hypothesis("thank you", logprob=logprob)
+    first, second = answer.words
+    answer = replace(answer, words=(replace(first, probability=probability), second))
+    belief = believe(answer, asked_to_speak=True)
+    assert len(belief.words) == count and bool(belief.reason) == (count == 0)
+    assert len(believe(answer).words) == 2
+
+
+def test_a_loop_of_a_model_that_had_to_write_counts_for_nothing() -> None:
+    answer = _hypothesis("out of " * 9, attended=[RATE] * 18)
+    assert believe(answer).words and not believe(answer, asked_to_speak=True).words
+
+
+def test_a_phrase_that_is_said_many_times_repeats() -> None:
+    assert repeats(_hypothesis("so five seven five, seven. five seven five Seven").words)
+    assert not repeats(_hypothesis("so five seven five seven five seven").words)
 
 
 def test_a_loop_counts_once() -> None:

@@ -130,18 +130,33 @@ def test_a_look_back_that_leads_the_model_astray_is_left_out() -> None:
     assert words(play(make_session(), Repeating(), cut_evenly(pcm, 8_000))) == said
 
 
-def test_marks_alone_after_a_look_back_are_no_words() -> None:
-    class Terse(Recording):
-        """Writes only a full stop after a look-back."""
+class _Terse(Recording):
+    """Writes only a full stop after a look-back, unless it must speak."""
 
+    def run(self, request: Request) -> Hypothesis:
+        answer = super().run(request)
+        if not request.prefix or request.must_speak:
+            return answer
+        return replace(answer, words=tuple(replace(word, text=".") for word in answer.words[:1]))
+
+
+def test_a_model_that_writes_no_word_after_a_look_back_is_asked_to_speak() -> None:
+    pcm, said = speak([1.4, 1.4, 1.4])
+    engine = _Terse()
+    assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
+    spoken = [request for request in engine.requests if request.must_speak]
+    assert [request.kind for request in spoken] == [Kind.FINAL, Kind.FINAL]
+    assert [request.prefix for request in spoken] == [(1,), (1, 2)]  # the look-back stays
+
+
+def test_a_model_that_must_speak_and_only_guesses_is_not_believed() -> None:
+    class Guessing(_Terse):
         def run(self, request: Request) -> Hypothesis:
             answer = super().run(request)
-            if not request.prefix:
-                return answer
-            return replace(answer, words=tuple(replace(word, text=".") for word in answer.words[:1]))
+            return replace(answer, average_logprob=-1.5) if request.must_speak else answer
 
     pcm, said = speak([1.4, 1.4, 1.4])
-    assert words(play(make_session(), Terse(), cut_evenly(pcm, 8_000))) == said
+    assert words(play(make_session(), Guessing(), cut_evenly(pcm, 8_000))) == said[:1]
 
 
 def test_a_stream_that_is_given_up_has_heard_its_look_back() -> None:
@@ -159,7 +174,7 @@ def test_a_stream_that_is_given_up_has_heard_its_look_back() -> None:
 
 
 def test_a_noise_between_two_utterances_costs_no_look_back() -> None:
-    """An utterance without words is asked again alone. If it still has none, the look-back is kept."""
+    """The model is asked to speak after its look-back. If it writes no word, the look-back is kept."""
     pcm, said = speak([0.1, 0.1, 1.4])
     noise = np.full(RATE, -0.25, dtype=np.float32)  # speech to the detector, no word to the engine
     after = pcm[: pcm.shape[0] - RATE]
@@ -169,4 +184,7 @@ def test_a_noise_between_two_utterances_costs_no_look_back() -> None:
     assert told == said * 2
     last = _last_of_utterances(engine.requests)[-1]
     assert last.prefix[:3] == (1, 2, 3) and last.start < RATE
-    assert any(not request.prefix and request.start > 3 * RATE for request in engine.requests)
+    (noise_request,) = [request for request in engine.requests if request.must_speak and not request.draft][
+        :1
+    ]
+    assert noise_request.start < RATE < 3 * RATE < noise_request.end

@@ -69,12 +69,14 @@ def test_finals_overlap(server: Server) -> None:
     assert heard.of("final")
 
 
+@pytest.mark.brief
 def test_short_words_dropped(server: Server) -> None:
     heard = _hear(server, "short-words-dropped/eight_nine_seven_two_two.flac")
     assert len(heard.of("speech_started")) == 5
     assert len(heard.of("final")) == 5, heard.transcript
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("query", ["language=en", ""])
 def test_repeated_words_cut(base: Server, query: str) -> None:
     heard = _hear(base, "repeated-words-cut/five_seven_six_times.flac", query)

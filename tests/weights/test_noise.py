@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 import whisper
 
@@ -75,8 +77,20 @@ def test_two_minutes_of_a_sound_give_no_words(model: str, sound: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("path", NOISES, ids=lambda path: path.stem)
-def test_recorded_noise_gives_no_words(model: str, path: object) -> None:
-    assert _shown(_events(model, read(path))) == []  # type: ignore[arg-type]
+def test_recorded_noise_gives_no_words(model: str, path: Path) -> None:
+    assert _shown(_events(model, read(path))) == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("path", NOISES, ids=lambda path: path.stem)
+def test_recorded_noise_after_speech_gives_no_words(model: str, path: Path) -> None:
+    """There the model has a look-back, and hears the noise in its light."""
+    talk = human_talk("real-04").samples[: 15 * RATE // 2]
+    pause = np.zeros(3 * RATE // 2, dtype=np.float32)
+    events = _events(model, np.concatenate([talk, pause, read(path), pause]))
+    finals = [event for event in events if isinstance(event, Final)]
+    assert [final.text for final in finals if final.start > talk.shape[0] + RATE // 2] == []
+    assert finals
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -88,6 +88,7 @@ class Request:
     :param detect: whether the engine detects the language even if ``language`` is given. It still decodes in
         ``language``.
     :param task: ``transcribe`` or ``translate``.
+    :param must_speak: whether the answer must have a word. Without a prefix or a draft it has one anyway.
     :param timestamps: whether Whisper writes timestamps. They become no words, but guide it through long
         windows.
     :param beam_size: number of beams, 1 … 5; 1 is greedy decoding.
@@ -107,6 +108,7 @@ class Request:
     language: str | None = None
     detect: bool = False
     task: str = "transcribe"
+    must_speak: bool = False
     timestamps: bool = False
     beam_size: int = 1
 

@@ -240,6 +240,7 @@ class Runner:
             prefix=list(request.prefix),
             draft=list(request.draft[: max(0, budget)]),
             budget=max(0, budget),
+            must_speak=request.must_speak,
             timestamps=request.timestamps,
             beam_size=request.beam_size,
         )

@@ -20,7 +20,13 @@ from whisper_service.session.commit import normalise
 #: the model guesses the words, the lower the first may be. The first pair is Whisper's own. With tiny.en and
 #: base, the last hypothesis of each of 69 utterances of human talks has a no-speech probability of 0.22 at
 #: most; babble, cafés and music have 0.3 to 0.8.
-_NO_SPEECH = ((0.6, -1.0), (0.3, -1.2))
+_NO_SPEECH = ((0.6, -1.0), (0.3, -1.2), (0.2, -1.6))
+#: Words that the model had to write after it had written none (``Request.must_speak``) count only if the
+#: first has at least this probability, and all together at least this average log-probability. Single
+#: recorded digits have log-probabilities of -0.6 to -0.1. Noises have less than -0.8, or a first word below
+#: 0.3.
+_SURE_FIRST_WORD = 0.3
+_SURE_LOGPROB = -0.7
 #: Text that compresses better than this repeats itself (``whisper.transcribe``'s threshold).
 _COMPRESSION_RATIO = 2.4
 #: How often a phrase must be said in a row to look like a loop, by its number of words. People say one word
@@ -54,14 +60,24 @@ class Belief:
         return any(char.isalnum() for word in self.words for char in word.text)
 
 
-def believe(answer: Hypothesis, start: int = 0) -> Belief:
+def believe(answer: Hypothesis, start: int = 0, *, asked_to_speak: bool = False) -> Belief:
     """Return the words of ``answer`` that can be believed.
 
     :param start: the first sample of the speech of these words. Attention well before it has jumped back.
+    :param asked_to_speak: whether the model had to write a word (``Request.must_speak``). Then all words
+        count, or none.
     """
-    words = answer.words
-    if not words:
+    if not answer.words:
         return Belief(())
+    belief = _believe(answer, start)
+    if not asked_to_speak:
+        return belief
+    is_sure = answer.words[0].probability >= _SURE_FIRST_WORD and answer.average_logprob >= _SURE_LOGPROB
+    return belief if is_sure and not belief.reason else Belief((), belief.reason or "the model guesses")
+
+
+def _believe(answer: Hypothesis, start: int) -> Belief:
+    words = answer.words
     if any(
         answer.no_speech_probability > probability and answer.average_logprob < logprob
         for probability, logprob in _NO_SPEECH
@@ -82,6 +98,11 @@ def believe(answer: Hypothesis, start: int = 0) -> Belief:
     if ratio > _COMPRESSION_RATIO:
         return Belief((), f"the text repeats itself (compression ratio {ratio:.1f})", repeats=True)
     return Belief(words)
+
+
+def repeats(words: Sequence[Word]) -> bool:
+    """Return whether the words repeat a phrase often enough for a loop, whoever repeats it."""
+    return any(True for _ in loops([normalise(word.text) for word in words]))
 
 
 class Loop(NamedTuple):

@@ -344,6 +344,7 @@ class Questions:
             language=language,
             detect=not self._language.settled,
             task=self._settings.task,
+            must_speak=kind is Kind.FINAL and window.looks_back and not window.final_words,
             beam_size=self._settings.beam_size if kind is Kind.FINAL else 1,
         )
 

@@ -22,7 +22,7 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import Hypothesis, Kind, Request
 from whisper_service.events import Done, Event
 from whisper_service.session.carry import Carry
-from whisper_service.session.guard import Belief, believe
+from whisper_service.session.guard import Belief, believe, repeats
 from whisper_service.session.keywords import PromptedKeywords, within
 from whisper_service.session.language import LanguageLock
 from whisper_service.session.ledger import Ledger
@@ -186,8 +186,8 @@ class Session:
 
     # -- answers ---------------------------------------------------------------------------------------
 
-    def _believe(self, answer: Hypothesis, start: int = 0) -> Belief:
-        belief = believe(answer, start)
+    def _believe(self, answer: Hypothesis, start: int = 0, *, asked_to_speak: bool = False) -> Belief:
+        belief = believe(answer, start, asked_to_speak=asked_to_speak)
         if belief.reason:
             log.info(
                 "%s: request %d has words that do not count: %s", self.name, answer.number, belief.reason
@@ -204,14 +204,14 @@ class Session:
         events = self._settle_language(job, window, answer)
         if events is not None:
             return self._step(events)
-        belief = self._believe(answer, window.own_start)
+        belief = self._believe(answer, window.own_start, asked_to_speak=request.must_speak)
         if belief.reason and request.rough:
             # The next position tells more than the same one would, heard as a whole.
             return self._step(self._conclude(job, window, Belief(()), answer.language))
-        if belief.reason and request.heard:
+        if request.heard and _needs_the_whole(job, window, request, belief):
             log.info("%s: request %d is asked again with the whole encoder", self.name, request.number)
             return self._step((), first=self._questions.ask_as_a_whole(job, request))
-        if (request.prompt or request.context or window.looks_back) and _is_misled(job, window, belief):
+        if _is_misled(job, window, request, belief):
             log.info("%s: request %d is asked again without what stands before it", self.name, request.number)
             window.drop_context()
             self._ask_again(job, window)
@@ -319,13 +319,28 @@ class Session:
         )
 
 
-def _is_misled(job: Job, window: Window, belief: Belief) -> bool:
+def _needs_the_whole(job: Job, window: Window, request: Request, belief: Belief) -> bool:
+    """Return whether the incremental encoder may have misled the model.
+
+    The sign is that some words cannot be believed. At the end of an utterance it is also that a phrase is
+    said many times: the incremental encoder blurs how often.
+    """
+    if request.must_speak:
+        return False
+    ends = job.pause or job.kind is Kind.FINAL
+    return bool(belief.reason) or (ends and repeats([*window.final_words, *belief.words]))
+
+
+def _is_misled(job: Job, window: Window, request: Request, belief: Belief) -> bool:
     """Return whether prompt, context or look-back may have misled the model.
 
     At a position of the grid the sign is that the answer repeats itself. At the end of an utterance it is
     that some words cannot be believed, or that there are none. An earlier answer without words is no sign:
-    the model often takes a window for silence that is only too short to be understood.
+    the model often takes a window for silence that is only too short to be understood. A model that had to
+    speak and only guessed has not been misled: nobody spoke.
     """
+    if request.must_speak or not (request.prompt or request.context or window.looks_back):
+        return False
     if job.kind is not Kind.FINAL:
         return belief.repeats
     return bool(belief.reason) or not (belief.says or window.final_words)

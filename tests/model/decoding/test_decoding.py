@@ -62,6 +62,15 @@ def test_beams_are_whispers(runner: Runner, model: Whisper, talk: Talk, beam_siz
         assert answer.average_logprob == pytest.approx(result.avg_logprob, abs=1e-3)
 
 
+def test_a_text_that_is_complete_goes_on_only_if_the_model_must_speak(runner: Runner, talk: Talk) -> None:
+    pcm = talk.pcm[: 4 * RATE]
+    prefix = tuple(_tokens(runner.run(_request(pcm))))
+    assert runner.run(_request(pcm, prefix=prefix)).words == ()
+    for beam_size in (1, 2):
+        answer = runner.run(_request(pcm, prefix=prefix, must_speak=True, beam_size=beam_size))
+        assert any(letter.isalnum() for word in answer.words for letter in word.text)
+
+
 def test_greedy_rows_and_beams_share_a_batch(runner: Runner, talk: Talk) -> None:
     pcm = talk.pcm[: 6 * RATE]
     requests = [_request(pcm, beam_size=3), _request(pcm), _request(pcm[:RATE], beam_size=3)]

@@ -116,6 +116,8 @@ class Sampler:
 
     def place(self, sequence: TokenSequence, text: Sequence[int]) -> Allowed:
         """Return which tokens may follow ``text``, the tokens after the sequence's prefix."""
+        if sequence.must_speak and not self.vocabulary.says(text):
+            return Allowed(first=True)
         if not sequence.timestamps:
             # Only whether there is a text at all matters.
             return self.rules.place(sequence.prefix or text, timestamps=False)

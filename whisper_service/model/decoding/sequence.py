@@ -17,6 +17,7 @@ class TokenSequence:
     :param prefix: text tokens that are already fixed.
     :param draft: a guess of the text after the prefix, at most ``budget`` tokens.
     :param budget: the largest number of tokens after the prefix.
+    :param must_speak: whether the text after the prefix must have a letter or a digit.
     :param timestamps: whether the text has timestamp tokens.
     :param beam_size: the number of texts that are followed at once; 1 is greedy decoding.
     """
@@ -26,6 +27,7 @@ class TokenSequence:
     prefix: list[int]
     draft: list[int]
     budget: int
+    must_speak: bool = False
     timestamps: bool = False
     beam_size: int = 1
 

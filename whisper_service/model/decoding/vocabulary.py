@@ -63,6 +63,10 @@ class Vocabulary:
         tokenizer = self.tokenizer("en", "transcribe")
         return str(tokenizer.decode([token for token in tokens if token < self.eot]))
 
+    def says(self, tokens: Sequence[int]) -> bool:
+        """Return whether the text of ``tokens`` has a letter or a digit, not only marks."""
+        return any(char.isalnum() for char in self.text(tokens))
+
     def split(self, tokens: Sequence[int], language: str) -> tuple[list[str], list[list[int]]]:
         """Return the words that text tokens spell, and the tokens of each (``split_to_word_tokens``).
 
