@@ -7,7 +7,7 @@ pure function of the window, like that of a real engine, and the spoken words ar
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,15 +94,18 @@ class FakeEngine:
 
 
 class Recording(FakeEngine):
-    """A fake engine that records its requests."""
+    """A fake engine that records its requests and passes its answers through ``change``."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, change: Callable[[Request, Hypothesis], Hypothesis] = lambda _, answer: answer
+    ) -> None:
         super().__init__()
         self.requests: list[Request] = []
+        self._change = change
 
     def run(self, request: Request) -> Hypothesis:
         self.requests.append(request)
-        return super().run(request)
+        return self._change(request, super().run(request))
 
 
 def make_session(**settings: object) -> Session:

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
-import random
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gevent
 import numpy as np
 import pytest
 
 from tests.fakes import (
-    FakeDetector,
     FakeEngine,
-    Samples,
     cut_evenly,
     cut_randomly,
     finals,
@@ -28,116 +22,24 @@ from tests.fakes import (
     play,
     speak,
 )
-from whisper_service.audio.pcm import FRAME_SAMPLES, float32_to_int16
-from whisper_service.audio.stream import ContainerThreads
-from whisper_service.config import RawFormat, StreamSettings
+from tests.streams import INFO, STOP, TALK, Client, LateEngine, NoSpeech, parts_of, raw
+from whisper_service.audio.pcm import float32_to_int16
 from whisper_service.engine.bridge import OnAnswer
 from whisper_service.engine.request import EngineInfo, Request
-from whisper_service.errors import Draining, InternalError, SessionTooLong, TranscriptionError
-from whisper_service.events import Event, Final
-from whisper_service.live import Arrival, Parts, Stream
-from whisper_service.protocol.dialect import Command, Frame, Resume
-from whisper_service.protocol.dialects import of_transcribe
-from whisper_service.protocol.native import NativeDialect
-from whisper_service.session.carry import Carry
+from whisper_service.errors import Draining, InternalError, SessionTooLong
+from whisper_service.live import Arrival
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
 
-F32 = RawFormat("f32le", 16_000, 1)
-STOP = '{"type": "stop"}'
-INFO = EngineInfo("fake", frozenset({"en"}), "cpu", "float32", warnings=("It is a fake.",))
 CLIPS = Path(__file__).resolve().parent / "data" / "containers"
-
-
-class LateEngine:
-    """Answers every request after a random delay, so the answers of different streams come in any order."""
-
-    def __init__(self, *, delay_s: float = 0.01, fail: bool = False) -> None:
-        self._engine = FakeEngine()
-        self._delay_s = delay_s
-        self._dice = random.Random(0)
-        self._fail = fail
-        self.cancelled: list[str] = []
-
-    def info(self) -> EngineInfo:
-        return INFO
-
-    def submit(self, request: Request, on_answer: OnAnswer) -> None:
-        answer = InternalError("broken") if self._fail else self._engine.run(request)
-        gevent.spawn_later(self._dice.uniform(0, self._delay_s), on_answer, answer)
-
-    def cancel(self, stream: str) -> None:
-        self.cancelled.append(stream)
-
-
-class _Speech:
-    def probabilities(self, state: FakeDetector, pcm: Samples) -> list[float]:
-        gevent.sleep(0)
-        return state.probabilities(pcm)
-
-
-class _NoSpeech(_Speech):
-    """Hears no speech: the fake engine would take real audio for thousands of words."""
-
-    def probabilities(self, state: FakeDetector, pcm: Samples) -> list[float]:
-        return [0.0 for _ in super().probabilities(state, pcm)]
-
-
-def _parts(engine: LateEngine, clock: Callable[[], float] = time.monotonic) -> Parts:
-    return Parts(
-        engine=engine,
-        speech=_Speech(),
-        speech_state=lambda first: FakeDetector(),
-        lead_in_start=lambda frame: frame * FRAME_SAMPLES,
-        containers=ContainerThreads(4),
-        in_thread=lambda function: function(),
-        max_message_bytes=1_000_000,
-        max_audio_samples=3_600 * 16_000,
-        grid_samples=8_000,
-        drain_timeout_s=5.0,
-        clock=clock,
-    )
-
-
-class Client:
-    """Runs a stream on the given frames, and keeps the frames that the stream sends."""
-
-    def __init__(self, parts: Parts, **settings: Any) -> None:
-        self.frames: list[str] = []
-        self.failures: list[TranscriptionError] = []
-        self._clock = parts.clock
-        self.stream = Stream(
-            parts,
-            of_transcribe(settings, StreamSettings(), undeclared=F32),
-            send=lambda frames: self.frames.extend(frame.text for frame in frames),
-            fail=self.failures.append,
-        )
-
-    def run(self, frames: Iterable[str | bytes]) -> list[dict[str, Any]]:
-        self.stream.run(Arrival(frame, self._clock()) for frame in frames)
-        return self.messages
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(frame) for frame in self.frames]
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.messages if message["type"] == kind]
-
-
-def _raw(slices: Iterable[Samples]) -> list[str | bytes]:
-    return [pcm.tobytes() for pcm in slices]
-
-
-TALK = [0.1, 0.1, 0.3, 0.1, 0.9, 0.05, 0.2, 0.2, 1.4, 0.1, 0.1, 0.4, 0.1, 0.1]
 
 
 def test_streams_on_a_late_engine_get_the_finals_of_an_instant_one() -> None:
     talks = [speak(TALK[index:])[0] for index in range(4)]
-    parts = _parts(LateEngine(delay_s=0.02))
+    parts = parts_of(LateEngine(delay_s=0.02))
     clients = [Client(parts) for _ in talks]
     greenlets = [
-        gevent.spawn(client.run, [*_raw(cut_randomly(pcm, 5, 9_000)), STOP])
+        gevent.spawn(client.run, [*raw(cut_randomly(pcm, 5, 9_000)), STOP])
         for client, pcm in zip(clients, talks, strict=True)
     ]
     gevent.joinall(greenlets, timeout=30, raise_error=True)
@@ -148,13 +50,13 @@ def test_streams_on_a_late_engine_get_the_finals_of_an_instant_one() -> None:
 
 
 def test_ready_comes_first_and_done_last() -> None:
-    messages = Client(_parts(LateEngine())).run([*_raw([speak([0.1])[0]]), STOP])
+    messages = Client(parts_of(LateEngine())).run([*raw([speak([0.1])[0]]), STOP])
     assert messages[0]["type"] == "ready" and messages[0]["warnings"] == ["It is a fake."]
     assert messages[-1]["type"] == "done" and messages[-1]["full_transcript"] == " w1."
 
 
 def test_stop_without_audio_is_done_at_once() -> None:
-    messages = Client(_parts(LateEngine())).run([STOP])
+    messages = Client(parts_of(LateEngine())).run([STOP])
     assert [message["type"] for message in messages] == ["ready", "done"]
 
 
@@ -163,7 +65,7 @@ def test_a_rejected_slice_of_known_length_becomes_silence() -> None:
     # 500 samples of an unknown coding, 16 bits each, at 8 kHz: 1,000 samples at 16 kHz.
     coding = b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 0x7777, 1, 8_000, 16_000, 2, 16)
     coding += b"data" + struct.pack("<I", 1_000)
-    client = Client(_parts(LateEngine()))
+    client = Client(parts_of(LateEngine()))
     client.run([pcm[:16_000].tobytes(), coding + bytes(1_000), pcm[16_000:].tobytes(), STOP])
     (error,) = client.of("error")
     assert error["code"] == "unsupported_audio" and not error["fatal"]
@@ -174,22 +76,22 @@ def test_a_rejected_slice_of_known_length_becomes_silence() -> None:
 
 def test_more_audio_than_a_stream_may_have_is_final_before_the_end() -> None:
     pcm, said = speak([0.2, 0.1, 1.0, 0.1, 0.1, 0.1])
-    client = Client(replace(_parts(LateEngine()), max_audio_samples=40_000))
+    client = Client(replace(parts_of(LateEngine()), max_audio_samples=40_000))
     with pytest.raises(SessionTooLong):
-        client.run(_raw(cut_evenly(pcm, 8_000)))
+        client.run(raw(cut_evenly(pcm, 8_000)))
     assert client.messages[-1]["received_samples"] == 40_000
     assert "".join(message["text"] for message in client.of("final")) == "".join(said[:3])
 
 
 def test_a_bad_message_does_not_end_the_stream() -> None:
-    client = Client(_parts(LateEngine()))
-    client.run(['{"type": "dance"}', *_raw([speak([0.1])[0]]), STOP])
+    client = Client(parts_of(LateEngine()))
+    client.run(['{"type": "dance"}', *raw([speak([0.1])[0]]), STOP])
     assert [message["code"] for message in client.of("error")] == ["bad_message"]
     assert client.messages[-1]["full_transcript"] == " w1."
 
 
 def test_an_unknown_language_is_refused_before_audio_is_taken() -> None:
-    client = Client(_parts(LateEngine()))
+    client = Client(parts_of(LateEngine()))
     client.run(['{"type": "start", "language": "de"}', STOP])
     (error,) = client.of("error")
     assert error["code"] == "bad_setting" and "'de'; it knows: en" in error["message"]
@@ -197,98 +99,23 @@ def test_an_unknown_language_is_refused_before_audio_is_taken() -> None:
 
 def test_reply_text_sends_finals_alone() -> None:
     pcm, said = speak(TALK)
-    client = Client(_parts(LateEngine()), reply="text")
-    frames = [*_raw(cut_evenly(pcm, 8_000)), "not base64!", STOP]
+    client = Client(parts_of(LateEngine()), reply="text")
+    frames = [*raw(cut_evenly(pcm, 8_000)), "not base64!", STOP]
     client.stream.run(Arrival(frame, 0.0) for frame in frames)
     assert "".join(client.frames) == "".join(said) and client.frames[0] in "".join(said)
 
 
-class _Keeping(NativeDialect):
-    """Keeps each carry with the number of finals before it. The text ``resume`` goes on from ``carry``."""
-
-    def __init__(self, carry: Carry | None = None) -> None:
-        super().__init__({}, StreamSettings(), undeclared=F32)
-        self.finals: list[Final] = []
-        self.carries: list[tuple[int, Carry]] = []
-        self._carry = carry
-
-    def receive(self, data: str | bytes) -> Sequence[Command]:
-        if data == "resume":
-            assert self._carry is not None
-            return (Resume(self._carry),)
-        return super().receive(data)
-
-    def tell(self, event: Event | Carry) -> Sequence[Frame]:
-        if isinstance(event, Carry):
-            self.carries.append((len(self.finals), event))
-        elif isinstance(event, Final):
-            self.finals.append(event)
-        return super().tell(event)
-
-
-class _LateDetector(FakeDetector):
-    """Hears from ``lead_in`` frames before the first frame on, and reports the frames from the first on."""
-
-    def __init__(self, lead_in: int, first: int) -> None:
-        super().__init__()
-        self._unwanted = min(first, lead_in)
-
-    def probabilities(self, pcm: Samples) -> list[float]:
-        found = super().probabilities(pcm)
-        wanted = found[self._unwanted :]
-        self._unwanted -= len(found) - len(wanted)
-        return wanted
-
-
-@pytest.mark.parametrize("lead_in", [0, 30, 400])
-def test_a_stream_goes_on_where_the_utterances_of_another_have_ended(lead_in: int) -> None:
-    """The lead-in of the detector may begin before the audio that the session needs, or after it."""
-    pcm, _ = speak([*TALK, 1.2, *TALK, 1.2, *TALK])
-    parts = replace(
-        _parts(LateEngine()),
-        speech_state=partial(_LateDetector, lead_in),
-        lead_in_start=lambda frame: max(0, frame - lead_in) * FRAME_SAMPLES,
-    )
-
-    def run(dialect: _Keeping, *frames: str | bytes) -> list[str]:
-        sent: list[str] = []
-        stream = Stream(
-            parts, dialect, send=lambda frames: sent.extend(frame.text for frame in frames), fail=pytest.fail
-        )
-        stream.run(Arrival(frame, 0.0) for frame in frames)
-        return sent
-
-    whole = _Keeping()
-    done = json.loads(run(whole, *_raw(cut_evenly(pcm, 8_000)), STOP)[-1])
-    assert len(whole.carries) >= 5 and any(carry.audio_from > 0 for _, carry in whole.carries)
-    for count, carry in whole.carries:
-        again = _Keeping(carry)
-        begin = min(carry.audio_from, parts.lead_in_start(carry.frame))
-        told = run(again, "resume", *_raw(cut_evenly(pcm[begin:], 5_000)), STOP)
-        assert again.finals == whole.finals[count:]
-        assert {**json.loads(told[-1]), "full_transcript": ""} == {**done, "full_transcript": ""}
-
-
-def test_a_stream_that_has_begun_does_not_go_on_from_another() -> None:
-    dialect, sent = _Keeping(Carry()), []
-    stream = Stream(_parts(LateEngine()), dialect, send=sent.extend, fail=pytest.fail)
-    stream.run(Arrival(frame, 0.0) for frame in [*_raw([speak([0.1])[0]]), "resume", STOP])
-    (error,) = [message for frame in sent if (message := json.loads(frame.text))["type"] == "error"]
-    assert error["code"] == "bad_message" and not error["fatal"]
-    assert json.loads(sent[-1].text)["full_transcript"] == " w1."
-
-
 def test_full_transcript_with_every_final() -> None:
     pcm, said = speak(TALK)
-    client = Client(_parts(LateEngine()), full_transcript=True)
-    client.run([*_raw(cut_evenly(pcm, 8_000)), STOP])
+    client = Client(parts_of(LateEngine()), full_transcript=True)
+    client.run([*raw(cut_evenly(pcm, 8_000)), STOP])
     assert client.of("final")[-1]["full_transcript"] == "".join(said)
 
 
 def test_slices_of_another_rate_are_one_stream() -> None:
     pcm, said = speak([0.4, 0.4, 0.4])
     twice = np.repeat(pcm, 2)
-    client = Client(_parts(LateEngine()), format="s16le", rate=32_000)
+    client = Client(parts_of(LateEngine()), format="s16le", rate=32_000)
     client.run([*(float32_to_int16(piece).tobytes() for piece in cut_evenly(twice, 4_001)), STOP])
     assert abs(client.messages[-1]["received_samples"] - pcm.shape[0]) <= 1
     assert client.messages[-1]["speech_samples"] > 0 and len(said) == 3
@@ -301,7 +128,7 @@ def test_draining_makes_everything_final_but_is_not_done() -> None:
         yield pcm.tobytes()
         raise Draining("bye")
 
-    client = Client(_parts(LateEngine()))
+    client = Client(parts_of(LateEngine()))
     with pytest.raises(Draining):
         client.run(frames())
     assert "".join(message["text"] for message in client.of("final")) == "".join(said)
@@ -310,24 +137,24 @@ def test_draining_makes_everything_final_but_is_not_done() -> None:
 
 def test_a_client_that_is_gone_frees_its_work() -> None:
     engine = LateEngine()
-    client = Client(_parts(engine))
-    client.run(_raw([speak(TALK)[0]]))
+    client = Client(parts_of(engine))
+    client.run(raw([speak(TALK)[0]]))
     assert engine.cancelled == [client.stream.name] and not client.of("done")
 
 
 def test_a_fault_of_the_engine_ends_the_stream() -> None:
-    client = Client(_parts(LateEngine(fail=True)))
+    client = Client(parts_of(LateEngine(fail=True)))
     with pytest.raises(InternalError):
-        client.run([*_raw([speak(TALK)[0]]), STOP])
+        client.run([*raw([speak(TALK)[0]]), STOP])
     assert [failure.code for failure in client.failures] == ["internal"]
 
 
 def test_a_slow_machine_says_so_loses_no_word_and_recovers() -> None:
     # By a clock that runs 100 times as fast, an answer after 40 ms comes after 4 s.
-    parts = _parts(LateEngine(delay_s=0.04), clock=lambda: 100 * time.monotonic())
+    parts = parts_of(LateEngine(delay_s=0.04), clock=lambda: 100 * time.monotonic())
     pcm, said = speak([0.1, 0.2, 0.1, 0.9, 0.3] * 6)
     client = Client(parts)
-    client.run([*_raw(cut_evenly(pcm, 8_000)), STOP])
+    client.run([*raw(cut_evenly(pcm, 8_000)), STOP])
     lags = [message["behind_s"] for message in client.of("lag")]
     assert lags[0] >= 2.0 and lags[-1] == 0.0
     assert client.messages[-1]["full_transcript"] == "".join(said)
@@ -338,7 +165,7 @@ def test_a_stream_far_ahead_of_the_engine_is_not_read_on() -> None:
     read_s = 0.0
     engine = LateEngine()
     waiting: list[tuple[Request, OnAnswer]] = []
-    parts = replace(_parts(engine), engine=_Held(waiting))
+    parts = replace(parts_of(engine), engine=_Held(waiting))
     pcm, _ = speak([0.1] * 100)
 
     def frames() -> Iterator[bytes]:
@@ -372,7 +199,7 @@ class _Held:
 def test_audio_that_is_lost_within_a_stream_is_told_and_counted() -> None:
     webm = (CLIPS / "jfk_opus_live_noduration.webm").read_bytes()
     messages = [webm[start : start + 2_500] for start in range(0, len(webm), 2_500)]
-    client = Client(replace(_parts(LateEngine()), speech=_NoSpeech()))
+    client = Client(replace(parts_of(LateEngine()), speech=NoSpeech()))
     client.run([*messages[:9], *messages[10:], STOP])
     (error, *others) = client.of("error")
     assert error["code"] == "bad_audio" and not error["fatal"] and "s of audio were lost" in error["message"]
@@ -391,7 +218,7 @@ def test_long_base64_is_decoded_beside_the_hub() -> None:
         threads.append(1)
         return function()
 
-    client = Client(replace(_parts(LateEngine()), in_thread=in_thread))
+    client = Client(replace(parts_of(LateEngine()), in_thread=in_thread))
     client.run([base64.b64encode(pcm.tobytes()).decode(), STOP])
     assert client.messages[-1]["full_transcript"] == "".join(said) and threads
 
@@ -399,7 +226,7 @@ def test_long_base64_is_decoded_beside_the_hub() -> None:
 def test_at_the_deadline_what_is_known_is_final_and_the_rest_is_named() -> None:
     """The engine answers some requests, and then never again."""
     engine = _Stalling(answers=12)
-    client = Client(replace(_parts(LateEngine()), engine=engine))
+    client = Client(replace(parts_of(LateEngine()), engine=engine))
     pcm, said = speak(TALK, tail_s=0)
 
     def frames() -> Iterator[str | bytes]:
@@ -439,7 +266,7 @@ def test_a_stream_that_has_to_end_waits_for_no_position_of_the_grid() -> None:
         submit(request, on_answer)
 
     engine.submit = counting  # type: ignore[method-assign]
-    client = Client(_parts(engine))
+    client = Client(parts_of(engine))
     pcm, said = speak([0.1] * 15, tail_s=0)
     client.stream.end_by(time.monotonic() + 30)
     with pytest.raises(Draining):
