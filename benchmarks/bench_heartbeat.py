@@ -37,7 +37,8 @@ def _row(late: np.ndarray) -> dict[str, float]:
 def main(streams: int, seconds: float, port: int, json_path: Path | None) -> None:
     """Run the benchmark and print its table."""
     talk = sample_talk()
-    with serving("-m", "benchmarks.heartbeat_app", port=port) as address:
+    with serving("-m", "benchmarks.heartbeat_app", port=port) as server:
+        address = server.address
         time.sleep(1)
         _late_ms(address)
         time.sleep(seconds)

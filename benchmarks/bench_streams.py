@@ -49,8 +49,11 @@ def scored(client: Heard, talk: Talk, seconds: float) -> Score:
     return score(messages, truth, ended(talk, place=client.place, seconds=seconds))
 
 
-def step(clients: list[Heard], talk: Talk, seconds: float) -> dict[str, Any]:
-    """Return one row of the table."""
+def step(clients: list[Heard], talk: Talk, seconds: float, memory_mb: int) -> dict[str, Any]:
+    """Return one row of the table.
+
+    :param memory_mb: the memory of the server after the step.
+    """
     scores = [scored(client, talk, seconds) for client in clients]
     truths = [said(talk, place=client.place, seconds=seconds) for client in clients]
     normalise = EnglishTextNormalizer()
@@ -77,6 +80,7 @@ def step(clients: list[Heard], talk: Talk, seconds: float) -> dict[str, Any]:
         "fewest_finals": min(finals),
         "most_finals": max(finals),
         "worst_lag_told_s": max(told, default=0.0),
+        "memory_mb": memory_mb,
     }
 
 
@@ -87,8 +91,8 @@ def _percentiles(values: list[float]) -> list[float]:
 _HEAD = (
     "| streams | words shown after, p50 / p95 / p99 | final after | last final of an utterance after "
     "| word error rate | shown: best and worst stream, p50 | partials a second | finals of a stream "
-    "| lag reported |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| lag reported | memory |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -100,7 +104,7 @@ def _line(row: dict[str, Any]) -> str:
     evenness = f"{row['best_stream_s']:.2f} … {row['worst_stream_s']:.2f}"
     cells = [row["streams"], *delays, f"{row['wer']:.2f} %", f"{evenness} s"]
     counts = f"{row['fewest_finals']} … {row['most_finals']}"
-    cells += [row["partials_a_second"], counts, f"{row['worst_lag_told_s']:.1f} s"]
+    cells += [row["partials_a_second"], counts, f"{row['worst_lag_told_s']:.1f} s", f"{row['memory_mb']} MB"]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
@@ -125,13 +129,14 @@ def main(
     talk = joined([load_talk(path) for path in sorted(folder.glob("*.flac"))]) if folder else sample_talk()
     rows: list[dict[str, Any]] = []
     capacity = beyond = 0
-    with serving("app.py", port=port) as address:
+    with serving("app.py", port=port) as server:
+        url = f"ws://{server.address}/transcribe"
         pinned = pin_apart(server_cores)
         print(f"{describe()['processor']}, {len(os.sched_getaffinity(0))} cores here; {pinned}\n\n{_HEAD}")
-        listen(f"ws://{address}/transcribe", talk, count=1, seconds=_WARM_UP_S)
+        listen(url, talk, count=1, seconds=_WARM_UP_S)
         for count in streams:
-            clients = listen(f"ws://{address}/transcribe", talk, count=count, seconds=seconds)
-            rows.append(step(clients, talk, seconds))
+            clients = listen(url, talk, count=count, seconds=seconds)
+            rows.append(step(clients, talk, seconds, server.memory_mb()))
             print(_line(rows[-1]), flush=True)
             if rows[-1]["display_s"][1] <= limit:
                 capacity = count

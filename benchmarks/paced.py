@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,9 +133,26 @@ async def _client(url: str, slices: Sequence[bytes], place: int, phase_s: float,
     return heard
 
 
+class Served(NamedTuple):
+    """A server that is running.
+
+    :param address: host and port.
+    :param pid: number of its process.
+    """
+
+    address: str
+    pid: int
+
+    def memory_mb(self) -> int:
+        """Return how much of the server is in memory, in MB. Linux only."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        (line,) = (line for line in lines if line.startswith("VmRSS:"))
+        return round(int(line.split()[1]) / 1000)
+
+
 @contextmanager
-def serving(*arguments: str, port: int) -> Iterator[str]:
-    """Run ``python ARGUMENTS`` as the server while the body runs; yield its address.
+def serving(*arguments: str, port: int) -> Iterator[Served]:
+    """Run ``python ARGUMENTS`` as the server while the body runs.
 
     Waits for its first line of output, which says that it listens.
     """
@@ -148,7 +165,7 @@ def serving(*arguments: str, port: int) -> Iterator[str]:
     try:
         assert server.stdout is not None
         print(server.stdout.readline().decode().strip())
-        yield f"127.0.0.1:{port}"
+        yield Served(f"127.0.0.1:{port}", server.pid)
     finally:
         server.terminate()
         server.wait(60)

@@ -12,11 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
+
+from benchmarks.plotting import pairs_of_axes, save
 
 _COLOURS = {
     "confident_agreement": "#0f6b5f",
@@ -35,14 +33,7 @@ def main() -> None:
     plot only.
     """
     out, *paths = sys.argv[1:]
-    pyplot.rcParams |= {
-        "font.size": 9,
-        "svg.hashsalt": "quality",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    size = (10, 3.0 * len(paths))
-    figure, grid = pyplot.subplots(len(paths), 2, figsize=size, layout="constrained", squeeze=False)
+    figure, grid = pairs_of_axes("quality", len(paths))
     for path, (left, right) in zip(paths, grid, strict=True):
         rows = json.loads(Path(path).read_text())["rows"]
         _draw(rows, left, right)
@@ -50,10 +41,15 @@ def main() -> None:
     for axes, label in zip(grid[-1], ("final", "shown in its place"), strict=True):
         axes.set_xlabel(f"seconds from the end of the word until it is {label}, p50 to p95")
     handles = {
-        handle.get_label(): handle for axes in grid.flat for handle in axes.get_legend_handles_labels()[0]
+        str(handle.get_label()): handle
+        for row in grid
+        for axes in row
+        for handle in axes.get_legend_handles_labels()[0]
     }
-    figure.legend(handles.values(), handles, frameon=False, fontsize=8, loc="outside lower center", ncols=3)
-    figure.savefig(out, metadata={"Date": None})
+    figure.legend(
+        list(handles.values()), list(handles), frameon=False, fontsize=8, loc="outside lower center", ncols=3
+    )
+    save(figure, out)
 
 
 def _draw(rows: dict[str, Any], left: Axes, right: Axes) -> None:

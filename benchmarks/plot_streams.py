@@ -10,10 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402
+from benchmarks.plotting import pairs_of_axes, save
 
 _LINES = {"display_s": ("#0f6b5f", "shown"), "commit_s": ("#b3382c", "final")}
 
@@ -21,14 +18,7 @@ _LINES = {"display_s": ("#0f6b5f", "shown"), "commit_s": ("#b3382c", "final")}
 def main() -> None:
     """Draw the rows that ``bench_streams`` has saved."""
     out, *paths = sys.argv[1:]
-    pyplot.rcParams |= {
-        "font.size": 9,
-        "svg.hashsalt": "streams",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    size = (10, 3.0 * len(paths))
-    figure, grid = pyplot.subplots(len(paths), 2, figsize=size, layout="constrained", squeeze=False)
+    figure, grid = pairs_of_axes("streams", len(paths))
     for path, (left, right) in zip(paths, grid, strict=True):
         report = json.loads(Path(path).read_text())
         rows = report["rows"]
@@ -48,7 +38,7 @@ def main() -> None:
             axes.set_ylim(bottom=0)
     for axes in grid[-1]:
         axes.set_xlabel("streams at once")
-    figure.savefig(out, metadata={"Date": None})
+    save(figure, out)
 
 
 if __name__ == "__main__":
