@@ -43,16 +43,18 @@ def test_silence_is_both_improbable_speech_and_improbable_words(
 
 
 @pytest.mark.parametrize(
-    ("probability", "logprob", "count"), [(0.9, -0.1, 2), (0.3, -0.7, 2), (0.2, -0.1, 0), (0.9, -0.8, 0)]
+    ("probability", "logprob", "count", "guesses"),
+    [(0.9, -0.1, 2, False), (0.3, -0.7, 2, False), (0.2, -0.1, 0, False), (0.9, -0.9, 0, True)],
 )
 def test_words_that_the_model_had_to_write_must_be_probable(
-    probability: float, logprob: float, count: int
+    probability: float, logprob: float, count: int, guesses: bool
 ) -> None:
     answer = _hypothesis("thank you", logprob=logprob)
     first, second = answer.words
     answer = replace(answer, words=(replace(first, probability=probability), second))
     belief = believe(answer, asked_to_speak=True)
     assert len(belief.words) == count and bool(belief.reason) == (count == 0)
+    assert belief.guesses == guesses
     assert len(believe(answer).words) == 2
 
 

@@ -145,8 +145,13 @@ def test_a_model_that_writes_no_word_after_a_look_back_is_asked_to_speak() -> No
     engine = _Terse()
     assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
     spoken = [request for request in engine.requests if request.must_speak]
-    assert [request.kind for request in spoken] == [Kind.FINAL, Kind.FINAL]
     assert [request.prefix for request in spoken] == [(1,), (1, 2)]  # the look-back stays
+    # They are asked in the pause, right after the same request without the duty, so the finals do not wait.
+    for again in spoken:
+        before = engine.requests[engine.requests.index(again) - 1]
+        assert again.kind is Kind.COMMIT and before.end == again.end and not before.must_speak
+        assert before.heard is not None and again.heard == (*before.heard, before.end)
+    assert all(request.kind is not Kind.FINAL for request in engine.requests[1:])
 
 
 def test_a_model_that_must_speak_and_only_guesses_is_not_believed() -> None:
@@ -156,7 +161,49 @@ def test_a_model_that_must_speak_and_only_guesses_is_not_believed() -> None:
             return replace(answer, average_logprob=-1.5) if request.must_speak else answer
 
     pcm, said = speak([1.4, 1.4, 1.4])
-    assert words(play(make_session(), Guessing(), cut_evenly(pcm, 8_000))) == said[:1]
+    engine = Guessing()
+    assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said[:1]
+    # At the end of each utterance nothing is asked once more.
+    assert [request.kind for request in engine.requests if request.must_speak] == [Kind.COMMIT] * 2
+    assert all(request.kind is not Kind.FINAL for request in engine.requests)
+
+
+def test_an_utterance_whose_words_are_likely_but_begin_with_a_guess_is_heard_alone() -> None:
+    class Stumbling(_Terse):
+        """Writes a wrong word before the right ones, if it must speak."""
+
+        def run(self, request: Request) -> Hypothesis:
+            answer = super().run(request)
+            if not request.must_speak:
+                return answer
+            wrong = (replace(answer.words[0], text=" men.", probability=0.1),)
+            return replace(answer, words=wrong + answer.words)
+
+    pcm, said = speak([1.4, 1.4, 1.4])
+    assert words(play(make_session(), Stumbling(), cut_evenly(pcm, 8_000))) == said
+
+
+def test_a_model_is_asked_to_speak_at_the_end_if_no_pause_comes_before_it() -> None:
+    pcm, said = speak([1.4, 0.1], tail_s=0.1)
+    engine = _Terse()
+    assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
+    assert engine.requests[-1].must_speak and engine.requests[-1].kind is Kind.FINAL
+
+
+def test_words_that_cannot_be_believed_after_a_look_back_are_asked_for_alone() -> None:
+    """The model has written words, so it need not be asked to speak."""
+
+    class Doubtful(Recording):
+        def run(self, request: Request) -> Hypothesis:
+            answer = super().run(request)
+            return (
+                replace(answer, no_speech_probability=0.9, average_logprob=-1.5) if request.prefix else answer
+            )
+
+    pcm, said = speak([1.4, 1.4, 1.4])
+    engine = Doubtful()
+    assert words(play(make_session(), engine, cut_evenly(pcm, 8_000))) == said
+    assert not any(request.must_speak for request in engine.requests)
 
 
 def test_a_stream_that_is_given_up_has_heard_its_look_back() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from whisper_service.audio.pcm import SAMPLE_RATE
@@ -21,12 +21,11 @@ from whisper_service.session.commit import normalise
 #: base, the last hypothesis of each of 69 utterances of human talks has a no-speech probability of 0.22 at
 #: most; babble, cafés and music have 0.3 to 0.8.
 _NO_SPEECH = ((0.6, -1.0), (0.3, -1.2), (0.2, -1.6))
-#: Words that the model had to write after it had written none (``Request.must_speak``) count only if the
-#: first has at least this probability, and all together at least this average log-probability. Single
-#: recorded digits have log-probabilities of -0.6 to -0.1. Noises have less than -0.8, or a first word below
-#: 0.3.
+#: Words that the model had to write after it had written none (``Request.must_speak``) are guesses below this
+#: average log-probability: nobody spoke. Single recorded digits have -0.6 to -0.1, and noises less than -0.8.
+_GUESS_LOGPROB = -0.8
+#: Otherwise they count if the first has at least this probability. Babble and misled models have less.
 _SURE_FIRST_WORD = 0.3
-_SURE_LOGPROB = -0.7
 #: Text that compresses better than this repeats itself (``whisper.transcribe``'s threshold).
 _COMPRESSION_RATIO = 2.4
 #: How often a phrase must be said in a row to look like a loop, by its number of words. People say one word
@@ -48,11 +47,13 @@ class Belief:
 
     :param reason: why some words cannot be believed, for the log; "" if all can.
     :param repeats: whether the reason is that the model repeats itself.
+    :param guesses: whether the reason is that the model only guesses, because nobody spoke.
     """
 
     words: tuple[Word, ...]
     reason: str = ""
     repeats: bool = False
+    guesses: bool = False
 
     @property
     def says(self) -> bool:
@@ -72,8 +73,11 @@ def believe(answer: Hypothesis, start: int = 0, *, asked_to_speak: bool = False)
     belief = _believe(answer, start)
     if not asked_to_speak:
         return belief
-    is_sure = answer.words[0].probability >= _SURE_FIRST_WORD and answer.average_logprob >= _SURE_LOGPROB
-    return belief if is_sure and not belief.reason else Belief((), belief.reason or "the model guesses")
+    if answer.average_logprob < _GUESS_LOGPROB:
+        return Belief((), "the model guesses", guesses=True)
+    if answer.words[0].probability < _SURE_FIRST_WORD:
+        return Belief((), "the first word is a guess")
+    return replace(belief, words=()) if belief.reason else belief
 
 
 def _believe(answer: Hypothesis, start: int) -> Belief:

@@ -179,6 +179,17 @@ class Questions:
         self._asked = job, again
         return again
 
+    def ask_to_speak(self, job: Job, request: Request) -> Request:
+        """Return ``request``, to which the model must write a word this time.
+
+        The answer is expected instead of that to ``request``. Its window has been encoded already.
+        """
+        self._number += 1
+        heard = request.heard if request.heard is None else self._heard.positions
+        again = replace(request, number=self._number, heard=heard, must_speak=True)
+        self._asked = job, again
+        return again
+
     def ask_for_words_alone(self, job: Job, window: Window, request: Request) -> Request:
         """Return the request about the window's own part without any text that the model might only repeat.
 
@@ -344,7 +355,6 @@ class Questions:
             language=language,
             detect=not self._language.settled,
             task=self._settings.task,
-            must_speak=kind is Kind.FINAL and window.looks_back and not window.final_words,
             beam_size=self._settings.beam_size if kind is Kind.FINAL else 1,
         )
 

@@ -208,6 +208,9 @@ class Session:
         if belief.reason and request.rough:
             # The next position tells more than the same one would, heard as a whole.
             return self._step(self._conclude(job, window, Belief(()), answer.language))
+        if _may_have_missed_words(job, window, request, belief):
+            log.info("%s: request %d is asked again for a word", self.name, request.number)
+            return self._step((), first=self._questions.ask_to_speak(job, request))
         if request.heard and _needs_the_whole(job, window, request, belief):
             log.info("%s: request %d is asked again with the whole encoder", self.name, request.number)
             return self._step((), first=self._questions.ask_as_a_whole(job, request))
@@ -277,7 +280,8 @@ class Session:
         transcript, questions = self._transcript, self._questions
         doubtful = self._prompted.doubtful(window, language)
         ended = job.kind is Kind.FINAL
-        window.complete = job.position if job.pause and belief.says and not belief.reason else None
+        is_certain = belief.guesses or (belief.says and not belief.reason)
+        window.complete = job.position if job.pause and is_certain else None
         if ended:
             events = transcript.end(window, belief.words, job.position, language)
             questions.end(window, language)
@@ -319,6 +323,16 @@ class Session:
         )
 
 
+def _may_have_missed_words(job: Job, window: Window, request: Request, belief: Belief) -> bool:
+    """Return whether an utterance is over in which the model has written no word after a look-back.
+
+    The text of the look-back is complete, so the model easily takes a short word for nothing.
+    """
+    is_over = job.pause or job.kind is Kind.FINAL
+    has_words = belief.says or bool(belief.reason) or bool(window.final_words)
+    return is_over and window.looks_back and not has_words and not request.must_speak
+
+
 def _needs_the_whole(job: Job, window: Window, request: Request, belief: Belief) -> bool:
     """Return whether the incremental encoder may have misled the model.
 
@@ -339,7 +353,7 @@ def _is_misled(job: Job, window: Window, request: Request, belief: Belief) -> bo
     the model often takes a window for silence that is only too short to be understood. A model that had to
     speak and only guessed has not been misled: nobody spoke.
     """
-    if request.must_speak or not (request.prompt or request.context or window.looks_back):
+    if belief.guesses or not (request.prompt or request.context or window.looks_back):
         return False
     if job.kind is not Kind.FINAL:
         return belief.repeats
