@@ -9,7 +9,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from tests.bad_input.test_clients import raw_client
-from tests.servers import MODEL, Server, free_port, resident_bytes, running, wait_until_ready
+from tests.servers import MODEL, Server, free_port, resident_bytes, running, wait_until, wait_until_ready
 from tests.talks import MAX_ERROR_RATE_SHORT, sentences, stream_talk, word_error_rate
 
 BUDGET_BYTES = 64 << 20
@@ -44,9 +44,9 @@ def test_unfinished_messages_are_bounded_and_what_they_held_comes_back(server: S
             heard = stream_talk(server.ws("/transcribe"), spoken.wavs())
             assert heard.code == 1000
             assert word_error_rate(spoken.text, heard.transcript) <= MAX_ERROR_RATE_SHORT
-        # The allocator keeps some of the memory for the next messages.
-        grown = resident_bytes(server.process.pid) - before
-        assert grown < 3 * BUDGET_BYTES, grown
+        # The server takes a moment to notice the closed sockets, and the allocator keeps some of the memory.
+        limit = before + 3 * BUDGET_BYTES
+        assert wait_until(lambda: resident_bytes(server.process.pid) < limit, timeout_s=10)
 
 
 def test_who_needs_more_than_there_is_is_told(server: Server) -> None:
