@@ -88,7 +88,7 @@ class Request:
     :param detect: whether the engine detects the language even if ``language`` is given. It still decodes in
         ``language``.
     :param task: ``transcribe`` or ``translate``.
-    :param must_speak: whether the answer must have a word. Without a prefix or a draft it has one anyway.
+    :param must_speak: whether the answer must have a word. Without a prefix it may not end at once anyway.
     :param timestamps: whether Whisper writes timestamps. They become no words, but guide it through long
         windows.
     :param beam_size: number of beams, 1 … 5; 1 is greedy decoding.
