@@ -76,8 +76,7 @@ def test_short_words_dropped(server: Server) -> None:
     assert len(heard.of("final")) == 5, heard.transcript
 
 
-@pytest.mark.brief
-@pytest.mark.parametrize("query", ["language=en", ""])
+@pytest.mark.parametrize("query", [pytest.param("language=en", marks=pytest.mark.brief), ""])
 def test_repeated_words_cut(base: Server, query: str) -> None:
     heard = _hear(base, "repeated-words-cut/five_seven_six_times.flac", query)
     assert len(_words(heard)) == 12, heard.transcript
