@@ -16,6 +16,7 @@ from whisper_service.audio.pcm import FRAME_SAMPLES
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import EngineInfo, Hypothesis, Request, Word
 from whisper_service.events import Done, Event, Final
+from whisper_service.session.carry import Carry
 from whisper_service.session.session import Session, Step
 
 Samples = NDArray[np.float32]
@@ -140,7 +141,7 @@ def play(
     events: list[Event] = []
 
     def settle(step: Step) -> None:
-        events.extend(step.events)
+        events.extend(told(step))
         for request in step.requests:
             settle(session.apply(engine.run(request)))
 
@@ -149,6 +150,11 @@ def play(
     if stop:
         settle(session.finish())
     return events
+
+
+def told(step: Step) -> list[Event]:
+    """Return the events of a step without its carries."""
+    return [event for event in step.events if not isinstance(event, Carry)]
 
 
 def finals(events: Iterable[Event]) -> list[Final]:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "whisper_service"
 
 #: The other parts that each part may import. Every part may import `errors`, `config` and `events`.
 ARROWS: dict[str, set[str]] = {
-    "extension": {"web", "cli", "service"},
+    "extension": {"web", "cli", "service", "protocol.resume", "signing"},
     "server": {"extension", "service"},
     "gunicorn": {"extension", "service"},
     "service": {"assembly", "live", "engine", "model", "audio", "native"},
@@ -27,12 +27,13 @@ ARROWS: dict[str, set[str]] = {
     "live": {"protocol", "audio", "hearing", "session", "engine", "lag"},
     "hearing": {"audio"},
     "lag": {"audio"},
-    "protocol": {"audio", "engine.request", "session.carry"},
+    "protocol": {"audio", "engine.request", "session.carry", "session.packing"},
     "session": {"audio", "engine.request"},
     "engine": {"audio.pcm", "model", "native"},
     "model": {"audio.pcm"},
     "audio": {"native"},
     "native": set(),
+    "signing": set(),
     "events": {"engine.request"},
     "config": {"checks"},
     "checks": set(),
@@ -45,7 +46,7 @@ FENCES = {
     "torch": {"model", "engine/runner.py"},
     "whisper": {"model", "engine/runner.py"},
     "gevent": {"gunicorn.py", "server.py", "service.py", "live.py", "native.py", "web", "engine/bridge.py"},
-    "flask": {"extension.py", "server.py", "web"},
+    "flask": {"extension.py", "server.py", "signing.py", "web"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

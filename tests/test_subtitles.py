@@ -19,7 +19,7 @@ def _final(number: int, *spoken: tuple[str, float, float]) -> Final:
         for text, start, end in spoken
     )
     text = "".join(word.text for word in words)
-    return Final(number, text, words[0].start, words[-1].end, words, "en")
+    return Final(number, text, words[0].start, words[-1].end, words, "en", words[-1].end)
 
 
 FINALS = [

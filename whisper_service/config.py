@@ -85,6 +85,11 @@ class StreamSettings:
     words: bool = _of_client(False, checks.switch(), "Send time and probability of each word.")
     interim: bool = _of_client(True, checks.switch(), "Send partials.")
     full_transcript: bool = _of_client(False, checks.switch(), "Send the whole transcript with every final.")
+    resumable: bool = _of_client(
+        False,
+        checks.switch(),
+        "Send what the client needs to go on after a broken connection: ack, and resume with every final.",
+    )
     policy: str = _setting(
         POLICIES[0],
         checks.choice(*POLICIES),
@@ -256,6 +261,17 @@ class Config:
         checks.choice("", *RAW_RATES),
         "Type of undeclared binary frames that are no known file: mono, 16 kHz (mulaw and alaw 8 kHz). Empty "
         "refuses them, except on /ws/transcribe (s16le).",
+    )
+    signing_key: str = _setting(
+        "",
+        checks.text("text, at most 1000 characters", 1000),
+        "Signs the tokens with which streams go on; servers that share streams need the same one. Empty "
+        "takes the app's SECRET_KEY, or else a file in its instance folder.",
+    )
+    resume_max_age_s: int = _setting(
+        86_400,
+        checks.number(int, 1, 2**31 - 1, "s"),
+        "How long after its last message a stream can go on elsewhere.",
     )
     grid_ms: int = _setting(
         500, checks.number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."

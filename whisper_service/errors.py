@@ -4,7 +4,8 @@ TranscriptionError
 ├── ConfigError               a WHISPER_* key is unknown or out of range (raised at start-up)
 ├── ModelUnavailable          the model cannot be loaded, or is not loaded yet
 ├── BadMessage                an invalid control message
-│   └── BadSetting            an unknown setting, or a value out of its range
+│   ├── BadSetting            an unknown setting, or a value out of its range
+│   └── BadToken              a stream cannot go on from its client's token
 ├── AudioError                audio that cannot be used
 │   ├── BadBase64             a text frame that is not base64
 │   ├── BadAudio              a slice that cannot be decoded
@@ -65,6 +66,12 @@ class BadSetting(BadMessage):
     """A setting of the stream with an unknown name, or with a value out of its range."""
 
     code = "bad_setting"
+
+
+class BadToken(BadMessage):
+    """A token that is forged, too old, or of a stream with another model or other settings."""
+
+    code = "bad_token"
 
 
 class AudioError(TranscriptionError):

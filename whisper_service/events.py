@@ -42,6 +42,7 @@ class Final:
 
     :param number: counts the finals of the stream from 0.
     :param language: code of the language in which the model decoded, such as ``en``.
+    :param heard: the model had heard the stream up to this sample.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Final:
     end: int
     words: tuple[Word, ...]
     language: str
+    heard: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,13 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
+class Marked:
+    """All audio before the client's mark ``name`` is final."""
+
+    name: str | int
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """The balance of all samples of a stream: ``received = speech + silent + lost``."""
 
@@ -96,4 +105,4 @@ class Done:
     account: Account
 
 
-Event = SpeechStarted | SpeechEnded | Partial | Final | KeywordSpotted | Lag | Done
+Event = SpeechStarted | SpeechEnded | Partial | Final | KeywordSpotted | Lag | Marked | Done

@@ -9,7 +9,9 @@ from flask import Flask, current_app
 
 from whisper_service.cli import flask_commands
 from whisper_service.config import Config
+from whisper_service.protocol.resume import Tokens
 from whisper_service.service import Service
+from whisper_service.signing import signing_key
 from whisper_service.web.blueprint import DialectFactory, Mount, create_blueprint, socket_view
 from whisper_service.web.sockets import Sockets
 
@@ -62,7 +64,8 @@ class Transcriber:
         config = Config.from_mapping(app.config, os.environ)
         sockets = Sockets(config.limits.buffer_bytes)
         service = Service(config, sockets)
-        mount = Mount(config, service, sockets)
+        tokens = Tokens(signing_key(app, config.signing_key), max_age_s=config.resume_max_age_s)
+        mount = Mount(config, service, sockets, tokens)
         app.extensions[NAME] = _Mounted(service, mount)
         app.register_blueprint(
             create_blueprint(mount, name=NAME, url_prefix=self._url_prefix, page=self._page)

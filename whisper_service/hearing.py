@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from whisper_service.audio.clock import ClientClock
 from whisper_service.audio.ffmpeg import GAP
 from whisper_service.audio.pcm import SAMPLE_RATE, Gap, Samples
 from whisper_service.audio.slices import SliceReader
@@ -42,12 +43,14 @@ class Piece:
 
 
 class Beginning(NamedTuple):
-    """Where a stream begins. The first sample that comes is the earlier of the two.
+    """Where a stream begins.
 
+    :param first: the first sample that comes; none of the others is before it.
     :param samples: the first sample that is passed on.
     :param speech: the first sample that the speech detector needs.
     """
 
+    first: int
     samples: int
     speech: int
 
@@ -68,9 +71,14 @@ class Hearing:
         self._speech = speech
         self._speech_state = speech_state
         self._begin = begin
-        self._received = min(begin)
+        self._received = begin.first
         self._untold_s = 0.0  # seconds of lost audio that were not reported yet
         self._told_at = self._received - _LOSS_TOLD_SAMPLES
+
+    @property
+    def clock(self) -> ClientClock:
+        """The clock that counts the client's own samples."""
+        return self._slices.clock
 
     def read(self, data: bytes) -> Iterator[Piece | AudioError]:
         """Yield the pieces of a slice.
@@ -86,8 +94,13 @@ class Hearing:
             yield from self._hear(self._slices.finish())
         except AudioError as problem:
             yield problem
-            yield from self.lose(problem.lost_samples)
+            yield from self.refuse(problem)
         yield from self._report()
+
+    def refuse(self, problem: AudioError) -> Iterator[Piece]:
+        """Yield silence in place of a slice that was rejected with ``problem``."""
+        self.clock.lose(problem.lost_samples)
+        yield from self.lose(problem.lost_samples)
 
     def lose(self, count: int) -> Iterator[Piece]:
         """Yield ``count`` samples of silence in place of lost audio, so that later times stay right."""

@@ -12,13 +12,15 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import gevent
 from gevent.event import Event as Wakeup
 
+from whisper_service.audio.clock import ClientClock
 from whisper_service.audio.decode import decode_base64
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.slices import SliceReader
@@ -27,6 +29,7 @@ from whisper_service.engine.bridge import StreamEngine
 from whisper_service.engine.request import Hypothesis
 from whisper_service.errors import (
     AudioError,
+    BadAudio,
     BadMessage,
     Draining,
     Full,
@@ -35,10 +38,21 @@ from whisper_service.errors import (
     TooBig,
     TranscriptionError,
 )
-from whisper_service.events import Done, Event, Lag
+from whisper_service.events import Done, Event, Lag, Marked
 from whisper_service.hearing import Beginning, Hearing, Piece, StreamDetector
 from whisper_service.lag import LagMeter, LagNotice
-from whisper_service.protocol.dialect import Answer, Audio, Command, Control, Dialect, Frame, Opening, Resume
+from whisper_service.protocol.dialect import (
+    Answer,
+    Audio,
+    Checkpoint,
+    Command,
+    Control,
+    Dialect,
+    Frame,
+    Mark,
+    Opening,
+    Resume,
+)
 from whisper_service.session.carry import Carry
 from whisper_service.session.questions import COARSEST
 from whisper_service.session.session import Session, Step
@@ -69,6 +83,11 @@ _COARSE = ((5.0, COARSEST), (2.0, 2 * SAMPLE_RATE))
 _LAG_INTERVAL_S = 1.0
 #: Longer base64 text is decoded in a native thread: a client must not decide how long the hub is busy.
 _QUICK_CHARACTERS = 1 << 16
+_FROM_THE_START = Resume(Checkpoint(Carry()), 0)
+#: A client that sends audio gets a checkpoint at least this often, in seconds of its audio.
+_CHECKPOINT_S = 5
+#: A client may wait for so many marks at once.
+_MOST_MARKS = 1_000
 #: At most about 10 s of audio wait for the engine. If it needs longer than this for it, it counts as dead.
 _ENGINE_TIMEOUT_S = 120.0
 
@@ -134,6 +153,8 @@ class Stream:
         self._lag_timer: gevent.Greenlet[[], None] | None = None
         self._arrived: tuple[float, bool] = (0.0, False)  # ``at`` and ``held`` of the current frame
         self._deadline: float | None = None
+        self._checkpoint: Checkpoint | None = None  # the last one that the client was told of
+        self._marks: deque[tuple[int, str | int]] = deque()  # the positions and names of the client's marks
         self._progress = Wakeup()
         self._problem: TranscriptionError | None = None
         self._cut_short = False
@@ -147,7 +168,7 @@ class Stream:
         """Transcribe until the client stops the stream, or until it is gone and ``arrivals`` ends. Blocks.
 
         :param arrivals: may raise ``Draining``, ``TooBig`` or ``Full``. Then the text of all audio so far
-            becomes final first.
+            becomes final first. A resumable stream is only brought up to date: its client goes on elsewhere.
         :raises TranscriptionError: the error that ended the stream, for the client.
         """
         info = self._parts.engine.info()
@@ -180,7 +201,10 @@ class Stream:
             self._cut_short = True
             if isinstance(problem, Draining) and self._deadline is None:
                 self._deadline = self._parts.clock() + self._parts.drain_timeout_s
-            self._finish(self._parts.drain_timeout_s)
+            if self._dialect.settings.resumable:
+                self._break_off()
+            else:
+                self._finish(self._parts.drain_timeout_s)
             raise
 
     # -- from the client -------------------------------------------------------------------------------
@@ -195,7 +219,7 @@ class Stream:
                 raise
             self._tell_problem(problem)
             if isinstance(problem, AudioError):
-                self._hear_all(self._open().hearing.lose(problem.lost_samples))
+                self._hear_all(self._open().hearing.refuse(problem))
             return True
 
     def _obey(self, command: Command) -> bool:
@@ -204,10 +228,12 @@ class Stream:
                 self._hear_all(self._open().hearing.read(self._bytes_of(data)))
             case Answer(frames):
                 self._send(frames)
-            case Resume(carry):
+            case Resume():
                 if self._opened is not None:
                     raise BadMessage("A stream can go on from another one only before its first audio.")
-                self._open(carry)
+                self._resume(command)
+            case Mark(name):
+                self._mark(name)
             case Control.FLUSH:
                 if self._opened is not None:
                     self._carry_out(self._opened.session.flush())
@@ -216,13 +242,13 @@ class Stream:
                 return False
         return True
 
-    def _open(self, carry: Carry | None = None) -> _Opened:
+    def _open(self, resume: Resume = _FROM_THE_START) -> _Opened:
         """Return the session and the hearing. The first call makes them, with the settings chosen by then.
 
-        :param carry: the state from which the first call goes on.
+        :param resume: where the first call goes on.
         """
         if self._opened is None:
-            carry = carry or Carry()
+            carry, origin = resume.checkpoint.carry, resume.checkpoint.origin
             settings = self._dialect.settings
             session = Session(
                 self.name,
@@ -235,12 +261,30 @@ class Stream:
                 declared=settings.raw_format,
                 undeclared=self._dialect.undeclared,
                 containers=self._parts.containers,
+                clock=ClientClock(origin, received=resume.begin.sample),
+                skipped=resume.skipped,
             )
-            begin = Beginning(carry.audio_from, self._parts.lead_in_start(carry.frame))
-            speech_state = self._parts.speech_state(carry.frame)
-            hearing = Hearing(slices, self._parts.speech, speech_state, begin)
-            self._opened = _Opened(session, hearing, begin.samples)
+            lead_in = self._parts.lead_in_start(carry.frame)
+            beginning = Beginning(origin.position, carry.audio_from, lead_in)
+            hearing = Hearing(slices, self._parts.speech, self._parts.speech_state(carry.frame), beginning)
+            self._opened = _Opened(session, hearing, carry.audio_from)
+            self._checkpoint = replace(resume.checkpoint, received=resume.begin.sample)
         return self._opened
+
+    def _resume(self, resume: Resume) -> None:
+        """Go on at a checkpoint. Audio that the client no longer has is lost."""
+        _, hearing, _ = self._open(resume)
+        if resume.missing:
+            seconds = resume.missing / SAMPLE_RATE
+            problem = f"{seconds:.2f} s of audio are missing: the client no longer has them."
+            self._tell_problem(BadAudio(f"{problem} Silence takes their place."))
+            self._hear_all(hearing.lose(resume.missing))
+
+    def _mark(self, name: str | int) -> None:
+        if len(self._marks) >= _MOST_MARKS:
+            raise BadMessage(f"{_MOST_MARKS} marks wait already; this one is not returned.")
+        self._marks.append((self._opened.session.received if self._opened else 0, name))
+        self._return_marks()
 
     def _bytes_of(self, data: bytes | str) -> bytes:
         if isinstance(data, bytes):
@@ -264,6 +308,7 @@ class Stream:
         at, held = self._arrived
         self._lag.arrived(received, at, held=held)
         self._carry_out(session.feed(piece.samples, piece.speech, lost=piece.lost))
+        self._repeat_checkpoint()
         self._update_lag(session)
         self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
 
@@ -273,6 +318,17 @@ class Stream:
         self._carry_out(session.finish())
         self._update_lag(session)
         self._wait(lambda: session.finished, timeout_s)
+
+    def _break_off(self) -> None:
+        """Wait for the answers to the jobs so far, and tell the client from where it has to go on."""
+        if self._opened is None:
+            return
+        session = self._opened.session
+        try:
+            self._wait(lambda: session.settled == session.received, self._parts.drain_timeout_s)
+        except _TimeIsUp:
+            log.info("%s: broken off %d samples behind", self.name, session.received - session.settled)
+        self._repeat_checkpoint(after_s=0)
 
     def _check_time(self) -> None:
         if self._deadline is not None and self._parts.clock() >= self._deadline:
@@ -291,9 +347,12 @@ class Stream:
         )
 
     def _too_long(self, session: Session) -> SessionTooLong:
-        """Make all audio so far final, and return the error that ends the stream."""
-        self._carry_out(session.finish())
-        self._wait(lambda: session.finished, _ENGINE_TIMEOUT_S)
+        """Make all audio so far final, or break a resumable stream off; return the error that ends it."""
+        if self._dialect.settings.resumable:
+            self._break_off()
+        else:
+            self._carry_out(session.finish())
+            self._wait(lambda: session.finished, _ENGINE_TIMEOUT_S)
         limit_s = self._parts.max_audio_samples / SAMPLE_RATE
         return SessionTooLong(f"One stream may have {limit_s:g} seconds of audio; connect again for more.")
 
@@ -301,11 +360,41 @@ class Stream:
 
     def _carry_out(self, step: Step) -> None:
         for event in step.events:
-            self._write_event(event)
-        if step.carry is not None and self._opened is not None and not self._opened.session.finished:
-            self._send(self._dialect.tell(step.carry))
+            if isinstance(event, Carry):
+                self._tell_checkpoint(event)
+            else:
+                self._write_event(event)
+        self._return_marks()
         for request in step.requests:
             self._parts.engine.submit(request, self._on_answer)
+
+    def _tell_checkpoint(self, carry: Carry) -> None:
+        """Tell the client that another stream can go on from ``carry``."""
+        if self._opened is None:
+            return
+        clock = self._opened.hearing.clock
+        needed = min(carry.audio_from, self._parts.lead_in_start(carry.frame))
+        self._checkpoint = Checkpoint(carry, clock.origin_before(needed), clock.received)
+        self._send(self._dialect.tell(self._checkpoint))
+
+    def _repeat_checkpoint(self, after_s: float = _CHECKPOINT_S) -> None:
+        """Tell the client of the last checkpoint again, after its first audio and every ``after_s`` of it."""
+        if self._opened is None or self._checkpoint is None:
+            return
+        clock, last = self._opened.hearing.clock, self._checkpoint
+        if last.origin.rate and clock.received - last.received < after_s * clock.rate:
+            return
+        origin = last.origin._replace(rate=last.origin.rate or clock.rate)
+        self._checkpoint = replace(last, origin=origin, received=clock.received)
+        self._send(self._dialect.tell(self._checkpoint))
+
+    def _return_marks(self) -> None:
+        """Tell the client of its marks before which everything is final."""
+        if self._opened is None:
+            return
+        final_until = self._opened.session.final_until
+        while self._marks and self._marks[0][0] <= final_until:
+            self._write_event(Marked(self._marks.popleft()[1]))
 
     def _on_answer(self, answer: Hypothesis | TranscriptionError) -> None:
         """Process an answer of the engine. This runs on the hub: it neither blocks nor raises."""
@@ -349,7 +438,7 @@ class Stream:
     def _update_lag(self, session: Session) -> None:
         now = self._parts.clock()
         behind_s = self._lag.behind_s(session.settled, now)
-        if self._deadline is not None:
+        if self._deadline is not None and not self._dialect.settings.resumable:
             session.coarsen(COARSEST)
         for limit_s, spacing in _COARSE:
             if behind_s > limit_s:
@@ -373,6 +462,7 @@ class Stream:
                 return  # the client has not ended the stream
             if self._lag_notice.end():
                 self._send(self._dialect.tell(Lag(0.0)))
+            self._return_marks()
         self._send(self._dialect.tell(event))
 
     def _tell_problem(self, problem: TranscriptionError) -> None:

@@ -165,5 +165,5 @@ def _finals(number: int, window: PackedWindow, answer: Hypothesis) -> Iterator[F
             own.append(words.pop(0))
         if own:
             text = "".join(word.text for word in own)
-            yield Final(number, text, own[0].start, own[-1].end, tuple(own), answer.language)
+            yield Final(number, text, own[0].start, own[-1].end, tuple(own), answer.language, window.end)
             number += 1

@@ -10,6 +10,7 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import BatchRunner
 from whisper_service.events import Event
 from whisper_service.model.speech.detector import SpeechDetector, SpeechState
+from whisper_service.session.carry import Carry
 from whisper_service.session.session import Session, Step
 
 
@@ -38,6 +39,6 @@ def settle(session: Session, step: Step, runner: BatchRunner) -> Iterator[Event]
     steps = deque([step])
     while steps:
         step = steps.popleft()
-        yield from step.events
+        yield from (event for event in step.events if not isinstance(event, Carry))
         if step.requests:
             steps.extend(session.apply(answer) for answer in runner.run_batch(step.requests))

@@ -59,6 +59,7 @@ def finals(messages: list[dict[str, Any]]) -> list[Final]:
             round(told["end"] * RATE),
             tuple(map(word, told["words"])),
             told["language"],
+            round(told["end"] * RATE),
         )
         for told in messages
     ]

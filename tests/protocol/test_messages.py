@@ -30,7 +30,7 @@ EVENTS: list[Event] = [
     SpeechStarted(16_000),
     SpeechEnded(24_000),
     Partial(" hello", 16_000, 24_000, (WORD,)),
-    Final(3, " hello", 16_000, 24_000, (WORD,), "en"),
+    Final(3, " hello", 16_000, 24_000, (WORD,), "en", 32_000),
     Lag(2.34),
     Done(Account(received=100, speech=60, silent=30, lost=10)),
     KeywordSpotted(0, "hello", "hello", 16_000, 24_000, final=False, retracted=False),
@@ -77,7 +77,7 @@ def test_an_error_carries_its_code_and_whether_it_is_the_end() -> None:
 
 def test_text_stays_readable_on_the_wire() -> None:
     assert messages.encode({"type": "lag", "behind_s": 1.0}) == '{"type":"lag","behind_s":1.0}'
-    final = messages.of_event(Final(0, " größer", 0, 1, (), "de"), words=False)
+    final = messages.of_event(Final(0, " größer", 0, 1, (), "de", 1), words=False)
     assert '" größer"' in messages.encode(final)
 
 

@@ -150,7 +150,7 @@ def test_a_fault_closes_with_its_own_code(dialect: NativeDialect) -> None:
 
 
 def test_partials_may_be_replaced_and_finals_not(dialect: NativeDialect) -> None:
-    partial, final = Partial(" a", 0, 1, ()), Final(0, " a", 0, 1, (), "en")
+    partial, final = Partial(" a", 0, 1, ()), Final(0, " a", 0, 1, (), "en", 1)
     assert [frame.replaces for event in (partial, final) for frame in dialect.tell(event)] == [True, False]
 
 

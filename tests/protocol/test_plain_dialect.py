@@ -26,7 +26,7 @@ def test_opening_says_nothing_and_checks_the_settings(dialect: Dialect) -> None:
 
 
 def test_a_final_is_its_text(dialect: Dialect) -> None:
-    assert dialect.tell(Final(0, " Hello.", 0, 1, (), "en")) == (Frame(" Hello."),)
+    assert dialect.tell(Final(0, " Hello.", 0, 1, (), "en", 1)) == (Frame(" Hello."),)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.fakes import (
     make_session,
     play,
     speak,
+    told,
     words,
 )
 from whisper_service.config import POLICIES
@@ -165,7 +166,8 @@ def test_silence_asks_nothing_and_keeps_nothing() -> None:
     session, detector = make_session(), FakeDetector()
     for _ in range(200):
         pcm = np.zeros(8_000, dtype=np.float32)
-        assert session.feed(pcm, detector.probabilities(pcm)) == Step()
+        step = session.feed(pcm, detector.probabilities(pcm))
+        assert not told(step) and not step.requests
     assert session._questions._buffer.end - session._questions._buffer.start < RATE
 
 

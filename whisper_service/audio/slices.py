@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from whisper_service.audio.clock import ClientClock
 from whisper_service.audio.decode import RawReader
 from whisper_service.audio.ffmpeg import ACCEPTED
 from whisper_service.audio.framing import DeafStream
@@ -36,6 +37,8 @@ class SliceReader:
     :param declared: format of the raw samples in every message, if the client has declared one.
     :param undeclared: format of messages that are no known file. If it is None, such messages are rejected.
     :param containers: opens the container streams.
+    :param clock: counts the client's samples.
+    :param skipped: so many of the client's first samples are dropped, for each channel.
     """
 
     def __init__(
@@ -44,7 +47,11 @@ class SliceReader:
         declared: RawFormat | None,
         undeclared: RawFormat | None,
         containers: ContainerThreads,
+        clock: ClientClock | None = None,
+        skipped: int = 0,
     ) -> None:
+        self.clock = clock or ClientClock()
+        self._skipped = skipped
         self._declared = RawReader(declared) if declared else None
         self._undeclared = RawReader(undeclared) if undeclared else None
         self._containers = containers
@@ -91,9 +98,15 @@ class SliceReader:
 
     def _resampled(self, item: Block | Gap) -> Iterator[Samples | Gap]:
         if isinstance(item, Gap):
+            self.clock.stay()
             yield self._rest_of_rate()
             yield item
             return
+        if self._skipped:
+            dropped = min(self._skipped, item.samples.shape[0])
+            self._skipped -= dropped
+            item = Block(item.samples[dropped:], item.rate)
+        self.clock.count(item.samples.shape[0], item.rate)
         if self._resampler is None or self._resampler.rate != item.rate:
             yield self._rest_of_rate()
             self._resampler = Resampler(item.rate)
@@ -156,9 +169,11 @@ class SliceReader:
                 self._wav = WavReader()
                 yield from self._read_wav(self._wav, data)
             case Kind.STREAM:
+                self.clock.stay()
                 self._container = self._containers.stream(form.name)
                 yield from self._continue(self._container, data)
             case Kind.FILE:
+                self.clock.stay()
                 yield from self._containers.file(data, form.name).blocks()
             case Kind.INDEX_LAST:
                 raise UnsupportedAudio(
@@ -182,6 +197,7 @@ class SliceReader:
 
     def _read_rare_wav(self, wav: WavReader, problem: UnsupportedAudio) -> Iterator[Block | Gap]:
         """Yield the audio of a WAV in a codec that only FFmpeg knows, such as ADPCM or GSM."""
+        self.clock.stay()
         container = self._containers.stream("wav")
         container.write(wav.head)
         if wav.promised:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from whisper_service.audio.clock import Origin
 from whisper_service.config import RawFormat, StreamSettings
 from whisper_service.errors import TranscriptionError
 from whisper_service.events import Event
@@ -46,6 +47,20 @@ class Control(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A place at which another stream can go on.
+
+    :param carry: the state of the session there.
+    :param origin: the place in the client's audio from which it must be sent again.
+    :param received: how many samples of one channel the client has sent until now, at its own rate.
+    """
+
+    carry: Carry
+    origin: Origin = Origin()
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The dialect's own answer to a frame, for instance to a greeting. The built-in dialects have none."""
 
@@ -54,16 +69,44 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Go on where the utterances of another stream have ended. It must come before the first audio.
+    """Go on where another stream broke off. It must come before the first audio.
 
-    The first sample of the audio is ``Carry.audio_from``, or the first one that the speech detector needs for
-    ``Carry.frame``, whichever is earlier.
+    :param checkpoint: the last checkpoint of that stream. Its carry has the finals since then.
+    :param first: number of the client's sample with which its audio begins this time. Samples before the
+        origin of the checkpoint are dropped; samples that are missing after it count as lost.
     """
 
-    carry: Carry
+    checkpoint: Checkpoint
+    first: int
+
+    @property
+    def begin(self) -> Origin:
+        """The place of the first sample that is not dropped."""
+        origin = self.checkpoint.origin
+        return origin if self.first <= origin.sample else origin.moved_to(self.first)
+
+    @property
+    def skipped(self) -> int:
+        """How many of the client's samples are dropped, for each channel."""
+        return self.begin.sample - self.first
+
+    @property
+    def missing(self) -> int:
+        """How much audio is missing, in samples at 16 kHz."""
+        return self.begin.position - self.checkpoint.origin.position
 
 
-Command = Audio | Control | Answer | Resume
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Tell the client when all audio before this command is final.
+
+    :param name: the client's name for this place.
+    """
+
+    name: str | int
+
+
+Command = Audio | Control | Answer | Resume | Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +165,11 @@ class Dialect(Protocol):
         :raises TranscriptionError: if the frame is not valid. The stream goes on unless the error is fatal.
         """
 
-    def tell(self, event: Event | Carry) -> Sequence[Frame]:
+    def tell(self, event: Event | Checkpoint) -> Sequence[Frame]:
         """Return the frames that tell the client about an event.
 
-        A ``Carry`` comes after the last final of an utterance. Another stream can go on from it.
+        A ``Checkpoint`` comes with the first audio, after the last final of an utterance, and every 5 s. It
+        has another carry than the one before if no final has come after that carry.
         """
 
     def fail(self, problem: TranscriptionError, *, fatal: bool) -> Failure:

@@ -17,11 +17,12 @@ from whisper_service.events import (
     Final,
     KeywordSpotted,
     Lag,
+    Marked,
     Partial,
     SpeechEnded,
     SpeechStarted,
 )
-from whisper_service.protocol.dialect import Opening
+from whisper_service.protocol.dialect import Checkpoint, Opening
 
 #: Version of the protocol. It increases when clients have to change.
 VERSION = 1
@@ -44,6 +45,32 @@ class ReadyMessage(TypedDict):
     languages: list[str]
     limits: LimitsMessage
     warnings: list[str]
+
+
+class ResumedMessage(TypedDict):
+    """The stream goes on where another one broke off."""
+
+    type: Literal["resumed"]
+    replay_from: int
+    rate: int
+    next_id: int
+
+
+class AckMessage(TypedDict):
+    """How much audio has come, and from where it must be sent again after a broken connection."""
+
+    type: Literal["ack"]
+    received: int
+    replay_from: int
+    rate: int
+    resume: str
+
+
+class MarkMessage(TypedDict):
+    """Everything before the client's mark is final."""
+
+    type: Literal["mark"]
+    id: str | int
 
 
 class SpeechMessage(TypedDict):
@@ -83,6 +110,7 @@ class FinalMessage(TypedDict):
     end: float
     words: NotRequired[list[WordMessage]]
     full_transcript: NotRequired[str]
+    resume: NotRequired[str]
 
 
 class KeywordMessage(TypedDict):
@@ -127,6 +155,9 @@ class DoneMessage(TypedDict):
 
 Message = (
     ReadyMessage
+    | ResumedMessage
+    | AckMessage
+    | MarkMessage
     | SpeechMessage
     | PartialMessage
     | FinalMessage
@@ -160,6 +191,28 @@ def ready(opening: Opening, *, language: str | None) -> ReadyMessage:
     }
 
 
+def resumed(checkpoint: Checkpoint) -> ResumedMessage:
+    """Return the message for a stream that goes on at ``checkpoint``."""
+    carry, origin = checkpoint.carry, checkpoint.origin
+    return {
+        "type": "resumed",
+        "replay_from": origin.sample,
+        "rate": origin.rate,
+        "next_id": carry.next_id + len(carry.told),
+    }
+
+
+def ack(checkpoint: Checkpoint, token: str) -> AckMessage:
+    """Return the message of a checkpoint, with the token for it."""
+    return {
+        "type": "ack",
+        "received": checkpoint.received,
+        "replay_from": checkpoint.origin.sample,
+        "rate": checkpoint.origin.rate,
+        "resume": token,
+    }
+
+
 def error(problem: TranscriptionError, *, fatal: bool) -> ErrorMessage:
     """Return the message of a problem.
 
@@ -175,10 +228,9 @@ def of_event(event: Event, *, words: bool, transcript: str = "") -> Message:
     :param transcript: the text of all finals so far.
     """
     match event:
-        case SpeechStarted(at):
-            return {"type": "speech_started", "at": seconds(at)}
-        case SpeechEnded(at):
-            return {"type": "speech_ended", "at": seconds(at)}
+        case SpeechStarted(at) | SpeechEnded(at):
+            begins = isinstance(event, SpeechStarted)
+            return {"type": "speech_started" if begins else "speech_ended", "at": seconds(at)}
         case Lag(behind_s):
             return {"type": "lag", "behind_s": round(behind_s, 1)}
         case Partial():
@@ -214,6 +266,8 @@ def of_event(event: Event, *, words: bool, transcript: str = "") -> Message:
                 "final": event.final,
                 "retracted": event.retracted,
             }
+        case Marked(name):
+            return {"type": "mark", "id": name}
         case Done(account):
             return {
                 "type": "done",

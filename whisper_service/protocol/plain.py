@@ -11,9 +11,8 @@ from dataclasses import replace
 
 from whisper_service.errors import TranscriptionError
 from whisper_service.events import Event, Final
-from whisper_service.protocol.dialect import Failure, Frame, Opening
+from whisper_service.protocol.dialect import Checkpoint, Failure, Frame, Opening
 from whisper_service.protocol.native import NativeDialect
-from whisper_service.session.carry import Carry
 
 
 class PlainTextDialect(NativeDialect):
@@ -23,7 +22,7 @@ class PlainTextDialect(NativeDialect):
         super().ready(opening)
         return ()
 
-    def tell(self, event: Event | Carry) -> Sequence[Frame]:
+    def tell(self, event: Event | Checkpoint) -> Sequence[Frame]:
         return (Frame(event.text),) if isinstance(event, Final) else ()
 
     def fail(self, problem: TranscriptionError, *, fatal: bool) -> Failure:

@@ -2,13 +2,16 @@
 
 A session that continues from a ``Carry`` makes the same finals as the session that returned it, so a stream
 can go on in another process. No other state affects later finals.
+
+A stream may also break in the middle of an utterance. Then ``told`` has the finals since the last carry. The
+next session hears the utterance again and makes these finals again, but tells nobody of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from whisper_service.events import Account
+from whisper_service.events import Account, Final
 from whisper_service.session.context import Context
 from whisper_service.session.keywords import Spotted
 from whisper_service.session.language import Spoken
@@ -32,6 +35,8 @@ class Carry:
     :param language: the knowledge about the language.
     :param keywords: the state of the client's keywords.
     :param account: the counts of all samples before ``position``.
+    :param told: the finals after ``position`` that the client has already, in order. They stay as they are,
+        whatever the model hears this time.
     """
 
     position: int = 0
@@ -44,6 +49,7 @@ class Carry:
     language: Spoken = field(default_factory=Spoken)
     keywords: Spotted = field(default_factory=Spotted)
     account: Account = Account(received=0, speech=0, silent=0, lost=0)
+    told: tuple[Final, ...] = ()
 
     @property
     def audio_from(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from whisper_service.audio.pcm import SAMPLE_RATE
-from whisper_service.engine.request import Word
 from whisper_service.session.context import Context
 
 #: A window begins at most this long before its utterance, in samples.
@@ -23,12 +22,12 @@ class Part:
     """A stretch of the stream that is final: an utterance, or a part of one that was cut.
 
     :param start: its first sample.
-    :param words: its words, in order.
+    :param tokens: the tokens of its words.
     :param context: the text before it.
     """
 
     start: int
-    words: tuple[Word, ...]
+    tokens: tuple[int, ...]
     context: Context
 
 

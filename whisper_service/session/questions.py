@@ -20,7 +20,7 @@ from whisper_service.session.context import Context
 from whisper_service.session.language import LanguageLock
 from whisper_service.session.lookback import LookBack, Part
 from whisper_service.session.timeline import Job, Timeline
-from whisper_service.session.window import Heard, Window, text_of
+from whisper_service.session.window import Heard, Window, text_of, tokens_of
 
 #: A partial is worth a request of its own if at least this much audio is new: 200 ms.
 _DISPLAY_SAMPLES = SAMPLE_RATE // 5
@@ -85,6 +85,11 @@ class Questions:
     def done(self) -> bool:
         """Whether no job is being answered, waits or is held back. Requests for partials do not count."""
         return self._asked is None and not self._jobs and not self._held
+
+    @property
+    def silent_since(self) -> tuple[int, int] | None:
+        """In silence: see ``Timeline``. None if somebody speaks or a job waits."""
+        return self._timeline.silent_since if self.done and self.window is None else None
 
     @property
     def holds_back(self) -> bool:
@@ -224,7 +229,7 @@ class Questions:
             # Requests of this utterance had to leave them out, and it has words: do not use them again.
             self._context, self._look_back = self._context.forgotten(), LookBack()
         if window.final_words:
-            part = Part(window.own_start, tuple(window.final_words), window.own_context)
+            part = Part(window.own_start, tokens_of(window.final_words), window.own_context)
             self._look_back = self._look_back.followed_by(part, language)
         self._context = self._context.followed_by(text_of(window.final_words), language)
         self.window = None

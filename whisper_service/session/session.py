@@ -37,17 +37,20 @@ log = logging.getLogger(__name__)
 _SEARCHED_FINAL_WORDS = 16
 
 
+#: In silence there is a ``Carry`` after this much of it: 5 s.
+_CARRY_SAMPLES = 5 * SAMPLE_RATE
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The result of a call: events and requests, each in order, and at the end of an utterance its carry.
+    """The result of a call: events and requests, each in order.
 
-    :param carry: the state from which another session can go on. None unless this call has completed an
-        utterance.
+    :param events: a ``Carry`` stands after the last event of an utterance, and comes every 5 s in silence.
+        Another session can go on from it and makes the later events.
     """
 
-    events: tuple[Event, ...] = ()
+    events: tuple[Event | Carry, ...] = ()
     requests: tuple[Request, ...] = ()
-    carry: Carry | None = None
 
 
 class Session:
@@ -87,7 +90,7 @@ class Session:
         self._prompted = PromptedKeywords(settings)
         self._unchecked: Hypothesis | None = None  # an answer whose keywords are being checked
         self._last_language = ""  # language of the last answer
-        self._carry: Carry | None = None  # for the step that is being made
+        self._carried = carry.position  # the position of the last carry
         self._finishing = False
         self._finished = False
 
@@ -100,6 +103,11 @@ class Session:
     def settled(self) -> int:
         """The sample up to which every job has been answered. Requests for partials do not count."""
         return self._questions.settled
+
+    @property
+    def final_until(self) -> int:
+        """The sample from which on words may still be missing in the finals."""
+        return self.received if self._finished else self._questions.first_open
 
     @property
     def finished(self) -> bool:
@@ -156,7 +164,7 @@ class Session:
         events += self._transcript.spot(events, (), self._last_language, ended=True)
         self._questions.abandon()
         self._finished = True
-        return Step(tuple(events)), heard
+        return Step(tuple(event for event in events if self._transcript.is_new(event))), heard
 
     def coarsen(self, spacing: int) -> None:
         """Drop waiting jobs of the grid, as long as the rest lie no more than ``spacing`` samples apart.
@@ -165,7 +173,9 @@ class Session:
         """
         self._questions.coarsen(spacing)
 
-    def _step(self, events: Sequence[Event], *, show: bool = False, first: Request | None = None) -> Step:
+    def _step(
+        self, events: Sequence[Event | Carry], *, show: bool = False, first: Request | None = None
+    ) -> Step:
         """End a call: choose the next requests, add ``Done`` if everything is final, drop old audio.
 
         :param show: whether to ask for a partial if no job waits.
@@ -180,9 +190,10 @@ class Session:
         if self._finishing and not self._finished and self._questions.done:
             self._finished = True
             told.append(Done(self._ledger.settle(self.received)))
+        if not self._finished:
+            told += self._carry_in_silence()
         self._questions.forget()
-        carry, self._carry = self._carry, None
-        return Step(tuple(told), tuple(requests), carry)
+        return Step(tuple(told), tuple(requests))
 
     # -- answers ---------------------------------------------------------------------------------------
 
@@ -200,6 +211,9 @@ class Session:
         assert window is not None
         if self._unchecked is not None:
             return self._step(self._check(job, window, answer))
+        if made_again := self._transcript.catch_up(window, job.position):
+            self._questions.ask_again(job)
+            return self._step(self._transcript.spot(made_again, (), answer.language))
         self._last_language = answer.language
         events = self._settle_language(job, window, answer)
         if events is not None:
@@ -267,7 +281,7 @@ class Session:
         self._transcript.reset_policy()
         self._questions.ask_again(job)
 
-    def _check(self, job: Job, window: Window, promptless: Hypothesis) -> list[Event]:
+    def _check(self, job: Job, window: Window, promptless: Hypothesis) -> list[Event | Carry]:
         """Take the answer to the request without the prompt. The keywords that it contains were said."""
         assert self._unchecked is not None
         answer, self._unchecked = self._unchecked, None
@@ -275,7 +289,7 @@ class Session:
         window.confirmed |= within(self._settings.keywords, said, promptless.language)
         return self._conclude(job, window, self._believe(answer, window.own_start), answer.language)
 
-    def _conclude(self, job: Job, window: Window, belief: Belief, language: str) -> list[Event]:
+    def _conclude(self, job: Job, window: Window, belief: Belief, language: str) -> list[Event | Carry]:
         """Take a hypothesis that counts: make finals of it, and cut or end its window. Return the events."""
         transcript, questions = self._transcript, self._questions
         doubtful = self._prompted.doubtful(window, language)
@@ -301,17 +315,26 @@ class Session:
                 window.complete = None
         events += transcript.show(window.hypothesis, job.position)
         events += transcript.spot(events, window.hypothesis, language, ended=ended, doubtful=doubtful)
+        told: list[Event | Carry] = [event for event in events if transcript.is_new(event)]
         if ended:
-            self._end_utterance(job)
-        return events
+            self._ledger.count_speech(job.start, job.position)
+            told.append(self._carry_from(job.position, job.frame))
+        return told
 
-    def _end_utterance(self, job: Job) -> None:
-        """Count the samples of an utterance that is final, and prepare the ``Carry`` for its end."""
-        self._ledger.count_speech(job.start, job.position)
-        context, look_back, heard = self._questions.carried_text(job.position)
-        self._carry = Carry(
-            position=job.position,
-            frame=job.frame,
+    def _carry_in_silence(self) -> list[Carry]:
+        """Return a carry if the silence since the last one is long enough."""
+        silence = self._questions.silent_since
+        if silence is None or silence[0] - self._carried < _CARRY_SAMPLES:
+            return []
+        return [self._carry_from(*silence)]
+
+    def _carry_from(self, position: int, frame: int) -> Carry:
+        """Return the state from which another session can go on at ``position``."""
+        self._carried = position
+        context, look_back, heard = self._questions.carried_text(position)
+        return Carry(
+            position=position,
+            frame=frame,
             next_id=self._transcript.next_id,
             last_word_end=self._transcript.last_word_end,
             context=context,
@@ -319,7 +342,7 @@ class Session:
             heard=heard,
             language=self._language_lock.spoken(),
             keywords=self._transcript.spotted(),
-            account=self._ledger.settle(job.position),
+            account=self._ledger.settle(position),
         )
 
 

@@ -101,6 +101,16 @@ class Timeline:
         return self._start_for(self._frames_end if onset is None else onset)
 
     @property
+    def silent_since(self) -> tuple[int, int] | None:
+        """In silence: the first sample that the next utterance may need, and the number of the next frame.
+
+        None if somebody speaks, or may have begun to.
+        """
+        if self.utterance is not None or self._endpointer.onset is not None:
+            return None
+        return self.needed, self._frames_end // FRAME_SAMPLES
+
+    @property
     def last_speech(self) -> int:
         """End of the last frame that held speech."""
         return self._endpointer.last_speech

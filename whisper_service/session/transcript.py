@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Collection, Sequence
 
 from whisper_service.audio.pcm import Samples
@@ -16,6 +18,8 @@ from whisper_service.session.keywords import Spotted, Spotter
 from whisper_service.session.times import in_order
 from whisper_service.session.window import Window, text_of
 
+log = logging.getLogger(__name__)
+
 
 class Transcript:
     """Turns the hypotheses of a stream into events, one utterance after the other.
@@ -29,6 +33,8 @@ class Transcript:
         self._display = Display()
         self._shown = ""
         self._spotter = Spotter(settings.keywords, carry.keywords)
+        self._told = deque(carry.told)  # finals that the client has, and that must be made again
+        self._first_new = carry.next_id + len(carry.told)
         #: Number of the next final.
         self.next_id = carry.next_id
         #: The sample at which the last final word ends.
@@ -60,16 +66,64 @@ class Transcript:
 
     def finalise(self, window: Window, words: Sequence[Word], position: int, language: str) -> list[Event]:
         """Make ``words``, the next words of the window, final."""
+        if self._told:
+            return self._make_again(window, words, position)
         if not words:
             return []
         words = in_order(words, earliest=self.last_word_end, latest=position)
-        window.final_words.extend(words)
-        final = Final(self.next_id, text_of(words), words[0].start, words[-1].end, words, language)
-        self.next_id += 1
-        self.last_word_end = final.end
-        self._display.commit(words)
-        self._shown = ""
+        text = text_of(words)
+        final = Final(self.next_id, text, words[0].start, words[-1].end, words, language, position)
+        self._take_final(window, final)
         return [final]
+
+    def is_new(self, event: Event) -> bool:
+        """Return whether the client has to be told of ``event``: it has some finals already."""
+        return not isinstance(event, Final) or event.number >= self._first_new
+
+    def catch_up(self, window: Window, position: int) -> list[Event]:
+        """Make the finals again that were made before the model had heard the stream up to ``position``.
+
+        There are none if this session asks at the same positions as the one before. Otherwise the words that
+        it has heard up to now do not follow the finals, so the model must be asked again.
+        """
+        events: list[Event] = []
+        while self._told and self._told[0].heard < position:
+            events.append(self._take_told(window))
+        if events:
+            self._disown(window)
+        return events
+
+    def _make_again(self, window: Window, words: Sequence[Word], position: int) -> list[Event]:
+        """Make the next final that the client has already, if it was made at ``position``.
+
+        :param words: the words that would be final now. They should be the same.
+        """
+        if self._told[0].heard == position and self._told[0].text == text_of(words):
+            return [self._take_told(window)]
+        events: list[Event] = []
+        while self._told and self._told[0].heard == position:
+            events.append(self._take_told(window))
+        if events or words:
+            log.info("the model hears other words than those that the client has; its finals stay")
+            self._disown(window)
+        return events
+
+    def _take_told(self, window: Window) -> Final:
+        final = self._told.popleft()
+        self._take_final(window, final)
+        return final
+
+    def _take_final(self, window: Window, final: Final) -> None:
+        window.final_words.extend(final.words)
+        self.next_id = final.number + 1
+        self.last_word_end = final.end
+        self._display.commit(final.words)
+        self._shown = ""
+
+    def _disown(self, window: Window) -> None:
+        """Forget the hypotheses so far: they do not follow the final words of ``window``."""
+        window.hypothesis = ()
+        self._policy.reset()
 
     def cut(self, window: Window, audio: Samples, position: int, language: str) -> tuple[list[Event], Cut]:
         """Choose where a window is cut in mid-speech (``cut_point``); the words before the cut become final.
@@ -99,7 +153,7 @@ class Transcript:
         """
         words = self._display.update(words)
         text = text_of(words)
-        if not self._interim or text == self._shown:
+        if not self._interim or self._told or text == self._shown:
             return []
         self._shown = text
         words = in_order(words, earliest=self.last_word_end, latest=end)

@@ -15,6 +15,11 @@ def text_of(words: Sequence[Word]) -> str:
     return "".join(word.text for word in words)
 
 
+def tokens_of(words: Sequence[Word]) -> tuple[int, ...]:
+    """Return the tokens that spell the words."""
+    return tuple(token for word in words for token in word.tokens)
+
+
 class Heard(NamedTuple):
     """The positions of the grid, ascending, at which the model has heard the window from ``start``."""
 
@@ -71,13 +76,13 @@ class Window:
     @property
     def prefix(self) -> tuple[int, ...]:
         """The tokens of the final words, those of the look-back first."""
-        earlier = [word for part in self._look_back for word in part.words]
-        return tuple(token for word in (*earlier, *self.final_words) for token in word.tokens)
+        earlier = (token for part in self._look_back for token in part.tokens)
+        return (*earlier, *tokens_of(self.final_words))
 
     @property
     def draft(self) -> tuple[int, ...]:
         """The tokens of the words that may follow the prefix."""
-        return tuple(token for word in self.hypothesis for token in word.tokens)
+        return tokens_of(self.hypothesis)
 
     def begin_with(self, parts: Sequence[Part]) -> None:
         """Begin the window with ``parts``, which lie before its own part and are heard once more."""
@@ -94,7 +99,7 @@ class Window:
         :param context: the text before ``at``.
         :returns: the part before ``at``.
         """
-        left = Part(self.own_start, tuple(self.final_words[:words]), self.own_context)
+        left = Part(self.own_start, tokens_of(self.final_words[:words]), self.own_context)
         self.own_start, self.own_context = at, context
         self.final_words = self.final_words[words:]
         self._look_back = ()

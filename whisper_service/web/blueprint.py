@@ -14,6 +14,7 @@ from whisper_service.config import Config, RawFormat, StreamSettings
 from whisper_service.live import Parts, Stream
 from whisper_service.protocol.dialect import Dialect
 from whisper_service.protocol.dialects import of_transcribe
+from whisper_service.protocol.resume import Tokens
 from whisper_service.web.handshake import serve
 from whisper_service.web.socket import Socket
 from whisper_service.web.sockets import Sockets
@@ -69,6 +70,7 @@ class Mount:
     config: Config
     backend: Backend
     sockets: Sockets
+    tokens: Tokens
 
 
 #: Creates the dialect of a connection from the query parameters of its URL and the server's defaults.
@@ -94,7 +96,7 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
         blueprint.add_url_rule(
             path,
             f"socket{path.replace('/', '_')}",
-            socket_view(mount, partial(of_transcribe, undeclared=undeclared)),
+            socket_view(mount, partial(of_transcribe, undeclared=undeclared, tokens=mount.tokens)),
             websocket=True,
         )
 
