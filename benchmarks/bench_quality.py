@@ -42,7 +42,7 @@ from benchmarks.policies import TRIED
 from benchmarks.readability import readability
 from benchmarks.scoring import Message, Score, score
 from whisper_service.audio.pcm import Recording
-from whisper_service.client import play
+from whisper_service.client.play import play
 from whisper_service.config import POLICIES, Config, StreamSettings
 from whisper_service.events import Final, Partial
 from whisper_service.files import read

@@ -23,7 +23,7 @@ from whisper.normalizers import EnglishTextNormalizer
 
 from whisper_service.audio.decode import decode
 from whisper_service.audio.pcm import Recording
-from whisper_service.client import wav_slices
+from whisper_service.client.play import wav_slices
 
 DATA = Path(__file__).resolve().parent / "data"
 SAMPLE = Path(__file__).resolve().parent.parent / "static" / "samples" / "talk-00.flac"

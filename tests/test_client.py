@@ -21,7 +21,7 @@ from websockets.sync.server import ServerConnection, serve
 from tests.servers import free_port
 from whisper_service.audio.pcm import Recording
 from whisper_service.cli import main
-from whisper_service.client import wav_slices
+from whisper_service.client.play import wav_slices
 
 TLS = Path(__file__).resolve().parent / "data" / "tls"
 DONE = {"type": "done", "received_samples": 8_000, "full_transcript": " Hello."}

@@ -44,7 +44,7 @@ def settings() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the server's messages, one a line.")
 def stream(file: Path, url: str, speed: float, slice_ms: int, as_json: bool) -> None:
     """Play FILE to a running server as a microphone would, and show the transcript."""
-    from whisper_service.client import show_stream
+    from whisper_service.client.play import show_stream
 
     _run(lambda: show_stream(file, url=url, speed=speed, slice_ms=slice_ms, as_json=as_json))
 

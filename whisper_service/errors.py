@@ -15,6 +15,7 @@ TranscriptionError
 ├── SessionTooLong            more audio than one stream may have
 ├── TooSlow                   the client does not read its messages
 ├── Draining                  the server is about to stop
+├── StreamFailed              a client cannot reach the server, or the server has ended the stream
 └── InternalError             a fault of the server; only the log has the reason
 """
 
@@ -137,6 +138,10 @@ class Draining(TranscriptionError):
 
     code = "draining"
     close_code = 1012
+
+
+class StreamFailed(TranscriptionError):
+    """For users of a client: the server cannot be reached, or has ended the stream."""
 
 
 class InternalError(TranscriptionError):

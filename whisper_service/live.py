@@ -76,9 +76,6 @@ class Arrival(NamedTuple):
 #: If more audio than this waits for the engine, the stream takes no more messages: the inbox
 #: fills, and then TCP stops the client.
 _AHEAD_SAMPLES = 10 * SAMPLE_RATE
-#: Pairs (lag in seconds, spacing in samples): above the lag, waiting jobs of the grid that lie closer
-#: together than the spacing are dropped.
-_COARSE = ((5.0, COARSEST), (2.0, 2 * SAMPLE_RATE))
 #: While a stream lags, its lag is measured at this interval, in seconds.
 _LAG_INTERVAL_S = 1.0
 #: Longer base64 text is decoded in a native thread: a client must not decide how long the hub is busy.
@@ -123,7 +120,7 @@ class _TimeIsUp(Exception):
 class _Opened(NamedTuple):
     session: Session
     hearing: Hearing
-    begin: int  # the session's first sample
+    begin: int  # the first sample whose words are still to be told
 
 
 class Stream:
@@ -187,7 +184,7 @@ class Stream:
             if self._opened:
                 self._opened.hearing.abort()
             received = self._opened.session.received - self._opened.begin if self._opened else 0
-            log.info("%s: closed after %.1f s of audio", self.name, received / SAMPLE_RATE)
+            log.info("%s: closed after %.1f s of audio", self.name, max(0, received) / SAMPLE_RATE)
 
     def _take_all(self, arrivals: Iterable[Arrival]) -> None:
         try:
@@ -267,7 +264,7 @@ class Stream:
             lead_in = self._parts.lead_in_start(carry.frame)
             beginning = Beginning(origin.position, carry.audio_from, lead_in)
             hearing = Hearing(slices, self._parts.speech, self._parts.speech_state(carry.frame), beginning)
-            self._opened = _Opened(session, hearing, carry.audio_from)
+            self._opened = _Opened(session, hearing, carry.position)
             self._checkpoint = replace(resume.checkpoint, received=resume.begin.sample)
         return self._opened
 
@@ -440,10 +437,6 @@ class Stream:
         behind_s = self._lag.behind_s(session.settled, now)
         if self._deadline is not None and not self._dialect.settings.resumable:
             session.coarsen(COARSEST)
-        for limit_s, spacing in _COARSE:
-            if behind_s > limit_s:
-                session.coarsen(spacing)
-                break
         told = self._lag_notice.update(behind_s, now)
         if told is not None:
             self._write_event(Lag(told))

@@ -22,16 +22,12 @@ from websockets.sync.client import ClientConnection, connect
 
 from whisper_service.audio.decode import decode
 from whisper_service.audio.pcm import Recording, float32_to_int16
-from whisper_service.errors import BadAudio, TranscriptionError
+from whisper_service.errors import BadAudio, StreamFailed
 
 #: Seconds that the server may take for the rest of the transcript after the last slice.
 _DONE_TIMEOUT_S = 120.0
 
 Message = dict[str, Any]
-
-
-class StreamFailed(TranscriptionError):
-    """The server cannot be reached, or has ended the stream."""
 
 
 def wav_slices(pcm: Recording, *, slice_ms: int) -> Iterator[bytes]:

@@ -1,0 +1,37 @@
+"""The app with a fake engine, for a subprocess: ``python -m tests.fake_service``. It is ready at once.
+
+The engine reads the words of ``tests.fakes.speak``. DELAY_S is the longest time that an answer takes.
+"""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+# ruff: noqa: E402
+import logging
+import os
+from dataclasses import replace
+
+from app import app
+from tests.streams import LateEngine, parts_of
+from whisper_service.live import Parts
+from whisper_service.server import serve
+from whisper_service.service import Service
+
+
+def assemble(self: Service) -> Parts:
+    limits = self.config.limits
+    return replace(
+        parts_of(LateEngine(delay_s=float(os.environ.get("DELAY_S", "0.02")))),
+        drain_timeout_s=limits.drain_timeout_s,
+        max_audio_samples=round(limits.max_audio_s * 16_000),
+    )
+
+
+Service._assemble = assemble  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    serve(app)
