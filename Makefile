@@ -5,7 +5,7 @@ PORT ?= 5003
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 
-.PHONY: setup serve test test-fast test-weights test-voices soak lint chromium bench clean
+.PHONY: setup serve test test-fast test-weights test-voices faults soak lint chromium bench clean
 
 setup: .venv/.installed
 
@@ -56,6 +56,10 @@ test-weights: .venv/.installed-dev chromium $(WEIGHTS)/base.pt
 # Five minutes of these, for every day.
 test-voices: .venv/.installed-dev chromium $(WEIGHTS)/base.pt
 	@WEIGHTS=$(abspath $(WEIGHTS)) $(BIN)/python -m pytest -m "weights and brief"
+
+# A talk is streamed 140 times while workers are killed and connections cut: 25 minutes; the log is committed.
+faults: .venv/.installed-dev
+	@$(BIN)/python -m tests.faults
 
 # What takes too long for every day: ten minutes of a talk at the page.
 soak: .venv/.installed-dev chromium
