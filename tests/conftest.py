@@ -27,7 +27,16 @@ CHECKPOINT = ROOT / "models" / "micro.en.pt"
 HEAVY_FIXTURES = frozenset({"model", "runner", "detector", "server", "browser"})
 #: In these, other tests do too.
 HEAVY_PLACES = frozenset(
-    {"benchmarks", "browser", "faults", "model", "test_draining.py", "test_end_to_end.py", "test_offline.py"}
+    {
+        "benchmarks",
+        "browser",
+        "faults",
+        "model",
+        "test_draining.py",
+        "test_end_to_end.py",
+        "test_live_client.py",
+        "test_offline.py",
+    }
 )
 
 
