@@ -11,10 +11,12 @@ from typing import Any
 import gevent
 
 from tests.fakes import FakeDetector, FakeEngine, Samples
+from whisper_service.admission import Admission
 from whisper_service.audio.pcm import FRAME_SAMPLES
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import RawFormat, StreamSettings
 from whisper_service.engine.bridge import OnAnswer
+from whisper_service.engine.pace import Pace
 from whisper_service.engine.request import EngineInfo, Request
 from whisper_service.errors import InternalError, TranscriptionError
 from whisper_service.live import Arrival, Parts, Stream
@@ -72,6 +74,7 @@ def parts_of(engine: LateEngine, clock: Callable[[], float] = time.monotonic) ->
         max_audio_samples=3_600 * 16_000,
         grid_samples=8_000,
         drain_timeout_s=5.0,
+        admission=Admission(lambda: Pace([(1, 0.1)]), jobs_per_s=2, limit=1000, clock=clock),
         clock=clock,
     )
 

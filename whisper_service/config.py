@@ -211,6 +211,12 @@ class ModelSettings:
 class Limits:
     """What one stream, and all streams together, may take."""
 
+    max_streams: int | None = _setting(
+        None,
+        checks.optional(checks.number(int, 1, 1_000_000)),
+        "Streams at once; one more is refused with 1013. Auto is as many as the model can serve in time, by "
+        "measurement.",
+    )
     max_message_bytes: int = _setting(
         32 * 2**20, checks.number(int, 65_536, 2**30, "bytes"), "A longer message closes its stream."
     )

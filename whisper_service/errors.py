@@ -11,7 +11,7 @@ TranscriptionError
 │   ├── BadAudio              a slice that cannot be decoded
 │   └── UnsupportedAudio      a slice in a format that the server does not decode
 ├── TooBig                    a message over the size limit
-├── Full                      no room for another container stream, or for long messages
+├── Full                      no room for another stream, container stream, or long message
 ├── SessionTooLong            more audio than one stream may have
 ├── TooSlow                   the client does not read its messages
 ├── Draining                  the server is about to stop
@@ -113,10 +113,17 @@ class TooBig(TranscriptionError):
 
 
 class Full(TranscriptionError):
-    """There is no room for another container stream, or for more bytes of long messages; try again later."""
+    """There is no room for another stream, container stream, or long message; try again later.
+
+    :param retry_after_s: when it is worth trying again, in seconds; None if nobody knows.
+    """
 
     code = "full"
     close_code = 1013
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class SessionTooLong(TranscriptionError):

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import gevent
 from gevent.event import Event as Wakeup
 
+from whisper_service.admission import Admission
 from whisper_service.audio.clock import ClientClock
 from whisper_service.audio.decode import decode_base64
 from whisper_service.audio.pcm import SAMPLE_RATE
@@ -97,6 +98,7 @@ class Parts:
         probabilities of the frames from a given one on.
     :param lead_in_start: returns the first sample that the detector then needs.
     :param containers: decodes container streams, each in a native thread of its own.
+    :param admission: decides whether one more stream can be served.
     :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
     """
 
@@ -110,6 +112,7 @@ class Parts:
     max_audio_samples: int
     grid_samples: int
     drain_timeout_s: float
+    admission: Admission
     clock: Callable[[], float] = field(default=time.monotonic)
 
 
@@ -168,6 +171,10 @@ class Stream:
             becomes final first. A resumable stream is only brought up to date: its client goes on elsewhere.
         :raises TranscriptionError: the error that ended the stream, for the client.
         """
+        with self._parts.admission.one_more():
+            self._run(arrivals)
+
+    def _run(self, arrivals: Iterable[Arrival]) -> None:
         info = self._parts.engine.info()
         opening = Opening(self.name, info.model, info.languages, self._parts.max_message_bytes, info.warnings)
         self._send(self._dialect.ready(opening))

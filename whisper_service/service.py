@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import time
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
+from whisper_service.admission import Admission
 from whisper_service.assembly import Assembly
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.stream import ContainerThreads
@@ -192,4 +194,10 @@ class Service:
             max_audio_samples=round(limits.max_audio_s * SAMPLE_RATE),
             grid_samples=self.config.grid_ms * SAMPLE_RATE // 1000,
             drain_timeout_s=limits.drain_timeout_s,
+            admission=Admission(
+                engine.pace,
+                jobs_per_s=1000 / self.config.grid_ms,
+                limit=limits.max_streams,
+                clock=time.monotonic,
+            ),
         )

@@ -95,6 +95,7 @@ class AsyncLiveClient:
         self._began = False  # whether a server has ever taken audio
         self._progress_at = 0.0
         self._fatal = ""  # the last words of the server on this connection
+        self._retry_after_s = 0.0  # the server's hint when to come back
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self._news = asyncio.Condition()
         self._failure: StreamFailed | None = None
@@ -205,7 +206,7 @@ class AsyncLiveClient:
             if tries == 1 and self._began:
                 self._tell({"type": "connection", "state": "lost", "reason": reason})
             longest = min(_LONGEST_WAIT_S, _SHORTEST_WAIT_S * 2 ** (tries - 1))
-            await asyncio.sleep(random.uniform(0, longest))
+            await asyncio.sleep(self._retry_after_s + random.uniform(0, longest))
 
     async def _converse(self, url: str) -> bool:
         """Use one connection until it ends; return whether the stream is done.
@@ -223,7 +224,7 @@ class AsyncLiveClient:
         ) as connection:
             self._reached = True
             sender: asyncio.Task[None] | None = None
-            self._fatal = ""
+            self._fatal, self._retry_after_s = "", 0.0
             try:
                 await self._begin(connection)
                 sender = asyncio.create_task(self._send_all(connection))
@@ -246,7 +247,7 @@ class AsyncLiveClient:
         """Return the next message; keep the text of an error that ends the stream."""
         message: Message = json.loads(await connection.recv())
         if message["type"] == "error" and message["fatal"]:
-            self._fatal = message["message"]
+            self._fatal, self._retry_after_s = message["message"], message.get("retry_after_s", 0.0)
         return message
 
     async def _begin(self, connection: ClientConnection) -> None:

@@ -13,6 +13,7 @@ from gevent.event import AsyncResult, Event
 
 from whisper_service.audio.pcm import Samples
 from whisper_service.engine.engine import Engine
+from whisper_service.engine.pace import Pace
 from whisper_service.engine.request import BatchRunner, EngineInfo, Hypothesis, Kind, Request
 from whisper_service.errors import InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.native import HubCalls, Worker, patiently
@@ -63,7 +64,9 @@ class EngineBridge:
             on_loaded=lambda loaded: self._calls.post(self._on_loaded, loaded),
             deliver=lambda request, answer: self._calls.post(self._on_answer, request, answer),
             on_end=lambda error: self._calls.post(self._on_end, error),
+            on_batch=lambda requests, seconds: self._calls.post(self._on_batch, requests, seconds),
         )
+        self._pace: Pace | None = None
         self._checks = 0
         self._last_progress = 0.0
         #: The engine's problem, for an operator; "" if there is none. It is set when a request fails, the
@@ -88,6 +91,11 @@ class EngineBridge:
         """Return the description of the engine. Call it only after ``wait`` has returned True."""
         assert self._info is not None
         return self._info
+
+    def pace(self) -> Pace:
+        """Return how fast the engine answers. Call it only after ``wait`` has returned True."""
+        assert self._pace is not None
+        return self._pace
 
     def submit(self, request: Request, on_answer: OnAnswer) -> None:
         """See ``StreamEngine``."""
@@ -120,7 +128,7 @@ class EngineBridge:
 
     def _on_loaded(self, loaded: EngineInfo | Exception) -> None:
         if isinstance(loaded, EngineInfo):
-            self._info = loaded
+            self._info, self._pace = loaded, Pace(loaded.timings)
         elif isinstance(loaded, TranscriptionError):
             self._problem = loaded
         else:
@@ -146,6 +154,10 @@ class EngineBridge:
         else:
             self.trouble = ""
         on_answer(answer)
+
+    def _on_batch(self, requests: Sequence[Request], seconds: float) -> None:
+        jobs = sum(request.kind is not Kind.DISPLAY for request in requests)
+        self.pace().note(len(requests), jobs, seconds, time.monotonic())
 
     def _on_end(self, error: BaseException | None) -> None:
         """Answer all waiting requests with an error, if the thread ended because of one."""

@@ -28,6 +28,7 @@ class Engine:
     :param deliver: called in the thread with every answer.
     :param on_end: called in the thread when it ends: with the error that ended it, or with None after
         ``stop``.
+    :param on_batch: called in the thread with the requests of each batch and the seconds that it took.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class Engine:
         on_loaded: Callable[[EngineInfo | Exception], None],
         deliver: Deliver,
         on_end: Callable[[BaseException | None], None] = lambda error: None,
+        on_batch: Callable[[Sequence[Request], float], None] = lambda requests, seconds: None,
     ) -> None:
+        self._on_batch = on_batch
         self._load = load
         self._on_loaded = on_loaded
         self._deliver = deliver
@@ -82,8 +85,11 @@ class Engine:
                 else:
                     self._scheduler.add(item, time.monotonic())
             requests = self._scheduler.pop()
+            began = time.monotonic()
             for request, answer in zip(requests, self._answer(runner, requests), strict=True):
                 self._deliver(request, answer)
+            if requests:
+                self._on_batch(requests, time.monotonic() - began)
             # Release the interpreter's lock, so that the hub can hand out the answers.
             let_others_run()
             return bool(requests)

@@ -156,6 +156,7 @@ class EngineInfo:
     :param rough_word_times: whether word times come from all heads of the decoder's upper half, because
         nobody has chosen alignment heads for this model.
     :param warnings: sentences that every user of the model should see.
+    :param timings: how long batches of given sizes took after loading, in seconds, the smallest first.
     """
 
     model: str
@@ -164,6 +165,7 @@ class EngineInfo:
     precision: str
     rough_word_times: bool = False
     warnings: tuple[str, ...] = ()
+    timings: tuple[tuple[int, float], ...] = ((1, 0.1),)
 
 
 class BatchRunner(Protocol):

@@ -7,13 +7,16 @@ the same passes. This code must only run in the thread that loaded the model.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from whisper.audio import N_SAMPLES
 from whisper.model import ModelDimensions, Whisper
 
+from whisper_service.audio.pcm import Samples
 from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.engine.words import words_of
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
@@ -40,6 +43,8 @@ from whisper_service.model.network.windows import GrowingWindow, WindowEncoder
 #: repetition loop ends before the context is full. No speech has more (fast speech: about 6).
 _TOKENS_PER_SECOND = 12
 _MORE_TOKENS = 16
+#: Number of tokens in the draft of the windows that warm the model up: half a window of speech.
+_WARM_TOKENS = 12
 #: Largest batch by device type. On a CPU in float32 the encoder takes most of the time, and the windows of a
 #: batch share none of its work.
 _MAX_BATCH = {"cpu": 2, "cuda": 64}
@@ -148,16 +153,27 @@ class Runner:
         return self._info
 
     def warm_up(self) -> None:
-        """Answer a growing window of noise and compile the alignment: no request shall be slow for that."""
-        noise = np.random.default_rng(0).standard_normal(N_SAMPLES // 10).astype(np.float32) * 0.01
-        heard: tuple[int, ...] = ()
-        for end in (noise.shape[0] // 2, noise.shape[0]):
-            self.run(Request(stream="", number=0, kind=Kind.COMMIT, start=0, pcm=noise[:end], heard=heard))
-            heard = (end,)
+        """Answer growing windows of noise and compile the alignment: no request shall be slow for that.
+
+        This also measures the ``timings`` of ``info``: the noise takes as long as speech, roughly.
+        """
+        noise = np.random.default_rng(0).standard_normal(N_SAMPLES // 5).astype(np.float32) * 0.01
         self.run(Request(stream="", number=0, kind=Kind.DISPLAY, start=0, pcm=noise, rough=True))
-        self.forget("")
         # The noise may give no words, and without words the alignment is not compiled (numba, takes seconds).
         token_frames(np.zeros((8, 50), dtype=np.float32))
+        timings = []
+        for size in sorted({1, self._max_batch}):
+            heard: tuple[int, ...] = ()
+            seconds = []
+            for end in (12_000, 72_000, 80_000, 88_000, 96_000):
+                began = time.perf_counter()
+                self.run_batch([_of_noise(f"noise {row}", noise[:end], heard) for row in range(size)])
+                seconds.append(time.perf_counter() - began)
+                heard = (*heard, end)
+            timings.append((size, min(seconds[2:])))
+            for row in range(size):
+                self.forget(f"noise {row}")
+        self._info = replace(self._info, timings=tuple(timings))
 
     @property
     def max_batch(self) -> int:
@@ -291,6 +307,12 @@ def _slots(
     if state_memory is not None:
         return max(1, state_memory // size)
     return max(1, min(_MOST_STATES, int(free_memory(device) * _STATES_SHARE[device.type]) // size))
+
+
+def _of_noise(stream: str, noise: Samples, heard: tuple[int, ...]) -> Request:
+    """Return a request of a stream that says nothing, with the few tokens that speech would bring."""
+    draft = tuple(range(1_000, 1_000 + _WARM_TOKENS))
+    return Request(stream, 0, Kind.COMMIT, 0, noise, heard=heard, draft=draft, language="en", must_speak=True)
 
 
 def _window(request: Request) -> GrowingWindow:

@@ -10,7 +10,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.engine.request import Word
-from whisper_service.errors import TranscriptionError
+from whisper_service.errors import Full, TranscriptionError
 from whisper_service.events import (
     Done,
     Event,
@@ -140,6 +140,7 @@ class ErrorMessage(TypedDict):
     code: str
     message: str
     fatal: bool
+    retry_after_s: NotRequired[int]
 
 
 class DoneMessage(TypedDict):
@@ -218,7 +219,15 @@ def error(problem: TranscriptionError, *, fatal: bool) -> ErrorMessage:
 
     :param fatal: whether the stream ends with it.
     """
-    return {"type": "error", "code": problem.code, "message": str(problem), "fatal": fatal}
+    message: ErrorMessage = {
+        "type": "error",
+        "code": problem.code,
+        "message": str(problem),
+        "fatal": fatal,
+    }
+    if isinstance(problem, Full) and problem.retry_after_s is not None:
+        message["retry_after_s"] = problem.retry_after_s
+    return message
 
 
 def of_event(event: Event, *, words: bool, transcript: str = "") -> Message:
