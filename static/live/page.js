@@ -23,6 +23,7 @@ const STATES = {
   idle: 'Ready',
   connecting: 'Connecting…',
   listening: 'Listening',
+  reconnecting: 'Reconnecting; nothing is lost',
   finishing: 'Finishing…',
   done: 'Done',
   disconnected: 'Disconnected',
@@ -68,16 +69,17 @@ let telling = null; // the timer that removes the note for screen readers
 let lastHit = -1; // id of the newest keyword hit that was announced in this session
 
 function showState(state) {
-  const active = state === 'connecting' || state === 'listening';
+  const stopping = state === 'finishing' || Boolean(session?.stopping);
+  const active = ['connecting', 'listening', 'reconnecting'].includes(state) && !stopping;
   element('state').dataset.state = state;
   element('state').dataset.speech = 'false';
   element('state-text').textContent = STATES[state];
   element('talk').setAttribute('aria-pressed', String(active));
-  element('talk').setAttribute('aria-disabled', String(state === 'finishing')); // keeps the focus
-  element('talk-text').textContent = { finishing: 'Finishing…' }[state] ?? (active ? 'Stop' : 'Start');
-  element('sample').disabled = active || state === 'finishing';
+  element('talk').setAttribute('aria-disabled', String(stopping)); // keeps the focus
+  element('talk-text').textContent = stopping ? 'Finishing…' : (active ? 'Stop' : 'Start');
+  element('sample').disabled = active || stopping;
   element('settings-note').hidden = !session;
-  document.title = state === 'listening' ? `● ${title}` : title;
+  document.title = ['listening', 'reconnecting'].includes(state) ? `● ${title}` : title;
   if (active) return;
   showLag(0);
   meter.rest();
@@ -113,7 +115,7 @@ function listen() {
 
 // `words` asks for the times of words, so that the cues of the files are exact.
 function address() {
-  const query = new URLSearchParams({ words: '1' });
+  const query = new URLSearchParams({ words: '1', resumable: '1' });
   if (settings.get('language') !== 'auto') query.set('language', settings.get('language'));
   if (settings.get('keywords').trim()) query.set('keywords', settings.get('keywords'));
   return `${socketPath}?${query}`;
@@ -132,6 +134,8 @@ function begin(source, onSound = () => {}) {
     },
     onEvent: receive,
     onError: showError,
+    onDropped: (seconds) => banners.show(
+      `There is no connection, and only the last ${seconds / 60} minutes of sound can be kept.`, 'warning'),
     onLost: () => banners.show('The microphone went away. Plug it in, then press Start again.'),
     onOver: end,
   });

@@ -1,13 +1,13 @@
 // One session: a source of sound and a connection, from Start until the server has finished.
 
-import { Connection } from './socket.js';
+import { Stream } from './stream.js';
 
 const RATE = 16_000; // Hz, at which the server counts samples
 
 export class Session {
   #source;
   #page;
-  #connection = null;
+  #stream = null;
   #stopping = false;
   #failed = false; // the server has sent the reason why it ends
   #seconds = 0;
@@ -15,10 +15,11 @@ export class Session {
 
   /**
    * @param source the microphone or the sample
-   * @param page   the callbacks: `onState` (connecting, listening, finishing), `onSound` with the
-   *               source's analyser, `onEvent` with each message of the server, `onError`, `onLost`
-   *               (the microphone went away), and once, at the end, `onOver` with
-   *               {state, opened, failed, code, seconds}; `code` is null without a connection
+   * @param page   the callbacks: `onState` (connecting, listening, reconnecting, finishing), `onSound`
+   *               with the source's analyser, `onEvent` with each message of the server, `onError`,
+   *               `onLost` (the microphone went away), `onDropped` (see Stream), and once, at the end,
+   *               `onOver` with {state, opened, failed, code, seconds}; `code` is null without a
+   *               connection
    */
   constructor(source, page) {
     this.#source = source;
@@ -35,12 +36,15 @@ export class Session {
     try {
       await this.#source.open();
       if (this.#stopping) return;
-      this.#connection = new Connection(address, {
+      this.#stream = new Stream(address, {
         onEvent: (event) => this.#receive(event),
+        onLost: () => this.#page.onState('reconnecting'),
+        onResumed: () => this.#page.onState(this.#stopping ? 'finishing' : 'listening'),
+        onDropped: this.#page.onDropped,
         onClose: (how) => this.#end(how),
       });
       this.#source.start({
-        onSlice: (wav) => this.#connection.sendSlice(wav),
+        onSlice: (wav) => this.#stream.sendSlice(wav),
         onError: this.#page.onError,
         onEnd: () => this.finish(),
         onLost: () => {
@@ -53,7 +57,7 @@ export class Session {
       this.#source.release();
       if (this.#stopping) return; // the user no longer waits for it
       this.#page.onError(error);
-      if (this.#connection) this.#connection.stop();
+      if (this.#stream) this.#stream.stop();
       else this.#leave('idle');
     }
   }
@@ -62,7 +66,7 @@ export class Session {
   async finish() {
     if (this.#stopping) return;
     this.#stopping = true;
-    if (!this.#connection) { // the browser still asks for permission, or the sample still loads
+    if (!this.#stream) { // the browser still asks for permission, or the sample still loads
       this.#source.release();
       this.#leave('idle');
       return;
@@ -73,7 +77,7 @@ export class Session {
     } catch (error) {
       this.#page.onError(error);
     } finally {
-      this.#connection.stop();
+      this.#stream.stop();
     }
   }
 

@@ -1,24 +1,19 @@
-// The connection to the server: slices and control messages out, JSON events in.
-// Other modules need not know whether the socket is open yet: messages that are sent too early
-// wait here, in order. One object is one connection; it is never reused.
+// One connection to the server: messages out, JSON events in. It is never reused; `stream.js` makes
+// another one when it breaks.
 
-const OPEN_WITHIN_MS = 15_000; // also limits the queue to 15 s of slices
-const FINISH_WITHIN_MS = 30_000; // without a message from the server after our `stop`
+const OPEN_WITHIN_MS = 15_000;
 
 export class Connection {
   #socket;
-  #queue = [];
   #deadline;
   #opened = false;
-  #stopped = false;
-  #finished = false;
   #onEvent;
   #onClose;
 
   /**
    * @param path    the WebSocket's path relative to the page, such as transcribe
    * @param onEvent called with each message of the server, an object with a `type`
-   * @param onClose called once with {opened, finished, code}; `finished` is true after `done`
+   * @param onClose called once with {opened, code}
    */
   constructor(path, { onEvent, onClose }) {
     const url = new URL(path, location.href);
@@ -27,60 +22,35 @@ export class Connection {
     this.#onClose = onClose;
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
-    this.#socket.addEventListener('open', () => this.#open());
-    this.#socket.addEventListener('message', (event) => this.#receive(event.data));
-    this.#socket.addEventListener('close', (event) => this.#end(event.code));
-    this.#giveUpAfter(OPEN_WITHIN_MS);
+    this.#socket.addEventListener('open', () => {
+      this.#opened = true;
+      clearTimeout(this.#deadline);
+    });
+    this.#socket.addEventListener('message', (event) => this.#onEvent(parse(event.data)));
+    this.#socket.addEventListener('close', (event) => this.close(event.code));
+    this.#deadline = setTimeout(() => this.close(1006), OPEN_WITHIN_MS);
   }
 
-  /** Send one slice, a whole WAV in an ArrayBuffer. */
-  sendSlice(wav) {
-    if (!this.#stopped) this.#send(wav);
+  /** Send a message: a WAV in an ArrayBuffer, or an object as JSON. */
+  send(message) {
+    if (this.#socket.readyState !== WebSocket.OPEN) return; // `onClose` follows
+    this.#socket.send(message instanceof ArrayBuffer ? message : JSON.stringify(message));
   }
 
-  /** Ask the server to finish everything; it answers `done`, then closes. */
-  stop() {
-    if (this.#stopped) return;
-    this.#send(JSON.stringify({ type: 'stop' }));
-    this.#stopped = true;
-    if (this.#opened) this.#giveUpAfter(FINISH_WITHIN_MS);
-  }
-
-  #send(data) {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(data);
-    else if (this.#socket.readyState === WebSocket.CONNECTING) this.#queue.push(data);
-  }
-
-  #open() {
-    this.#opened = true;
-    clearTimeout(this.#deadline);
-    for (const data of this.#queue.splice(0)) this.#socket.send(data);
-    if (this.#stopped) this.#giveUpAfter(FINISH_WITHIN_MS);
-  }
-
-  #receive(data) {
-    if (this.#stopped) this.#giveUpAfter(FINISH_WITHIN_MS);
-    const event = parse(data);
-    if (event.type === 'done') this.#finished = true;
-    this.#onEvent(event);
-    if (this.#finished) this.#end(1000);
-  }
-
-  #giveUpAfter(milliseconds) {
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.#end(1006), milliseconds);
+  /** Bytes that the browser has not sent yet. */
+  get waitingBytes() {
+    return this.#socket.bufferedAmount ?? 0;
   }
 
   // A dead network can keep a socket in CLOSING for minutes, so the page is told at once.
-  #end(code) {
+  close(code = 1000) {
     if (!this.#onClose) return;
     clearTimeout(this.#deadline);
     const onClose = this.#onClose;
     this.#onClose = null;
     this.#onEvent = () => {};
-    this.#queue.length = 0;
     this.#socket.close();
-    onClose({ opened: this.#opened, finished: this.#finished, code });
+    onClose({ opened: this.#opened, code });
   }
 }
 

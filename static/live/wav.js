@@ -27,6 +27,18 @@ export function encodeWav(samples, rate) {
   return view.buffer;
 }
 
+/** Return the WAV (ArrayBuffer) without its first `frames` frames. */
+export function cutWav(wav, frames) {
+  const view = new DataView(wav.slice(0));
+  const dataBytes = wav.byteLength - HEADER_BYTES - frames * BYTES_PER_SAMPLE;
+  const cut = new Uint8Array(HEADER_BYTES + dataBytes);
+  view.setUint32(4, HEADER_BYTES - 8 + dataBytes, true);
+  view.setUint32(40, dataBytes, true);
+  cut.set(new Uint8Array(view.buffer, 0, HEADER_BYTES));
+  cut.set(new Uint8Array(wav, HEADER_BYTES + frames * BYTES_PER_SAMPLE), HEADER_BYTES);
+  return cut.buffer;
+}
+
 /** Return how many frames a mono 16-bit WAV of `bytes` bytes holds. */
 export function framesIn(bytes) {
   return (bytes - HEADER_BYTES) / BYTES_PER_SAMPLE;

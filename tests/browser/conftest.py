@@ -93,16 +93,24 @@ def chromium(playwright: Playwright, talk: Path, folder: Path) -> Iterator[Brows
 
 @contextmanager
 def opened(
-    browser: Browser, server: Server, *, init_script: str = "", policy: str = ""
+    browser: Browser,
+    server: Server,
+    *,
+    init_script: str = "",
+    policy: str = "",
+    complaints: tuple[str, ...] = (),
 ) -> Iterator[LivePage]:
-    """Open a server's page and, when the body ends, check that nothing went wrong in it."""
+    """Open a server's page and, when the body ends, check that nothing went wrong in it.
+
+    :param complaints: what the browser may complain about: it does so at every failed connection.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = LivePage(context.new_page(), f"http://127.0.0.1:{server.port}")
     if init_script:
         page.page.add_init_script(init_script)
     page.load(policy)
     yield page
-    page.check()
+    page.check(complaints)
     context.close()
 
 

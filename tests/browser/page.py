@@ -137,13 +137,17 @@ class LivePage:
     def messages_of(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
 
-    def check(self) -> None:
-        """Fail if the page complained, or asked for anything beyond its own server."""
+    def check(self, expected: tuple[str, ...] = ()) -> None:
+        """Fail if the page complained, or asked for anything beyond its own server.
+
+        :param expected: complaints that begin so are expected.
+        """
+        complaints = [text for text in self._complaints if not text.startswith(expected or ("\0",))]
         host = urlsplit(self.origin).netloc
         foreign = [address for address in self._addresses if urlsplit(address).netloc != host]
         assert self._addresses
         assert foreign == [], f"requests beyond the server: {foreign}"
-        assert self._complaints == [], f"the page complained: {self._complaints}"
+        assert complaints == [], f"the page complained: {complaints}"
 
     def _on_request(self, request: Request) -> None:
         if urlsplit(request.url).scheme not in ("blob", "data"):  # these leave nothing

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import warnings
 from functools import cache
 from typing import Any
@@ -11,7 +10,7 @@ import jiwer
 import pytest
 from whisper.normalizers import EnglishTextNormalizer
 
-from tests.browser.conftest import OpenPage, RunServer
+from tests.browser.conftest import OpenPage
 from tests.browser.page import LivePage, frames_and_rate
 from tests.browser.test_marks import choose_keywords, marked
 from tests.servers import ROOT, Server
@@ -157,22 +156,3 @@ def test_a_strict_content_security_policy_breaks_nothing(server: Server, open_pa
         page.page.keyboard.press("Escape")
         page.wait_for_state("done")
         assert page.banners == []  # a forbidden load would be told here
-
-
-def test_a_stopping_server_finishes_the_words_and_the_page_says_so(
-    run_server: RunServer, open_page: OpenPage
-) -> None:
-    with run_server() as server, open_page(server) as page:
-        page.press("#talk")
-        page.wait_until(lambda: bool(page.confirmed) and page.seconds_sent >= 6)
-        server.process.send_signal(signal.SIGTERM)
-        page.wait_for_state("disconnected")
-
-        assert len(page.banners) == 1
-        assert "server is restarting" in page.banners[0]
-        assert "press Start again" in page.banners[0]
-        assert page.page.locator("#talk-text").inner_text() == "Start"
-        assert page.page.locator(".partial, .unconfirmed").count() == 0
-        said = " ".join(final["text"].strip() for final in page.messages_of("final"))
-        assert " ".join(page.transcript.split()) == " ".join(said.split())
-        assert "british casualties" in normalized(page.transcript)

@@ -102,10 +102,10 @@ def test_size_and_theme_change_the_text_at_once(server: Server, open_page: OpenP
 def test_the_language_goes_to_the_server_only_if_one_was_chosen(server: Server, open_page: OpenPage) -> None:
     with open_page(server, init_script=FAKE_SERVER) as page:
         run_once(page)
-        assert query(page) == {"words": ["1"]}
+        assert query(page) == {"words": ["1"], "resumable": ["1"]}
         choose(page, language="en")
         run_once(page)
-        assert query(page) == {"words": ["1"], "language": ["en"]}
+        assert query(page) == {"words": ["1"], "resumable": ["1"], "language": ["en"]}
 
 
 def test_a_language_that_the_model_knows_is_used(server: Server, open_page: OpenPage) -> None:
