@@ -30,8 +30,8 @@ serve: .venv/.installed
 
 # Tests of the page and of whole servers mostly wait, so they run beside the others. Threads of torch that wait
 # actively would take the cores from the other lane.
-WAITING := tests/browser tests/faults tests/test_live_client.py tests/test_draining.py tests/test_end_to_end.py tests/test_health.py \
-	tests/test_third_dialect.py
+WAITING := tests/browser tests/faults tests/test_draining.py tests/test_end_to_end.py tests/test_health.py \
+	tests/test_live_client.py tests/test_overload.py tests/test_third_dialect.py
 
 test: .venv/.installed-dev chromium
 	@echo "Two runs of pytest side by side; the report on the page and the servers comes last"

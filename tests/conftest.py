@@ -36,6 +36,7 @@ HEAVY_PLACES = frozenset(
         "test_end_to_end.py",
         "test_live_client.py",
         "test_offline.py",
+        "test_overload.py",
     }
 )
 

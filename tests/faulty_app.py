@@ -12,6 +12,7 @@ monkey.patch_all()
 
 # ruff: noqa: E402
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def _said() -> str:
 def run_batch(self: Runner, requests: Any) -> Any:
     if _said() == "the thread ends":
         raise SystemExit
+    if _said() == "each request takes longer":
+        time.sleep(0.4)
     if _said() == "each request raises":
         raise RuntimeError("CUDA error: device-side assert triggered")
     return _run(self, requests)

@@ -178,6 +178,13 @@ class Client:
                 assert not self._ended, f"the stream ended without {kind!r}: {self._frames[-3:]}"
                 assert self._news.wait(deadline - time.monotonic()), f"no {kind!r}: {self._frames[-3:]}"
 
+    def wait_for_any(self) -> Message:
+        """Return the first message. Blocks until it has arrived."""
+        with self._news:
+            assert self._news.wait_for(lambda: self._frames, DEADLINE_S)
+            message: Message = json.loads(self._frames[0])
+            return message
+
     def heard(self) -> Heard:
         """Return everything that the server has sent. Blocks until it has closed the connection."""
         self._reader.join(DEADLINE_S)
