@@ -57,7 +57,7 @@ test-weights: .venv/.installed-dev chromium $(WEIGHTS)/base.pt
 test-voices: .venv/.installed-dev chromium $(WEIGHTS)/base.pt
 	@WEIGHTS=$(abspath $(WEIGHTS)) $(BIN)/python -m pytest -m "weights and brief"
 
-# A talk is streamed 140 times while workers are killed and connections cut: 25 minutes; the log is committed.
+# A talk is streamed 160 times while workers are killed and connections cut: 30 minutes. The log is committed.
 faults: .venv/.installed-dev
 	@$(BIN)/python -m tests.faults
 

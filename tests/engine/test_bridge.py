@@ -24,6 +24,14 @@ class Runner:
 
     def __init__(self) -> None:
         self.fault: Callable[[], None] = lambda: None
+        self.loads = 0
+        self.broken = False
+
+    def load(self) -> Runner:
+        self.loads += 1
+        if self.broken and self.loads > 1:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return self
 
     def info(self) -> EngineInfo:
         return INFO
@@ -64,37 +72,108 @@ def _ask(bridge: EngineBridge, number: int) -> list[Hypothesis | TranscriptionEr
 @pytest.fixture
 def started() -> tuple[EngineBridge, Runner]:
     runner = Runner()
-    bridge = EngineBridge(lambda: runner)
+    bridge = EngineBridge(runner.load)
     bridge.start()
     assert bridge.wait(5)
     return bridge, runner
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_who_waits_for_a_thread_that_ends_is_told_at_once(
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restarts follow each other at once."""
+    monkeypatch.setattr("whisper_service.engine.bridge._SHORTEST_PAUSE_S", 0.01)
+
+
+def _times(count: int, error: BaseException) -> Callable[[], None]:
+    """Return a fault that happens ``count`` times."""
+    left = [count]
+
+    def fault() -> None:
+        if left[0]:
+            left[0] -= 1
+            raise error
+
+    return fault
+
+
+def test_a_request_that_fails_once_is_asked_again(started: tuple[EngineBridge, Runner]) -> None:
+    bridge, runner = started
+    runner.fault = _times(1, RuntimeError("CUDA error"))
+    (answer,) = _ask(bridge, 1)
+    assert isinstance(answer, Hypothesis) and not bridge.trouble and runner.loads == 1
+    bridge.stop(5)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_request_that_fails_twice_is_asked_again_after_a_restart(
     started: tuple[EngineBridge, Runner], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the engine's thread ends, a request that waits gets an error at once."""
     bridge, runner = started
-    runner.fault = _raises(SystemExit())  # not an Exception, so it ends the thread
+    runner.fault = _times(2, RuntimeError("CUDA error"))
     (answer,) = _ask(bridge, 1)
-    assert isinstance(answer, ModelUnavailable)
-    assert bridge.trouble == "the engine's thread has ended" and "has ended" in caplog.text
-    (answer,) = _ask(bridge, 2)  # later requests get the error too
-    assert isinstance(answer, ModelUnavailable)
+    assert isinstance(answer, Hypothesis) and not bridge.trouble and runner.loads == 2
+    assert "not ready: a request failed (RuntimeError)" in caplog.text
+    bridge.stop(5)
 
 
-def test_an_engine_that_fails_is_in_trouble_until_it_answers(started: tuple[EngineBridge, Runner]) -> None:
+@pytest.mark.usefixtures("quick")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_whose_thread_ends_is_restarted_and_answers_all(
+    started: tuple[EngineBridge, Runner], caplog: pytest.LogCaptureFixture
+) -> None:
     bridge, runner = started
-    runner.fault = _raises(RuntimeError("CUDA error"))
+    runner.fault = _times(1, SystemExit())  # not an Exception, so it ends the thread
+    answers: list[Hypothesis | TranscriptionError] = []
+    pcm = np.zeros(100, dtype=np.float32)
+    for name in ("one", "two", "three"):
+        bridge.submit(Request(stream=name, number=1, kind=Kind.FINAL, start=0, pcm=pcm), answers.append)
+    shown = Request(stream="four", number=1, kind=Kind.DISPLAY, start=0, pcm=pcm)
+    bridge.submit(shown, answers.append)
+    with gevent.Timeout(10):
+        while len(answers) < 3 or bridge.trouble:
+            gevent.sleep(0.01)
+    assert {answer.stream for answer in answers if isinstance(answer, Hypothesis)} >= {"one", "two", "three"}
+    assert runner.loads == 2 and "the engine's thread has ended" in caplog.text
+    bridge.stop(5)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error"), SystemExit()])
+def test_a_request_that_always_fails_gets_an_error_and_the_engine_lives(
+    started: tuple[EngineBridge, Runner], error: BaseException
+) -> None:
+    bridge, runner = started
+    runner.fault = _raises(error)
     (answer,) = _ask(bridge, 1)
-    assert isinstance(answer, InternalError) and bridge.trouble == "a request failed (RuntimeError)"
-    bridge.check()
-    gevent.sleep(0.1)
-    assert bridge.trouble
+    assert isinstance(answer, InternalError) and bridge.trouble
     runner.fault = lambda: None
     _check_until_it_works(bridge)
     bridge.stop(5)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_that_cannot_come_back_is_given_up(started: tuple[EngineBridge, Runner]) -> None:
+    bridge, runner = started
+    runner.fault = _raises(SystemExit())
+    runner.broken = True
+    (answer,) = _ask(bridge, 1)
+    assert isinstance(answer, ModelUnavailable) and runner.loads == 7
+    (answer,) = _ask(bridge, 2)  # later requests get the error too
+    assert isinstance(answer, ModelUnavailable) and "could not be loaded" in bridge.trouble
+    bridge.stop(5)
+
+
+def test_an_engine_that_is_stopped_is_not_restarted(started: tuple[EngineBridge, Runner]) -> None:
+    bridge, runner = started
+    runner.fault = _raises(RuntimeError("CUDA error"))
+    bridge.submit(
+        Request(stream="s", number=1, kind=Kind.FINAL, start=0, pcm=np.zeros(9, dtype=np.float32)), print
+    )
+    bridge.stop(5)
+    gevent.sleep(0.7)
+    assert runner.loads == 1
 
 
 def test_an_engine_that_hangs_is_in_trouble(

@@ -15,7 +15,7 @@ from tests.servers import ROOT
 from whisper_service.client import LiveClient
 
 #: How many runs there are of each fault.
-RUNS = {"kill": 50, "cut": 50, "term": 20, "stop": 20}
+RUNS = {"kill": 50, "cut": 50, "term": 20, "deploy": 20, "stop": 20}
 
 
 def main() -> int:
@@ -33,7 +33,8 @@ def main() -> int:
             log.write(line + "\n")
             log.flush()
 
-        say(f"# {time.strftime('%Y-%m-%d')}, commit {commit}, {describe()}")
+        machine = ", ".join(f"{name} {value}" for name, value in describe().items())
+        say(f"# {time.strftime('%Y-%m-%d')}, commit {commit}, {machine}")
         whole = stream(LiveClient(servers.urls(0)), spoken())
         say("# fault seed, second of the talk, seconds of the run, connections lost, verdict")
         for fault in chosen.fault or RUNS:

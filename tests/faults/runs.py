@@ -56,9 +56,13 @@ class Pair:
     def port(self, index: int) -> int:
         return self._servers[index].port
 
+    def master(self, index: int) -> int:
+        """Return the process id of gunicorn itself."""
+        return self._servers[index].process.pid
+
     def worker(self, index: int) -> int:
-        """Return the process id of the only worker of a server."""
-        master = self._servers[index].process.pid
+        """Return the process id of the newest worker of a server."""
+        master = self.master(index)
         children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
         return int(children[-1])
 
@@ -146,7 +150,7 @@ def one_run(servers: Pair, fault: str, seed: int, whole: list[Message]) -> Verdi
         except StreamFailed as failure:
             messages, problem = [], str(failure)
     seconds = time.monotonic() - began
-    if fault in ("kill", "term"):
+    if fault in ("kill", "term", "deploy"):
         wait_until(lambda: not Path(f"/proc/{worker}").exists(), timeout_s=40)
     lost = sum(one["type"] == "connection" and one["state"] == "lost" for one in messages)
     return Verdict(fault, seed, at / RATE, seconds, lost, problem)
@@ -178,6 +182,12 @@ def _term(servers: Pair, order: int, seed: int) -> Iterator[Prepared]:
 
 
 @contextmanager
+def _deploy(servers: Pair, order: int, seed: int) -> Iterator[Prepared]:
+    """Let gunicorn replace its worker by a new one (SIGHUP)."""
+    yield servers.urls(order), lambda: os.kill(servers.master(order), signal.SIGHUP)
+
+
+@contextmanager
 def _stop(servers: Pair, order: int, seed: int) -> Iterator[Prepared]:
     """Stop the worker for a while, as a machine that runs out of memory does."""
     worker = servers.worker(order)
@@ -191,7 +201,7 @@ def _stop(servers: Pair, order: int, seed: int) -> Iterator[Prepared]:
     going_on.join()
 
 
-FAULTS = {"kill": _kill, "cut": _cut, "term": _term, "stop": _stop}
+FAULTS = {"kill": _kill, "cut": _cut, "term": _term, "deploy": _deploy, "stop": _stop}
 
 
 def difference(messages: list[Message], whole: list[Message]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import gevent
 import numpy as np
 from gevent.event import AsyncResult, Event
 
@@ -29,6 +30,12 @@ _SPEECH_TIMEOUT_S = 30.0
 _STUCK_S = 60.0
 #: The stream name of the requests that only test whether the engine answers.
 _CHECK = "check"
+#: A request is asked again until it has failed so often: at once, then after a restart of the engine.
+_MOST_FAILURES = 3
+#: The engine is given up after so many restarts without an answer. Between them are pauses, in seconds.
+_MOST_RESTARTS = 6
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
+_FAILED = "The transcription of this stream failed; the server's log says why."
 
 
 class StreamEngine(Protocol):
@@ -47,26 +54,40 @@ class StreamEngine(Protocol):
         """Forget the stream and its requests."""
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A request that waits for its answer.
+
+    :param failures: how often it has failed, or the engine's thread has ended while it waited.
+    """
+
+    request: Request
+    on_answer: OnAnswer
+    failures: int = 0
+
+
 class EngineBridge:
     """An engine in a native thread of this process. Call all methods in the hub's thread.
 
-    :param load: creates the runner. Called in the engine's thread.
+    Requests are pure, so what fails is asked again: a request that has failed at once, then after a restart
+    of the engine. If the engine's thread ends, it is restarted as well. Streams see no more than a delay.
+
+    :param load: creates the runner. Called in the engine's thread, also at a restart.
     """
 
     def __init__(self, load: Callable[[], BatchRunner]) -> None:
+        self._load = load
         self._calls = HubCalls()
-        self._waiting: dict[str, dict[int, OnAnswer]] = {}
+        self._waiting: dict[str, dict[int, _Asked]] = {}
         self._loaded = Event()
         self._info: EngineInfo | None = None
-        self._problem: TranscriptionError | None = None
-        self._engine = Engine(
-            load,
-            on_loaded=lambda loaded: self._calls.post(self._on_loaded, loaded),
-            deliver=lambda request, answer: self._calls.post(self._on_answer, request, answer),
-            on_end=lambda error: self._calls.post(self._on_end, error),
-            on_batch=lambda requests, seconds: self._calls.post(self._on_batch, requests, seconds),
-        )
         self._pace: Pace | None = None
+        self._problem: TranscriptionError | None = None
+        self._engines = 0  # how many there have been; calls of earlier ones are ignored
+        self._engine = self._new_engine()
+        self._restarting = False
+        self._restarts = 0  # since the last answer
+        self._stopped = False
         self._checks = 0
         self._last_progress = 0.0
         #: The engine's problem, for an operator; "" if there is none. It is set when a request fails, the
@@ -104,8 +125,9 @@ class EngineBridge:
             return
         if not self._waiting:
             self._last_progress = time.monotonic()
-        self._waiting.setdefault(request.stream, {})[request.number] = on_answer
-        self._engine.submit(request)
+        self._waiting.setdefault(request.stream, {})[request.number] = _Asked(request, on_answer)
+        if not self._restarting:
+            self._engine.submit(request)
 
     def check(self) -> None:
         """Set ``trouble`` if the engine is stuck. During trouble, send a test request. Never blocks."""
@@ -124,52 +146,131 @@ class EngineBridge:
 
     def stop(self, timeout_s: float) -> bool:
         """End the thread; return whether it ended within ``timeout_s``. Blocks the greenlet."""
+        self._stopped = True
         return self._engine.stop(timeout_s)
+
+    # -- from the engine's thread, on the hub ----------------------------------------------------------
+
+    def _new_engine(self) -> Engine:
+        self._engines += 1
+        number = self._engines
+
+        def on_hub(function: Callable[..., None]) -> Callable[..., None]:
+            def call(*arguments: Any) -> None:
+                if number == self._engines:
+                    function(*arguments)
+
+            return lambda *arguments: self._calls.post(call, *arguments)
+
+        return Engine(
+            self._load,
+            on_loaded=on_hub(self._on_loaded),
+            deliver=on_hub(self._on_answer),
+            on_end=on_hub(self._on_end),
+            on_batch=on_hub(self._on_batch),
+        )
 
     def _on_loaded(self, loaded: EngineInfo | Exception) -> None:
         if isinstance(loaded, EngineInfo):
             self._info, self._pace = loaded, Pace(loaded.timings)
+            if self._restarting:
+                self._restarting = False
+                log.warning("the engine has restarted")
+                self._ask_all_again()
+        elif self._restarting and self._restarts < _MOST_RESTARTS:
+            log.error("the engine could not be restarted", exc_info=loaded)
+            gevent.spawn(self._restart)
+            return
         elif isinstance(loaded, TranscriptionError):
-            self._problem = loaded
+            self._give_up(loaded)
         else:
             log.error("the model could not be loaded", exc_info=loaded)
-            self._problem = ModelUnavailable("The model could not be loaded; the server's log says why.")
+            self._give_up(ModelUnavailable("The model could not be loaded; the server's log says why."))
         self._loaded.set()
 
     def _on_answer(self, request: Request, answer: Hypothesis | Exception) -> None:
         stream = self._waiting.get(request.stream)
-        if stream is None:
+        asked = stream.get(request.number) if stream is not None else None
+        if stream is None or asked is None:
             return
         self._last_progress = time.monotonic()
-        on_answer = stream.pop(request.number)
-        # Older requests of this stream are display requests that were replaced: they get no answer.
-        for number in [number for number in stream if number < request.number]:
-            del stream[number]
-        if not stream:
-            del self._waiting[request.stream]
         if isinstance(answer, Exception):
             log.error("%s: request %d failed", request.stream, request.number, exc_info=answer)
             self._notice(f"a request failed ({type(answer).__name__})")
-            answer = InternalError("The transcription of this stream failed; the server's log says why.")
+            asked.failures += 1
+            if asked.failures == 1:
+                self._engine.submit(request)
+                return
+            if asked.failures < _MOST_FAILURES:
+                self._begin_restart()
+                return
+            answer = InternalError(_FAILED)
         else:
-            self.trouble = ""
-        on_answer(answer)
+            self.trouble, self._restarts = "", 0
+        # Older requests of this stream are display requests that were replaced: they get no answer.
+        for number in [number for number in stream if number <= request.number]:
+            del stream[number]
+        if not stream:
+            del self._waiting[request.stream]
+        asked.on_answer(answer)
 
     def _on_batch(self, requests: Sequence[Request], seconds: float) -> None:
         jobs = sum(request.kind is not Kind.DISPLAY for request in requests)
         self.pace().note(len(requests), jobs, seconds, time.monotonic())
 
     def _on_end(self, error: BaseException | None) -> None:
-        """Answer all waiting requests with an error, if the thread ended because of one."""
+        """Restart the engine, if its thread ended because of an error."""
         if error is None:
             return
         log.critical("the engine's thread has ended", exc_info=error)
-        self._problem = ModelUnavailable("The model has failed; the server's log says why.")
         self._notice("the engine's thread has ended")
+        for name, stream in list(self._waiting.items()):
+            for number, asked in list(stream.items()):
+                asked.failures += 1
+                if asked.failures >= _MOST_FAILURES:  # perhaps it is this request that ends the thread
+                    del stream[number]
+                    asked.on_answer(InternalError(_FAILED))
+            if not stream:
+                self._waiting.pop(name, None)
+        self._begin_restart()
+
+    # -- restart ---------------------------------------------------------------------------------------
+
+    def _begin_restart(self) -> None:
+        if not (self._restarting or self._stopped):
+            self._restarting = True
+            gevent.spawn(self._restart)
+
+    def _restart(self) -> None:
+        """Replace the engine, after a pause that doubles with every restart that brought no answer."""
+        gevent.sleep(min(_LONGEST_PAUSE_S, _SHORTEST_PAUSE_S * 2**self._restarts))
+        self._restarts += 1
+        if self._stopped:
+            return
+        log.warning("the engine is restarted")
+        old, self._engine = self._engine, self._new_engine()
+        if not old.stop(_STUCK_S):
+            self._give_up(ModelUnavailable("The model hangs; the server's log says why."))
+            return
+        self._engine.start()
+
+    def _ask_all_again(self) -> None:
+        for stream in self._waiting.values():
+            for number, asked in list(stream.items()):
+                if asked.request.kind is Kind.DISPLAY:
+                    del stream[number]  # its partial would be out of date
+                else:
+                    self._engine.submit(asked.request)
+        self._waiting = {name: stream for name, stream in self._waiting.items() if stream}
+
+    def _give_up(self, problem: TranscriptionError) -> None:
+        """Answer all requests with ``problem``, those that wait and those that come."""
+        self._problem, self._restarting = problem, False
+        self._notice(str(problem))
         waiting, self._waiting = self._waiting, {}
         for stream in waiting.values():
-            for on_answer in stream.values():
-                on_answer(self._problem)
+            for asked in stream.values():
+                asked.on_answer(problem)
 
     def _notice(self, trouble: str) -> None:
         if not self.trouble:
