@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -223,6 +224,29 @@ def _ends(pcm: Samples, spoken: list[str]) -> list[tuple[str, int]]:
 def test_a_mark_needs_a_name(name: Any) -> None:
     messages = _run([json.dumps({"type": "mark", "id": name}), STOP])
     assert [error["code"] for error in _of(messages, "error")] == ["bad_message"]
+
+
+def test_a_server_that_must_stop_at_once_makes_nothing_final_of_a_resumable_stream() -> None:
+    pcm, _ = speak([*TALK, 1.2, *TALK])
+    whole = _run([*_raw(pcm), STOP])
+    told: list[str] = []
+    stream = Stream(
+        replace(_parts(), engine=LateEngine(delay_s=2.0)),
+        NativeDialect(SETTINGS, StreamSettings(), tokens=TOKENS),
+        send=lambda frames: told.extend(frame.text for frame in frames),
+        fail=pytest.fail,
+    )
+
+    def arrivals() -> Iterable[Arrival]:
+        yield from (Arrival(frame, 0.0) for frame in _raw(pcm)[:12])
+        stream.end_by(time.monotonic() + 1.0)
+        raise Draining("The server is about to stop; connect again.")
+
+    with pytest.raises(Draining):
+        stream.run(arrivals())
+    first = [json.loads(text) for text in told]
+    again = _run([_resume(first[-1]["resume"]), *_raw(pcm[first[-1]["replay_from"] :]), STOP])
+    assert _texts(first) + _texts(again) == _texts(whole) and len(_texts(again)) > 1
 
 
 def test_a_server_that_stops_does_not_cut_a_resumable_stream_short() -> None:

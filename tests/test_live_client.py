@@ -24,7 +24,7 @@ from whisper_service.client.tape import Tape
 
 TALK = [0.1, 0.1, 0.3, 0.1, 0.9, 0.05, 0.2, 0.2, 1.4, 0.1, 0.1, 0.4, 0.1, 1.2] * 2
 #: How much faster than real time the talk is sent.
-SPEED = 8.0
+SPEED = 16.0
 SLICE = 3_200
 
 Message = dict[str, Any]

@@ -81,6 +81,7 @@ _AHEAD_SAMPLES = 10 * SAMPLE_RATE
 _LAG_INTERVAL_S = 1.0
 #: Longer base64 text is decoded in a native thread: a client must not decide how long the hub is busy.
 _QUICK_CHARACTERS = 1 << 16
+_STOPPING = "The server is about to stop; connect again."
 _FROM_THE_START = Resume(Checkpoint(Carry()), 0)
 #: A client that sends audio gets a checkpoint at least this often, in seconds of its audio.
 _CHECKPOINT_S = 5
@@ -183,7 +184,7 @@ class Stream:
             self._take_all(arrivals)
         except _TimeIsUp:
             self._cut_short = True
-            raise self._give_up() from None
+            raise self._out_of_time() from None
         finally:
             self._parts.engine.cancel(self.name)
             if self._lag_timer is not None:
@@ -328,20 +329,23 @@ class Stream:
         if self._opened is None:
             return
         session = self._opened.session
-        try:
-            self._wait(lambda: session.settled == session.received, self._parts.drain_timeout_s)
-        except _TimeIsUp:
-            log.info("%s: broken off %d samples behind", self.name, session.received - session.settled)
+        self._wait(lambda: session.settled == session.received, self._parts.drain_timeout_s)
         self._repeat_checkpoint(after_s=0)
 
     def _check_time(self) -> None:
         if self._deadline is not None and self._parts.clock() >= self._deadline:
             raise _TimeIsUp
 
-    def _give_up(self) -> Draining:
-        """Make the words so far final, and return the error that says how much audio is not transcribed."""
+    def _out_of_time(self) -> Draining:
+        """Return the error for a stream whose deadline has passed. It says how much is not transcribed.
+
+        The words so far become final, unless the stream is resumable: then its client goes on elsewhere.
+        """
         session = self._open().session
         self._parts.engine.cancel(self.name)
+        if self._dialect.settings.resumable:
+            self._repeat_checkpoint(after_s=0)
+            return Draining(_STOPPING)
         step, heard = session.abandon()
         self._carry_out(step)
         unheard_s = (session.received - heard) / SAMPLE_RATE
@@ -386,6 +390,8 @@ class Stream:
         if self._opened is None or self._checkpoint is None:
             return
         clock, last = self._opened.hearing.clock, self._checkpoint
+        if not clock.rate:
+            return  # no audio has come yet
         if last.origin.rate and clock.received - last.received < after_s * clock.rate:
             return
         origin = last.origin._replace(rate=last.origin.rate or clock.rate)

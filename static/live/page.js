@@ -7,6 +7,7 @@ import { Disclosure } from './disclosure.js';
 import { download } from './download.js';
 import { Follower } from './follower.js';
 import { Highlights } from './highlights.js';
+import { Kept } from './kept.js';
 import { Meter } from './meter.js';
 import { Microphone } from './microphone.js';
 import { Panel } from './panel.js';
@@ -15,6 +16,7 @@ import { Sample } from './sample.js';
 import { meetServer } from './server.js';
 import { Session } from './session.js';
 import { settings } from './settings.js';
+import { Sheet } from './sheet.js';
 import { FORMATS } from './subtitles.js';
 import { Transcript } from './transcript.js';
 import { WakeLock } from './wakelock.js';
@@ -46,6 +48,7 @@ const element = (id) => document.getElementById(id);
 const about = element('about').textContent;
 const banners = new Banners(element('banners'));
 const record = new Record();
+const sheet = new Sheet(showError);
 const announcer = new Announcer(element('log'));
 const highlights = new Highlights();
 const chime = new Chime();
@@ -66,6 +69,7 @@ const wakeLock = new WakeLock();
 
 let session = null;
 let telling = null; // the timer that removes the note for screen readers
+let cleared = null; // what was cleared last, and can be brought back
 let lastHit = -1; // id of the newest keyword hit that was announced in this session
 
 function showState(state) {
@@ -98,6 +102,7 @@ function showText() {
   const any = element('transcript').childElementCount > 0;
   element('empty').hidden = any;
   element('clear').hidden = !any;
+  element('undo').hidden = any || !cleared || Boolean(session);
   element('copy').hidden = !any || !navigator.clipboard; // without https there is no clipboard
   element('downloads').hidden = !any;
 }
@@ -121,8 +126,9 @@ function address() {
   return `${socketPath}?${query}`;
 }
 
-function begin(source, onSound = () => {}) {
+function begin(source, onSound = () => {}, kept = null) {
   banners.clear();
+  sheet.begin(record.offset, kept ?? {});
   lastHit = -1;
   wakeLock.hold();
   if (settings.get('keywords').trim() && settings.get('keywordSound')) chime.prepare();
@@ -137,9 +143,43 @@ function begin(source, onSound = () => {}) {
     onDropped: (seconds) => banners.show(
       `There is no connection, and only the last ${seconds / 60} minutes of sound can be kept.`, 'warning'),
     onLost: () => banners.show('The microphone went away. Plug it in, then press Start again.'),
+    onRecorded: (first, wav) => sheet.addSound(first, wav),
+    onPlace: () => sheet.setPlace(session.place, session.sound[0]?.first ?? 0),
     onOver: end,
-  });
-  session.begin(address());
+  }, kept);
+  session.begin(kept?.place?.path || address());
+}
+
+// Show the transcript that was on the page when it was left, and finish what was being said then.
+async function restore() {
+  const kept = await sheet.open();
+  if (!kept) return;
+  show(kept.finals);
+  if (!kept.sound.length) {
+    closeText();
+    return;
+  }
+  record.beginAt(kept.seconds);
+  begin(new Kept(), undefined, kept);
+  banners.show('This page was left while it was listening. What it had heard until then is being finished. '
+    + 'Press Start to go on.', 'warning');
+}
+
+function closeText() {
+  transcript.close();
+  record.close();
+}
+
+function show(finals) {
+  let before = null; // the seconds before the session of the last final
+  for (const { event, seconds } of finals) {
+    if (before !== null && seconds !== before) transcript.close();
+    if (seconds !== before) record.beginAt(seconds);
+    before = seconds;
+    transcript.addFinal(event);
+    record.add(event);
+  }
+  showText();
 }
 
 function end({ state, opened, code, failed, seconds }) {
@@ -148,6 +188,7 @@ function end({ state, opened, code, failed, seconds }) {
   transcript.close();
   announcer.flush();
   record.close(seconds);
+  if (state !== 'disconnected') sheet.close(); // otherwise the page can finish it after a reload
   showText();
   showState(state);
   if (state !== 'disconnected' || failed) return; // all is well, or the server has given the reason
@@ -171,6 +212,8 @@ function receive(event) {
       transcript.addFinal(event);
       announcer.add(event);
       record.add(event);
+      sheet.addFinal(event, session.place);
+      cleared = null;
       showText();
       break;
     case 'keyword':
@@ -245,15 +288,27 @@ element('copy').addEventListener('click', () => copyText().catch(showError));
 for (const button of element('downloads').querySelectorAll('[data-style]')) {
   button.addEventListener('click', () => save(button.dataset.style));
 }
+element('undo').addEventListener('click', async () => {
+  const finals = await sheet.bringBack(cleared).catch(showError);
+  cleared = null;
+  show(finals ?? []);
+  closeText();
+  element('talk').focus();
+});
 element('clear').addEventListener('click', () => {
+  cleared = sheet.clear();
   transcript.clear();
   announcer.clear();
   record.clear();
+  if (session) sheet.begin(record.offset, session);
   showText();
   element('talk').focus(); // the pressed button is hidden now
 });
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape') session?.finish();
+});
+window.addEventListener('beforeunload', (event) => {
+  if (session) event.preventDefault(); // the browser asks whether to leave
 });
 window.addEventListener('unhandledrejection', (event) => showError(event.reason));
 window.addEventListener('error', (event) => showError(event.error ?? event.message));
@@ -266,5 +321,6 @@ meetServer('readyz', {
   onReady: showAbout,
   onTrouble: (status) => banners.show(`The server is not ready: ${status}`, 'warning'),
 });
+restore().catch(showError);
 element('sample').hidden = !sampleUrl;
 if (!Microphone.available()) explainMicrophone();

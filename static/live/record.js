@@ -20,9 +20,19 @@ export class Record {
     this.#heard = Math.max(this.#heard, end);
   }
 
+  /** Seconds before the present session. */
+  get offset() {
+    return this.#offset;
+  }
+
   /** End the session, which lasted `seconds`. The times of the next session continue after it. */
   close(seconds = 0) {
-    this.#offset += Math.max(this.#heard, seconds);
+    this.beginAt(this.#offset + Math.max(this.#heard, seconds));
+  }
+
+  /** Begin a session after `seconds`. */
+  beginAt(seconds) {
+    this.#offset = seconds;
     this.#heard = 0;
   }
 

@@ -8,6 +8,7 @@ export class Session {
   #source;
   #page;
   #stream = null;
+  #kept;
   #stopping = false;
   #failed = false; // the server has sent the reason why it ends
   #seconds = 0;
@@ -15,15 +16,27 @@ export class Session {
 
   /**
    * @param source the microphone or the sample
+   * @param kept   {place, sound} of a session that this one continues, or null
    * @param page   the callbacks: `onState` (connecting, listening, reconnecting, finishing), `onSound`
    *               with the source's analyser, `onEvent` with each message of the server, `onError`,
-   *               `onLost` (the microphone went away), `onDropped` (see Stream), and once, at the end,
-   *               `onOver` with {state, opened, failed, code, seconds}; `code` is null without a
-   *               connection
+   *               `onLost` (the microphone went away), `onDropped`, `onRecorded` and `onPlace` (see
+   *               Stream), and once, at the end, `onOver` with {state, opened, failed, code, seconds};
+   *               `code` is null without a connection
    */
-  constructor(source, page) {
+  constructor(source, page, kept = null) {
     this.#source = source;
     this.#page = page;
+    this.#kept = kept;
+  }
+
+  /** From where a server can go on; null before there is a connection. */
+  get place() {
+    return this.#stream?.place ?? null;
+  }
+
+  /** The sound that a server may ask for, see Stream. */
+  get sound() {
+    return this.#stream?.sound ?? [];
   }
 
   get stopping() {
@@ -41,8 +54,10 @@ export class Session {
         onLost: () => this.#page.onState('reconnecting'),
         onResumed: () => this.#page.onState(this.#stopping ? 'finishing' : 'listening'),
         onDropped: this.#page.onDropped,
+        onSound: this.#page.onRecorded,
+        onPlace: this.#page.onPlace,
         onClose: (how) => this.#end(how),
-      });
+      }, this.#kept);
       this.#source.start({
         onSlice: (wav) => this.#stream.sendSlice(wav),
         onError: this.#page.onError,
@@ -52,7 +67,7 @@ export class Session {
           this.finish();
         },
       });
-      this.#page.onSound(this.#source.analyser);
+      if (this.#source.analyser) this.#page.onSound(this.#source.analyser);
     } catch (error) {
       this.#source.release();
       if (this.#stopping) return; // the user no longer waits for it

@@ -45,18 +45,43 @@ export class Stream {
    * @param path the WebSocket's path relative to the page, with its query
    * @param on   the callbacks: `onEvent` with each message of the server, `onLost` when the connection
    *             has broken and is tried again, `onResumed`, `onDropped` with the seconds of sound that
-   *             were dropped because too much was kept, and once, at the end, `onClose` with
-   *             {opened, finished, code}
+   *             were dropped because too much was kept, `onSound` with the first sample and the WAV of
+   *             each slice, `onPlace` when the place from which the server can go on has changed, and
+   *             once, at the end, `onClose` with {opened, finished, code}
+   * @param kept {place, sound} of a stream that this one continues, see `place` and `sound`
    */
-  constructor(path, on) {
+  constructor(path, on, kept = null) {
     this.#path = path;
     this.#on = on;
+    if (kept) this.#tape.restore(kept.sound);
+    if (kept?.place) {
+      const { token, replayFrom, first, lastEnd, rate } = kept.place;
+      [this.#token, this.#replayFrom, this.#first, this.#lastEnd, this.#rate] = [token, replayFrom, first, lastEnd, rate];
+    }
     this.#connect();
+  }
+
+  /** From where a server can go on, to be kept. */
+  get place() {
+    return {
+      path: this.#path,
+      token: this.#token,
+      replayFrom: this.#replayFrom,
+      first: this.#first,
+      lastEnd: this.#lastEnd,
+      rate: this.#rate,
+    };
+  }
+
+  /** The slices that a server may ask for: {first, wav}. */
+  get sound() {
+    return this.#tape.slices;
   }
 
   /** Send one slice, a whole WAV in an ArrayBuffer, now or when there is a connection. */
   sendSlice(wav) {
     if (this.#stopped) return;
+    this.#on.onSound(this.#tape.end, wav);
     this.#tape.record(wav);
     this.#rate = new DataView(wav).getUint32(24, true);
     const surplus = this.#tape.end - this.#tape.start - KEPT_S * this.#rate;
@@ -113,6 +138,7 @@ export class Stream {
         this.#replayFrom = event.replay_from + this.#first;
         this.#tape.forget(this.#replayFrom);
         this.#succeed();
+        this.#on.onPlace();
         return;
       case 'final':
         this.#token = event.resume ?? this.#token;

@@ -24,6 +24,18 @@ export class Tape {
     this.#end += frames;
   }
 
+  /** All slices that are kept: {first, wav}. */
+  get slices() {
+    return this.#slices.map(({ first, wav }) => ({ first, wav }));
+  }
+
+  /** Begin with slices that were kept, as `slices` returned them. */
+  restore(slices) {
+    this.#slices = slices.map(({ first, wav }) => ({ first, wav, frames: framesIn(wav.byteLength) }));
+    const last = this.#slices.at(-1);
+    this.#end = last ? last.first + last.frames : 0;
+  }
+
   /** Return a WAV that begins at `sample`: the rest of its slice. Null after the last sample. */
   from(sample) {
     const slice = this.#slices.find(({ first, frames }) => sample < first + frames);

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Talk
 from tests.fakes import RATE, FakeDetector, FakeEngine, Samples, finals, speak
 from whisper_service.audio.pcm import FRAME_SAMPLES
-from whisper_service.config import StreamSettings
+from whisper_service.config import POLICIES, StreamSettings
 from whisper_service.engine.request import Hypothesis, Request
 from whisper_service.engine.runner import Runner
 from whisper_service.events import Account, Done, Event, Final, KeywordSpotted
@@ -170,7 +170,7 @@ def test_every_final_is_a_place_to_go_on(policy: str, beam_size: int) -> None:
 
     breaks = _breaks(hear())
     assert len(breaks) > 25 and max(len(carry.told) for carry, _ in breaks) > 10
-    for carry, expected in breaks:
+    for carry, expected in breaks[:: 1 if (policy, beam_size) == (POLICIES[0], 1) else 5]:
         found = _events(hear(carry))
         assert finals(found) == finals(expected)
         assert found[-1] == expected[-1]
@@ -187,7 +187,7 @@ def test_the_finals_that_a_client_has_stay_even_if_the_model_hears_other_words_n
 
     whole = _hear(pcm, StreamSettings(), FakeEngine().run)
     numbers = [text.strip(" w.") for text in spoken]
-    for carry, expected in _breaks(whole):
+    for carry, expected in _breaks(whole)[::3]:
         missing = finals(expected)[0].number if finals(expected) else len(finals(_events(whole)))
         before = finals(_events(whole))[:missing]
         found = finals(_events(_hear(pcm, StreamSettings(), other_words, carry=carry)))
@@ -203,7 +203,7 @@ def test_the_finals_that_a_client_has_stay_even_if_the_next_session_asks_at_othe
     for beam_size in (1, 2):
         settings = StreamSettings(beam_size=beam_size)
         whole = _hear(pcm, settings, FakeEngine().run, flush_at=28_000)  # between two words
-        for carry, expected in _breaks(whole):
+        for carry, expected in _breaks(whole)[::3]:
             found = finals(_events(_hear(pcm, settings, FakeEngine().run, carry=carry, grid=12_800)))
             kept = len(finals(_events(whole))) - len(finals(expected))
             texts = [word.text for final in (*finals(_events(whole))[:kept], *found) for word in final.words]
