@@ -18,6 +18,7 @@ from typing import Any
 
 from app import app
 from whisper_service import server
+from whisper_service.engine import bridge
 from whisper_service.engine.runner import Runner
 from whisper_service.model.speech.detector import SpeechDetector
 
@@ -47,6 +48,7 @@ def probabilities(self: SpeechDetector, batch: Any) -> Any:
 
 Runner.run_batch, SpeechDetector.probabilities = run_batch, probabilities  # type: ignore[method-assign]
 
+bridge._SHORTEST_PAUSE_S, bridge._MOST_RESTARTS = 0.1, 3
 server._REQUEST_TIMEOUT_S = float(os.environ.get("REQUEST_TIMEOUT_S", server._REQUEST_TIMEOUT_S))
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -12,9 +13,9 @@ from tests.talks import Client, sentences, stream_talk
 
 #: What the server does again and again, the code of the error, and the log's reason.
 _FAULTS = {
-    "each request raises": ("internal", "a request failed (RuntimeError)"),
+    "each request raises": ("model_unavailable", "a request failed (RuntimeError)"),
     "the detector raises": ("internal", "the speech detector fails"),
-    "the thread ends": ("internal", "the engine's thread has ended"),
+    "the thread ends": ("model_unavailable", "the engine's thread has ended"),
 }
 _REQUEST_TIMEOUT_S = 2.0
 
@@ -71,15 +72,22 @@ def test_a_stream_outlives_a_failure_of_the_engine(server: Server, fault: str) -
     said = sentences(until_s=7.2)
     undisturbed = stream_talk(server.ws("/transcribe"), said.wavs())
     noticed = server.log().count("not ready: ")
+
+    def end_the_fault() -> None:
+        wait_until(lambda: server.log().count("not ready: ") > noticed, timeout_s=20)
+        told.unlink()
+
+    ending = threading.Thread(target=end_the_fault)
     with Client(server.ws("/transcribe")) as client:
         for index, wav in enumerate(said.wavs()):
             client.send([wav])
             time.sleep(0.5)
             if index == 4:
                 told.write_text(fault)
-                assert wait_until(lambda: server.log().count("not ready: ") > noticed, timeout_s=20)
-                told.unlink()
+                ending.start()
         client.control("stop")
         heard = client.heard()
+    ending.join()
+    assert server.log().count("not ready: ") > noticed
     assert heard.code == 1000 and not heard.of("error")
     assert heard.transcript == undisturbed.transcript

@@ -32,7 +32,8 @@ _STUCK_S = 60.0
 _CHECK = "check"
 #: A request is asked again until it has failed so often: at once, then after a restart of the engine.
 _MOST_FAILURES = 3
-#: The engine is given up after so many restarts without an answer. Between them are pauses, in seconds.
+#: Those who wait are told that there is no model after so many restarts in vain. Then the restarts go on.
+#: Between them are pauses, in seconds.
 _MOST_RESTARTS = 6
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
 _FAILED = "The transcription of this stream failed; the server's log says why."
@@ -131,6 +132,8 @@ class EngineBridge:
 
     def check(self) -> None:
         """Set ``trouble`` if the engine is stuck. During trouble, send a test request. Never blocks."""
+        if self._restarting:
+            return
         if self._waiting and time.monotonic() - self._last_progress > _STUCK_S:
             self._notice(f"the engine has not answered for {_STUCK_S:g} s")
         if self.trouble and _CHECK not in self._waiting:
@@ -174,18 +177,16 @@ class EngineBridge:
         if isinstance(loaded, EngineInfo):
             self._info, self._pace = loaded, Pace(loaded.timings)
             if self._restarting:
-                self._restarting = False
+                self._restarting, self._problem = False, None
                 log.warning("the engine has restarted")
                 self._ask_all_again()
-        elif self._restarting and self._restarts < _MOST_RESTARTS:
-            log.error("the engine could not be restarted", exc_info=loaded)
-            gevent.spawn(self._restart)
-            return
+        elif self._restarting:
+            self._restart_failed(loaded)
         elif isinstance(loaded, TranscriptionError):
-            self._give_up(loaded)
+            self._problem = loaded
         else:
             log.error("the model could not be loaded", exc_info=loaded)
-            self._give_up(ModelUnavailable("The model could not be loaded; the server's log says why."))
+            self._problem = ModelUnavailable("The model could not be loaded; the server's log says why.")
         self._loaded.set()
 
     def _on_answer(self, request: Request, answer: Hypothesis | Exception) -> None:
@@ -222,6 +223,9 @@ class EngineBridge:
         """Restart the engine, if its thread ended because of an error."""
         if error is None:
             return
+        if self._restarting:
+            self._restart_failed(error)
+            return
         log.critical("the engine's thread has ended", exc_info=error)
         self._notice("the engine's thread has ended")
         for name, stream in list(self._waiting.items()):
@@ -249,10 +253,19 @@ class EngineBridge:
             return
         log.warning("the engine is restarted")
         old, self._engine = self._engine, self._new_engine()
-        if not old.stop(_STUCK_S):
-            self._give_up(ModelUnavailable("The model hangs; the server's log says why."))
-            return
+        old.stop(_STUCK_S)
         self._engine.start()
+
+    def _restart_failed(self, error: BaseException) -> None:
+        """Try again. After some restarts, tell those who wait, and those who come, that there is no model."""
+        log.error("the engine could not be restarted", exc_info=error)
+        if self._restarts >= _MOST_RESTARTS:
+            self._problem = ModelUnavailable("The model has failed; the server's log says why.")
+            waiting, self._waiting = self._waiting, {}
+            for stream in waiting.values():
+                for asked in stream.values():
+                    asked.on_answer(self._problem)
+        gevent.spawn(self._restart)
 
     def _ask_all_again(self) -> None:
         for stream in self._waiting.values():
@@ -262,15 +275,6 @@ class EngineBridge:
                 else:
                     self._engine.submit(asked.request)
         self._waiting = {name: stream for name, stream in self._waiting.items() if stream}
-
-    def _give_up(self, problem: TranscriptionError) -> None:
-        """Answer all requests with ``problem``, those that wait and those that come."""
-        self._problem, self._restarting = problem, False
-        self._notice(str(problem))
-        waiting, self._waiting = self._waiting, {}
-        for stream in waiting.values():
-            for asked in stream.values():
-                asked.on_answer(problem)
 
     def _notice(self, trouble: str) -> None:
         if not self.trouble:
