@@ -24,9 +24,10 @@ ARROWS: dict[str, set[str]] = {
     "subtitles": {"audio", "engine.request", "sentences"},
     "sentences": {"audio"},
     "web": {"live", "protocol"},
-    "live": {"admission", "protocol", "audio", "hearing", "session", "engine", "lag"},
+    "live": {"admission", "checkpoints", "protocol", "audio", "hearing", "session", "engine", "lag"},
     "hearing": {"audio"},
     "lag": {"audio"},
+    "checkpoints": {"audio", "protocol.dialect", "session.carry"},
     "protocol": {"audio", "engine.request", "session.carry", "session.packing"},
     "session": {"audio", "engine.request"},
     "engine": {"audio.pcm", "model", "native"},
@@ -46,7 +47,16 @@ FOR_EVERYONE = {"errors", "config", "events"}
 FENCES = {
     "torch": {"model", "engine/runner.py"},
     "whisper": {"model", "engine/runner.py"},
-    "gevent": {"gunicorn.py", "server.py", "service.py", "live.py", "native.py", "web", "engine/bridge.py"},
+    "gevent": {
+        "gunicorn.py",
+        "server.py",
+        "service.py",
+        "live.py",
+        "native.py",
+        "web",
+        "engine/bridge.py",
+        "engine/listening.py",
+    },
     "flask": {"extension.py", "server.py", "signing.py", "web"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -15,7 +15,8 @@ import numpy as np
 from gevent._hub_local import get_hub_if_exists
 from tests.fakes import INFO, FakeEngine
 from whisper_service.audio.stream import ContainerThreads
-from whisper_service.engine.bridge import EngineBridge, SpeechBridge
+from whisper_service.engine.bridge import EngineBridge
+from whisper_service.engine.listening import SpeechBridge
 from whisper_service.engine.request import EngineInfo, Kind, Request
 from whisper_service.native import Pipe, Pool
 

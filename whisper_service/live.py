@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from whisper_service.audio.decode import decode_base64
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.slices import SliceReader
 from whisper_service.audio.stream import ContainerThreads
+from whisper_service.checkpoints import Checkpoints, Marks
 from whisper_service.engine.bridge import StreamEngine
 from whisper_service.engine.request import Hypothesis
 from whisper_service.errors import (
@@ -39,7 +39,7 @@ from whisper_service.errors import (
     TooBig,
     TranscriptionError,
 )
-from whisper_service.events import Done, Event, Lag, Marked
+from whisper_service.events import Done, Event, Lag
 from whisper_service.hearing import Beginning, Hearing, Piece, StreamDetector
 from whisper_service.lag import LagMeter, LagNotice
 from whisper_service.protocol.dialect import (
@@ -83,10 +83,6 @@ _LAG_INTERVAL_S = 1.0
 _QUICK_CHARACTERS = 1 << 16
 _STOPPING = "The server is about to stop; connect again."
 _FROM_THE_START = Resume(Checkpoint(Carry()), 0)
-#: A client that sends audio gets a checkpoint at least this often, in seconds of its audio.
-_CHECKPOINT_S = 5
-#: A client may wait for so many marks at once.
-_MOST_MARKS = 1_000
 #: At most about 10 s of audio wait for the engine. If it needs longer than this for it, it counts as dead.
 _ENGINE_TIMEOUT_S = 120.0
 
@@ -124,6 +120,7 @@ class _TimeIsUp(Exception):
 class _Opened(NamedTuple):
     session: Session
     hearing: Hearing
+    checkpoints: Checkpoints
     begin: int  # the first sample whose words are still to be told
 
 
@@ -154,8 +151,7 @@ class Stream:
         self._lag_timer: gevent.Greenlet[[], None] | None = None
         self._arrived: tuple[float, bool] = (0.0, False)  # ``at`` and ``held`` of the current frame
         self._deadline: float | None = None
-        self._checkpoint: Checkpoint | None = None  # the last one that the client was told of
-        self._marks: deque[tuple[int, str | int]] = deque()  # the positions and names of the client's marks
+        self._marks = Marks(self._write_event)
         self._progress = Wakeup()
         self._problem: TranscriptionError | None = None
         self._cut_short = False
@@ -238,7 +234,8 @@ class Stream:
                     raise BadMessage("A stream can go on from another one only before its first audio.")
                 self._resume(command)
             case Mark(name):
-                self._mark(name)
+                self._marks.add(self._opened.session.received if self._opened else 0, name)
+                self._give_marks_back()
             case Control.FLUSH:
                 if self._opened is not None:
                     self._carry_out(self._opened.session.flush())
@@ -272,24 +269,23 @@ class Stream:
             lead_in = self._parts.lead_in_start(carry.frame)
             beginning = Beginning(origin.position, carry.audio_from, lead_in)
             hearing = Hearing(slices, self._parts.speech, self._parts.speech_state(carry.frame), beginning)
-            self._opened = _Opened(session, hearing, carry.position)
-            self._checkpoint = replace(resume.checkpoint, received=resume.begin.sample)
+            checkpoints = Checkpoints(
+                replace(resume.checkpoint, received=resume.begin.sample),
+                hearing.clock,
+                lead_in_start=self._parts.lead_in_start,
+                tell=lambda checkpoint: self._send(self._dialect.tell(checkpoint)),
+            )
+            self._opened = _Opened(session, hearing, checkpoints, carry.position)
         return self._opened
 
     def _resume(self, resume: Resume) -> None:
         """Go on at a checkpoint. Audio that the client no longer has is lost."""
-        _, hearing, _ = self._open(resume)
+        hearing = self._open(resume).hearing
         if resume.missing:
             seconds = resume.missing / SAMPLE_RATE
             problem = f"{seconds:.2f} s of audio are missing: the client no longer has them."
             self._tell_problem(BadAudio(f"{problem} Silence takes their place."))
             self._hear_all(hearing.lose(resume.missing))
-
-    def _mark(self, name: str | int) -> None:
-        if len(self._marks) >= _MOST_MARKS:
-            raise BadMessage(f"{_MOST_MARKS} marks wait already; this one is not returned.")
-        self._marks.append((self._opened.session.received if self._opened else 0, name))
-        self._return_marks()
 
     def _bytes_of(self, data: bytes | str) -> bytes:
         if isinstance(data, bytes):
@@ -306,20 +302,21 @@ class Stream:
                 self._hear(piece)
 
     def _hear(self, piece: Piece) -> None:
-        session, _, begin = self._open()
+        opened = self._open()
+        session = opened.session
         received = session.received + piece.samples.shape[0]
-        if received - begin > self._parts.max_audio_samples:
+        if received - opened.begin > self._parts.max_audio_samples:
             raise self._too_long(session)
         at, held = self._arrived
         self._lag.arrived(received, at, held=held)
         self._carry_out(session.feed(piece.samples, piece.speech, lost=piece.lost))
-        self._repeat_checkpoint()
+        opened.checkpoints.repeat()
         self._update_lag(session)
         self._wait(lambda: session.received - session.settled <= _AHEAD_SAMPLES, _ENGINE_TIMEOUT_S)
 
     def _finish(self, timeout_s: float) -> None:
-        session, hearing, _ = self._open()
-        self._hear_all(hearing.finish())
+        session = self._open().session
+        self._hear_all(self._open().hearing.finish())
         self._carry_out(session.finish())
         self._update_lag(session)
         self._wait(lambda: session.finished, timeout_s)
@@ -330,7 +327,7 @@ class Stream:
             return
         session = self._opened.session
         self._wait(lambda: session.settled == session.received, self._parts.drain_timeout_s)
-        self._repeat_checkpoint(after_s=0)
+        self._opened.checkpoints.repeat(after_s=0)
 
     def _check_time(self) -> None:
         if self._deadline is not None and self._parts.clock() >= self._deadline:
@@ -344,7 +341,7 @@ class Stream:
         session = self._open().session
         self._parts.engine.cancel(self.name)
         if self._dialect.settings.resumable:
-            self._repeat_checkpoint(after_s=0)
+            self._open().checkpoints.repeat(after_s=0)
             return Draining(_STOPPING)
         step, heard = session.abandon()
         self._carry_out(step)
@@ -368,43 +365,13 @@ class Stream:
 
     def _carry_out(self, step: Step) -> None:
         for event in step.events:
-            if isinstance(event, Carry):
-                self._tell_checkpoint(event)
-            else:
+            if not isinstance(event, Carry):
                 self._write_event(event)
-        self._return_marks()
+            elif self._opened is not None:
+                self._opened.checkpoints.add(event)
+        self._give_marks_back()
         for request in step.requests:
             self._parts.engine.submit(request, self._on_answer)
-
-    def _tell_checkpoint(self, carry: Carry) -> None:
-        """Tell the client that another stream can go on from ``carry``."""
-        if self._opened is None:
-            return
-        clock = self._opened.hearing.clock
-        needed = min(carry.audio_from, self._parts.lead_in_start(carry.frame))
-        self._checkpoint = Checkpoint(carry, clock.origin_before(needed), clock.received)
-        self._send(self._dialect.tell(self._checkpoint))
-
-    def _repeat_checkpoint(self, after_s: float = _CHECKPOINT_S) -> None:
-        """Tell the client of the last checkpoint again, after its first audio and every ``after_s`` of it."""
-        if self._opened is None or self._checkpoint is None:
-            return
-        clock, last = self._opened.hearing.clock, self._checkpoint
-        if not clock.rate:
-            return  # no audio has come yet
-        if last.origin.rate and clock.received - last.received < after_s * clock.rate:
-            return
-        origin = last.origin._replace(rate=last.origin.rate or clock.rate)
-        self._checkpoint = replace(last, origin=origin, received=clock.received)
-        self._send(self._dialect.tell(self._checkpoint))
-
-    def _return_marks(self) -> None:
-        """Tell the client of its marks before which everything is final."""
-        if self._opened is None:
-            return
-        final_until = self._opened.session.final_until
-        while self._marks and self._marks[0][0] <= final_until:
-            self._write_event(Marked(self._marks.popleft()[1]))
 
     def _on_answer(self, answer: Hypothesis | TranscriptionError) -> None:
         """Process an answer of the engine. This runs on the hub: it neither blocks nor raises."""
@@ -468,8 +435,12 @@ class Stream:
                 return  # the client has not ended the stream
             if self._lag_notice.end():
                 self._send(self._dialect.tell(Lag(0.0)))
-            self._return_marks()
+            self._give_marks_back()
         self._send(self._dialect.tell(event))
+
+    def _give_marks_back(self) -> None:
+        if self._opened is not None:
+            self._marks.give_back(self._opened.session.final_until)
 
     def _tell_problem(self, problem: TranscriptionError) -> None:
         self._send(self._dialect.fail(problem, fatal=False).frames)

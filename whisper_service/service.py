@@ -18,7 +18,8 @@ from whisper_service.assembly import Assembly
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.config import Config
-from whisper_service.engine.bridge import EngineBridge, SpeechBridge
+from whisper_service.engine.bridge import EngineBridge
+from whisper_service.engine.listening import SpeechBridge
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, InternalError, ModelUnavailable, TranscriptionError
 from whisper_service.live import Parts

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.fakes import INFO, FakeEngine
-from whisper_service.engine.bridge import EngineBridge, SpeechBridge
+from whisper_service.engine.bridge import EngineBridge
+from whisper_service.engine.listening import SpeechBridge
 from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, Request
 from whisper_service.errors import InternalError, ModelUnavailable, TranscriptionError
 
