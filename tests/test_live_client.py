@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.fakes import speak
+from tests.live_streams import Message, stream
 from tests.servers import Server, free_port, running, wait_until_ready
 from whisper_service.client import AsyncLiveClient, LiveClient, StreamFailed
 from whisper_service.client.tape import Tape
@@ -25,9 +25,6 @@ from whisper_service.client.tape import Tape
 TALK = [0.1, 0.1, 0.3, 0.1, 0.9, 0.05, 0.2, 0.2, 1.4, 0.1, 0.1, 0.4, 0.1, 1.2] * 2
 #: How much faster than real time the talk is sent.
 SPEED = 16.0
-SLICE = 3_200
-
-Message = dict[str, Any]
 
 
 def _pcm() -> tuple[NDArray[np.int16], str]:
@@ -72,31 +69,7 @@ def servers(tmp_path: Path) -> Iterator[_Servers]:
 def _stream(
     client: LiveClient, pcm: NDArray[np.int16], *, at: dict[int, Callable[[], object]] | None = None
 ) -> list[Message]:
-    """Send ``pcm`` and stop; return all messages.
-
-    :param at: what to do before the slice that begins at a sample.
-    """
-    problems: list[BaseException] = []
-
-    def send() -> None:
-        began = time.monotonic()
-        try:
-            for start in range(0, pcm.shape[0], SLICE):
-                for sample in [sample for sample in at or {} if start <= sample < start + SLICE]:
-                    (at or {})[sample]()
-                time.sleep(max(0.0, began + start / 16_000 / SPEED - time.monotonic()))
-                client.send(pcm[start : start + SLICE].tobytes())
-            client.stop()
-        except StreamFailed as problem:
-            problems.append(problem)
-
-    with client:
-        sender = threading.Thread(target=send)
-        sender.start()
-        try:
-            return list(client)
-        finally:
-            sender.join(30)
+    return stream(client, pcm, speed=SPEED, at=at)
 
 
 def _of(messages: list[Message], kind: str) -> list[Message]:

@@ -28,6 +28,15 @@ def _reload(page: LivePage) -> list[str]:
     return asked
 
 
+def _hear_a_minute(page: LivePage) -> None:
+    """Let the fake server transcribe a minute of speech."""
+    page.press("#talk")
+    page.wait_for_state("listening")
+    page.page.evaluate("talk(1)")
+    page.press("#talk")
+    page.wait_for_state("done")
+
+
 def test_a_reload_in_mid_speech_loses_nothing(server: Server, open_page: OpenPage) -> None:
     with open_page(server) as page:
         page.press("#sample")
@@ -55,20 +64,12 @@ def test_what_was_said_before_and_after_a_reload_is_one_transcript(
     server: Server, open_page: OpenPage
 ) -> None:
     with open_page(server, init_script=FAKE_SERVER) as page:
-        page.press("#talk")
-        page.wait_for_state("listening")
-        page.page.evaluate("talk(1)")
-        page.press("#talk")
-        page.wait_for_state("done")
+        _hear_a_minute(page)
         first = page.transcript
         assert _reload(page) == []
         page.wait_until(lambda: bool(page.transcript))
         assert page.transcript == first
-        page.press("#talk")
-        page.wait_for_state("listening")
-        page.page.evaluate("talk(1)")
-        page.press("#talk")
-        page.wait_for_state("done")
+        _hear_a_minute(page)
         both = page.transcript
         assert both.startswith(first) and len(both) > 1.8 * len(first)
         _reload(page)
@@ -78,11 +79,7 @@ def test_what_was_said_before_and_after_a_reload_is_one_transcript(
 
 def test_clear_can_be_undone_until_somebody_speaks(server: Server, open_page: OpenPage) -> None:
     with open_page(server, init_script=FAKE_SERVER) as page:
-        page.press("#talk")
-        page.wait_for_state("listening")
-        page.page.evaluate("talk(1)")
-        page.press("#talk")
-        page.wait_for_state("done")
+        _hear_a_minute(page)
         text = page.transcript
         page.press("#clear")
         assert page.transcript == ""

@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 
 from benchmarks.machine import describe
-from tests.faults.runs import one_run, pair, spoken, stream
+from tests.faults.runs import one_run, pair, undisturbed
 from tests.servers import ROOT
-from whisper_service.client import LiveClient
 
 #: How many runs there are of each fault.
 RUNS = {"kill": 50, "cut": 50, "term": 20, "deploy": 20, "stop": 20}
@@ -35,7 +34,7 @@ def main() -> int:
 
         machine = ", ".join(f"{name} {value}" for name, value in describe().items())
         say(f"# {time.strftime('%Y-%m-%d')}, commit {commit}, {machine}")
-        whole = stream(LiveClient(servers.urls(0)), spoken())
+        whole = undisturbed(servers)
         say("# fault seed, second of the talk, seconds of the run, connections lost, verdict")
         for fault in chosen.fault or RUNS:
             for seed in range(max(1, round(RUNS[fault] * chosen.runs))):

@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tests.faults.proxy import proxy
+from tests.live_streams import Message, stream
 from tests.servers import MODEL, Server, free_port, running, wait_until, wait_until_ready
 from tests.talks import RATE, Talk, talk
 from whisper_service.client import LiveClient, StreamFailed
 
 #: How much faster than real time the talk is sent.
 SPEED = 4.0
-SLICE = RATE // 5
 #: How long a process is stopped, in seconds.
 STOP_S = 10.0
-
-Message = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,38 +93,13 @@ def spoken() -> Talk:
     return talk("talk-00")
 
 
-def stream(
-    client: LiveClient, said: Talk, *, at: int = -1, fault: Callable[[], None] = lambda: None
-) -> list[Message]:
-    """Return the messages of a stream.
+def undisturbed(servers: Pair) -> list[Message]:
+    """Return the messages of a run without a fault."""
+    return stream(LiveClient(servers.urls(0)), _pcm(spoken()), speed=SPEED)
 
-    :param at: the fault comes before this sample is sent.
-    """
-    pcm = (said.samples * 32_767).astype("<i2")
 
-    def send() -> None:
-        began = time.monotonic()
-        for start in range(0, pcm.shape[0], SLICE):
-            time.sleep(max(0.0, began + start / RATE / SPEED - time.monotonic()))
-            if start <= at < start + SLICE:
-                fault()
-            client.send(pcm[start : start + SLICE].tobytes())
-        client.stop()
-
-    def send_all() -> None:
-        try:
-            send()
-        except StreamFailed as problem:
-            failures.append(problem)
-
-    failures: list[StreamFailed] = []
-    with client:
-        sender = threading.Thread(target=send_all)
-        sender.start()
-        try:
-            return list(client)
-        finally:
-            sender.join(60)
+def _pcm(said: Talk) -> NDArray[np.int16]:
+    return (said.samples * 32_767).astype("<i2")
 
 
 def finals(messages: list[Message]) -> list[tuple[int, str, float, float]]:
@@ -145,7 +120,7 @@ def one_run(servers: Pair, fault: str, seed: int, whole: list[Message]) -> Verdi
     began = time.monotonic()
     with FAULTS[fault](servers, order, seed) as (urls, strike):
         try:
-            messages = stream(LiveClient(urls), said, at=at, fault=strike)
+            messages = stream(LiveClient(urls), _pcm(said), speed=SPEED, at={at: strike})
             problem = difference(messages, whole)
         except StreamFailed as failure:
             messages, problem = [], str(failure)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.runs import Message, Pair, finals, one_run, pair, spoken, stream
+from tests.faults.runs import Message, Pair, finals, one_run, pair, spoken, undisturbed
 from tests.talks import MAX_ERROR_RATE, word_error_rate
-from whisper_service.client import LiveClient
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 @pytest.fixture(scope="module")
 def whole(servers: Pair) -> list[Message]:
     """The messages of an undisturbed run."""
-    messages = stream(LiveClient(servers.urls(0)), spoken())
+    messages = undisturbed(servers)
     text = "".join(text for _, text, _, _ in finals(messages))
     assert word_error_rate(spoken().text, text) < MAX_ERROR_RATE
     return messages
