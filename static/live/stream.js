@@ -124,11 +124,9 @@ export class Stream {
           this.#connection.send({ type: 'resume', token: this.#token, from: from - this.#first });
           return;
         }
+        this.#on.onEvent(event);
         if (this.#began) this.#goOn(this.#tape.start);
-        else {
-          this.#on.onEvent(event);
-          this.#begin(0);
-        }
+        else this.#begin(0);
         return;
       case 'resumed':
         this.#goOn(Math.max(this.#replayFrom, this.#tape.start));

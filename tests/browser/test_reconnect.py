@@ -82,6 +82,7 @@ def test_the_sample_is_interrupted_for_two_seconds(mortal: _Mortal, open_page: O
         assert page.banners == []
 
 
+@pytest.mark.slow
 def test_the_microphone_is_recorded_for_twenty_seconds_without_a_server(
     mortal: _Mortal, open_page: OpenPage
 ) -> None:
