@@ -146,6 +146,9 @@ class Draining(TranscriptionError):
     code = "draining"
     close_code = 1012
 
+    def __init__(self, message: str = "The server is about to stop; connect again.") -> None:
+        super().__init__(message)
+
 
 class StreamFailed(TranscriptionError):
     """For users of a client: the server cannot be reached, or has ended the stream."""

@@ -81,7 +81,6 @@ _AHEAD_SAMPLES = 10 * SAMPLE_RATE
 _LAG_INTERVAL_S = 1.0
 #: Longer base64 text is decoded in a native thread: a client must not decide how long the hub is busy.
 _QUICK_CHARACTERS = 1 << 16
-_STOPPING = "The server is about to stop; connect again."
 _FROM_THE_START = Resume(Checkpoint(Carry()), 0)
 #: At most about 10 s of audio wait for the engine. If it needs longer than this for it, it counts as dead.
 _ENGINE_TIMEOUT_S = 120.0
@@ -342,7 +341,7 @@ class Stream:
         self._parts.engine.cancel(self.name)
         if self._dialect.settings.resumable:
             self._open().checkpoints.repeat(after_s=0)
-            return Draining(_STOPPING)
+            return Draining()
         step, heard = session.abandon()
         self._carry_out(step)
         unheard_s = (session.received - heard) / SAMPLE_RATE

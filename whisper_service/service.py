@@ -119,7 +119,7 @@ class Service:
         self.start()
         patiently(self._settled.wait, _LOADING_TIMEOUT_S)
         if self._draining:
-            raise Draining("The server is about to stop; connect again.")
+            raise Draining()
         if self._problem is not None:
             raise ModelUnavailable(_NO_MODEL)
         if self._parts is None:

@@ -100,11 +100,6 @@ export class Stream {
     this.#watchOver();
   }
 
-  /** End at once. */
-  abandon() {
-    this.#end(1000, this.#began);
-  }
-
   #connect() {
     this.#timer = null;
     this.#ready = false;

@@ -49,7 +49,7 @@ class Sockets:
             log.info("draining %d streams", len(open_now))
         deadline = time.monotonic() + timeout_s
         for socket in open_now:
-            socket.drain(Draining("The server is about to stop; connect again."), deadline)
+            socket.drain(Draining(), deadline)
         while (left := self._open.intersection(open_now)) and time.monotonic() < deadline + _CLOSING_S:
             gevent.sleep(0.02)
         if left:
