@@ -210,6 +210,38 @@ def test_the_finals_that_a_client_has_stay_even_if_the_next_session_asks_at_othe
             assert texts == spoken
 
 
+def _last_of_each_hit(events: list[Event]) -> dict[int, KeywordSpotted]:
+    return {event.number: event for event in events if isinstance(event, KeywordSpotted)}
+
+
+@pytest.mark.parametrize("policy", ["confident_agreement", "local_agreement", "align_att"])
+def test_every_cut_of_endless_speech_is_a_place_to_go_on(policy: str) -> None:
+    """Speech without a pause is cut after 22 s: a client must not send minutes of it again."""
+    pcm, spoken = speak([0.1] * 170)
+    keywords = tuple(f"w{number}" for number in range(1, 170, 3))
+    settings = StreamSettings(policy=policy, keywords=keywords)
+
+    def hear(carry: Carry | None = None) -> list[Event | Carry]:
+        return _hear(pcm, settings, FakeEngine().run, carry=carry, lost=(400_000, 404_000))
+
+    told = hear()
+    carries = [carry for carry in told if isinstance(carry, Carry)]
+    assert sum(carry.unfinished is not None for carry in carries) >= 3
+    assert any(carry.keywords.pending for carry in carries)
+    assert all(later.position - earlier.position < 24 * RATE for earlier, later in pairwise(carries))
+    for carry in carries:
+        expected, found = _events(told[told.index(carry) :]), _events(hear(carry))
+        assert finals(found) == finals(expected)
+        # Partials may differ, so pending hits may too. What becomes of each hit may not.
+        assert _last_of_each_hit(found) == _last_of_each_hit(expected)
+        assert found[-1] == expected[-1]
+    breaks = _breaks(told)
+    assert max(len(carry.told) for carry, _ in breaks) < 60
+    for carry, expected in breaks[::9]:
+        assert finals(_events(hear(carry))) == finals(expected)
+    assert [word.text for final in finals(_events(told)) for word in final.words] == spoken
+
+
 def test_silence_is_a_place_to_go_on_every_five_seconds() -> None:
     pcm, _ = speak([0.1, 0.1, 18.0, 0.1, 7.0, 0.1, 0.1], lead_s=6.0)
 
@@ -222,8 +254,17 @@ def test_silence_is_a_place_to_go_on_every_five_seconds() -> None:
     assert _check_all_cuts(told, lambda carry: _events(hear(carry))) >= 7
 
 
-@pytest.mark.parametrize("seconds", [11, pytest.param(120, marks=pytest.mark.slow)])
-def test_a_real_talk_goes_on_after_every_final(runner: Runner, talk: Talk, seconds: int) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "settings", "thinned"),
+    [
+        (11, StreamSettings(), 5),
+        (26, StreamSettings(min_silence_ms=3_000, max_utterance_s=10.0), 9),  # it is cut
+        pytest.param(120, StreamSettings(), 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_real_talk_goes_on_after_every_final(
+    runner: Runner, talk: Talk, seconds: int, settings: StreamSettings, thinned: int
+) -> None:
     """The same promise, with the real speech detector and engine."""
     pcm, detector = talk.pcm[: seconds * RATE], SpeechDetector()
 
@@ -231,11 +272,12 @@ def test_a_real_talk_goes_on_after_every_final(runner: Runner, talk: Talk, secon
         return detector.probabilities([(SpeechState(first), pcm[lead_in_start(first) :])])[0]
 
     def hear(carry: Carry | None = None) -> list[Event | Carry]:
-        return _hear(pcm, StreamSettings(), runner.run, listens, carry=carry)
+        return _hear(pcm, settings, runner.run, listens, carry=carry)
 
     breaks = _breaks(hear())
+    assert any(carry.unfinished for carry, _ in breaks) == (settings.max_utterance_s == 10.0)
     assert len(breaks) >= seconds // 3
-    for carry, expected in breaks[:: 1 if seconds > 60 else 5]:
+    for carry, expected in breaks[::thinned]:
         assert [(final.number, final.text, final.start) for final in finals(_events(hear(carry)))] == [
             (final.number, final.text, final.start) for final in finals(expected)
         ]

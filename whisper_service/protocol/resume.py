@@ -22,7 +22,7 @@ from whisper_service.session.carry import Carry
 from whisper_service.session.packing import pack, unpack
 
 #: Increases with every change of the contents of a token.
-_VERSION = 1
+_VERSION = 2
 #: Settings that change how a client is told of its words, or how it sends its audio, but not the words.
 _FREE = ("words", "interim", "full_transcript", "reply", "resumable", "format", "rate", "channels")
 

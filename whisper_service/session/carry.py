@@ -1,4 +1,4 @@
-"""The state of a session that outlives an utterance.
+"""The state of a session that outlives an utterance, or a cut in mid-speech.
 
 A session that continues from a ``Carry`` makes the same finals as the session that returned it, so a stream
 can go on in another process. No other state affects later finals.
@@ -16,14 +16,14 @@ from whisper_service.session.context import Context
 from whisper_service.session.keywords import Spotted
 from whisper_service.session.language import Spoken
 from whisper_service.session.lookback import LookBack
-from whisper_service.session.window import Heard
+from whisper_service.session.window import Heard, Unfinished
 
 
 @dataclass(frozen=True, slots=True)
 class Carry:
     """The state between two utterances. The defaults are the state at the beginning of a stream.
 
-    :param position: the next utterance begins at this sample or later.
+    :param position: the next utterance begins at this sample or later; an unfinished one goes on here.
     :param frame: number of the first frame whose speech probability the session needs. A frame has 512
         samples. ``model.speech.detector.lead_in_start`` returns the first sample that the detector must hear
         for that.
@@ -35,6 +35,7 @@ class Carry:
     :param language: the knowledge about the language.
     :param keywords: the state of the client's keywords.
     :param account: the counts of all samples before ``position``.
+    :param unfinished: the utterance that was cut at ``position``; None between two utterances.
     :param told: the finals after ``position`` that the client has already, in order. They stay as they are,
         whatever the model hears this time.
     """
@@ -49,6 +50,7 @@ class Carry:
     language: Spoken = field(default_factory=Spoken)
     keywords: Spotted = field(default_factory=Spotted)
     account: Account = Account(received=0, speech=0, silent=0, lost=0)
+    unfinished: Unfinished | None = None
     told: tuple[Final, ...] = ()
 
     @property

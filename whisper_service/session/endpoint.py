@@ -71,6 +71,14 @@ class Endpointer:
         self.speaking = True
         return Began(self.onset)
 
+    def go_on(self, onset: int, last_speech: int) -> None:
+        """Go on in speech that counts.
+
+        :param onset: where it began.
+        :param last_speech: end of its last frame so far.
+        """
+        self.onset, self.last_speech, self.speaking = onset, last_speech, True
+
     def reset(self) -> None:
         """Return to silence."""
         self.onset, self.speaking, self._heard = None, False, 0

@@ -68,16 +68,18 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class Spotted:
-    """The state of all keywords between two utterances.
+    """The state of all keywords between two utterances, or at a cut.
 
     :param next_number: number of the next hit.
     :param tail: the last final words, which may be the beginning of a phrase.
     :param starts: for each keyword, the index in ``tail`` of the first word that may be part of its next hit.
+    :param pending: the hits in words that are not final; there are none between two utterances.
     """
 
     next_number: int = 0
     tail: tuple[Word, ...] = ()
     starts: tuple[int, ...] = ()
+    pending: tuple[KeywordSpotted, ...] = ()
 
 
 class Spotter:
@@ -94,15 +96,17 @@ class Spotter:
         self._numbers = _Numbers(spotted.next_number)
         starts = spotted.starts or (0,) * len(keywords)
         self._watches = [
-            _Watch(keyword, self._numbers, start) for keyword, start in zip(keywords, starts, strict=True)
+            _Watch(keyword, self._numbers, start, [hit for hit in spotted.pending if hit.keyword == keyword])
+            for keyword, start in zip(keywords, starts, strict=True)
         ]
         self._tail = list(spotted.tail)  # final words, perhaps the beginning of a phrase
         self._before = 0  # how many words the stream had before the tail
 
     def spotted(self) -> Spotted:
-        """Return the state at the end of an utterance."""
+        """Return the state at the end of an utterance, or at a cut."""
         starts = tuple(max(0, watch.start - self._before) for watch in self._watches)
-        return Spotted(self._numbers.next, tuple(self._tail), starts)
+        pending = tuple(hit for watch in self._watches for hit in watch.pending)
+        return Spotted(self._numbers.next, tuple(self._tail), starts, pending)
 
     def update(
         self,
@@ -190,12 +194,13 @@ class _Numbers:
 class _Watch:
     """Follows one keyword. A hit in words that may still change is pending: finals confirm it, or it goes."""
 
-    def __init__(self, keyword: str, numbers: _Numbers, start: int) -> None:
+    def __init__(self, keyword: str, numbers: _Numbers, start: int, pending: list[KeywordSpotted]) -> None:
         self.keyword = keyword
         self._numbers = numbers
         #: The first word after the last final match, counted from the first word that the spotter has seen.
         self.start = start
-        self._pending: list[KeywordSpotted] = []
+        #: The hits in words that may still change, in order.
+        self.pending = pending
         self._wanted: dict[str, tuple[str, ...]] = {}
 
     def wanted(self, language: str) -> tuple[str, ...]:
@@ -209,7 +214,7 @@ class _Watch:
         still: list[KeywordSpotted] = []
         units, words = passage.units, passage.words
         for first, last in passage.matches(self.wanted(language), self.start):
-            earlier = self._pending.pop(0) if self._pending else None
+            earlier = self.pending.pop(0) if self.pending else None
             is_final = units[last].end <= passage.whole
             if is_final:
                 self.start = passage.before + units[last].end
@@ -220,8 +225,8 @@ class _Watch:
                 still.append(hit)
             if hit != earlier:
                 events.append(hit)
-        events += [replace(gone, retracted=True) for gone in self._pending]
-        self._pending = still
+        events += [replace(gone, retracted=True) for gone in self.pending]
+        self.pending = still
         return events
 
     def _hit(self, words: Sequence[Word], earlier: KeywordSpotted | None, *, final: bool) -> KeywordSpotted:

@@ -41,10 +41,16 @@ class LanguageLock:
     :param fallback: the language to take if none is likely when held utterances must wait no longer; None:
         take the likeliest all the same.
     :param spoken: the knowledge from the utterances before.
+    :param settled: whether the stream goes on in an utterance whose language is certain.
     """
 
     def __init__(
-        self, fixed: str | None, *, fallback: str | None = None, spoken: Spoken | None = None
+        self,
+        fixed: str | None,
+        *,
+        fallback: str | None = None,
+        spoken: Spoken | None = None,
+        settled: bool = False,
     ) -> None:
         spoken = spoken or Spoken()
         self._fallback = fallback
@@ -53,7 +59,7 @@ class LanguageLock:
         self.current = fixed or spoken.current
         #: Whether the language of this utterance cannot change any more. Only then may hypotheses of the grid
         #: make words final.
-        self.settled = self._fixed
+        self.settled = self._fixed or settled
         self._doubt = spoken.doubt
         self._carried = spoken.doubtful_samples  # of earlier short utterances with the same doubt
         self._heard = 0

@@ -14,6 +14,7 @@ class Ledger:
     def __init__(self, account: Account) -> None:
         self._settled = account
         self._speech = account.speech
+        self._counted = account.received  # no speech is counted twice before this sample
         self._lost_ranges: list[tuple[int, int]] = []  # after the settled position
 
     def lose(self, start: int, end: int) -> None:
@@ -23,14 +24,17 @@ class Ledger:
             self._lost_ranges.append((start, end))
 
     def count_speech(self, start: int, end: int) -> None:
-        """Count the final utterance ``[start, end)`` as speech, except lost samples.
+        """Count ``[start, end)``, an utterance or a part of one, as speech, except lost samples.
 
-        Utterances come in order.
+        They come in order. Samples that are counted already are not counted again.
         """
-        self._speech += end - start - self._lost(start, end)
+        start = max(start, self._counted)
+        if start < end:
+            self._speech += end - start - self._lost(start, end)
+            self._counted = end
 
     def settle(self, position: int) -> Account:
-        """Return the counts of all samples before ``position``. All utterances before it must be counted."""
+        """Return the counts of all samples before ``position``. All speech before it must be counted."""
         lost = self._settled.lost + self._lost(self._settled.received, position)
         silent = position - self._speech - lost
         self._settled = Account(received=position, speech=self._speech, silent=silent, lost=lost)

@@ -55,7 +55,13 @@ class Questions:
         self._settings = settings
         self._cut_samples = round(settings.max_utterance_s * SAMPLE_RATE)
         self._buffer = RollingBuffer(carry.audio_from)
-        self._timeline = Timeline.of(settings, grid=grid_samples, position=carry.position, frame=carry.frame)
+        self._timeline = Timeline.of(
+            settings,
+            grid=grid_samples,
+            position=carry.position,
+            frame=carry.frame,
+            unfinished=carry.unfinished,
+        )
         self._language = language
         self._jobs: deque[Job] = deque()
         self._held: list[Job] = []  # the last jobs of utterances whose language is not certain yet
@@ -69,6 +75,9 @@ class Questions:
         self._heard = carry.heard
         #: The window that is being transcribed; None between utterances.
         self.window: Window | None = None
+        if carry.unfinished is not None:
+            self.window = Window.after_cut(carry.unfinished, carry.position, carry.context)
+            self._display_end = carry.unfinished.asked
 
     @property
     def received(self) -> int:

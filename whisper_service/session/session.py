@@ -29,7 +29,7 @@ from whisper_service.session.ledger import Ledger
 from whisper_service.session.questions import Questions
 from whisper_service.session.timeline import Job
 from whisper_service.session.transcript import Transcript
-from whisper_service.session.window import Window, text_of
+from whisper_service.session.window import Unfinished, Window, text_of
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ _CARRY_SAMPLES = 5 * SAMPLE_RATE
 class Step:
     """The result of a call: events and requests, each in order.
 
-    :param events: a ``Carry`` stands after the last event of an utterance, and comes every 5 s in silence.
-        Another session can go on from it and makes the later events.
+    :param events: a ``Carry`` stands after the last event of an utterance and at its cuts, and comes every
+        5 s in silence. Another session can go on from it and makes the later events.
     """
 
     events: tuple[Event | Carry, ...] = ()
@@ -81,6 +81,7 @@ class Session:
             settings.language or (next(iter(languages)) if len(languages) == 1 else None),
             fallback="en" if "en" in languages else None,
             spoken=carry.language,
+            settled=carry.unfinished is not None,
         )
         self._questions = Questions(
             name, settings, grid_samples=grid_samples, language=self._language_lock, carry=carry
@@ -296,6 +297,7 @@ class Session:
         ended = job.kind is Kind.FINAL
         is_certain = belief.guesses or (belief.says and not belief.reason)
         window.complete = job.position if job.pause and is_certain else None
+        part_start, unfinished = window.own_start, None
         if ended:
             events = transcript.end(window, belief.words, job.position, language)
             questions.end(window, language)
@@ -312,14 +314,25 @@ class Session:
                 cut_events, cut = transcript.cut(window, audio, job.position, language)
                 events += cut_events
                 questions.cut(window, cut.at, cut.words, language)
-                window.complete = None
+                unfinished = self._unfinished(job, window)
         events += transcript.show(window.hypothesis, job.position)
         events += transcript.spot(events, window.hypothesis, language, ended=ended, doubtful=doubtful)
         told: list[Event | Carry] = [event for event in events if transcript.is_new(event)]
         if ended:
-            self._ledger.count_speech(job.start, job.position)
+            self._ledger.count_speech(part_start, job.position)
             told.append(self._carry_from(job.position, job.frame))
+        elif unfinished is not None:
+            self._ledger.count_speech(part_start, window.own_start)
+            told.append(self._carry_from(window.own_start, job.frame, unfinished))
         return told
+
+    def _unfinished(self, job: Job, window: Window) -> Unfinished | None:
+        """Return the state of an utterance that was cut just now; None if no session can go on from it."""
+        is_certain = self._language_lock.settled and not self._questions.holds_back
+        if job.pause or not is_certain or self._transcript.makes_again:
+            return None
+        words, without_context = tuple(window.final_words), window.without_context
+        return Unfinished(job.start, job.position, job.last_speech, words, without_context)
 
     def _carry_in_silence(self) -> list[Carry]:
         """Return a carry if the silence since the last one is long enough."""
@@ -328,7 +341,7 @@ class Session:
             return []
         return [self._carry_from(*silence)]
 
-    def _carry_from(self, position: int, frame: int) -> Carry:
+    def _carry_from(self, position: int, frame: int, unfinished: Unfinished | None = None) -> Carry:
         """Return the state from which another session can go on at ``position``."""
         self._carried = position
         context, look_back, heard = self._questions.carried_text(position)
@@ -343,6 +356,7 @@ class Session:
             language=self._language_lock.spoken(),
             keywords=self._transcript.spotted(),
             account=self._ledger.settle(position),
+            unfinished=unfinished,
         )
 
 

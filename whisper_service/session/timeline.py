@@ -17,6 +17,7 @@ from whisper_service.config import StreamSettings
 from whisper_service.engine.request import STEP_SAMPLES, Kind
 from whisper_service.events import Event, SpeechEnded, SpeechStarted
 from whisper_service.session.endpoint import Began, Endpointer
+from whisper_service.session.window import Unfinished
 
 #: Audio after the last frame of speech that belongs to the utterance, for trailing consonants: 300 ms. If the
 #: pause that ends an utterance is shorter than 400 ms, it is less: 100 ms remain for the model to answer.
@@ -32,14 +33,16 @@ class Job:
     :param start: first sample of the utterance.
     :param position: the model hears ``[start, position)``, after a cut only the end of that, and before it
         perhaps a look-back.
-    :param frame: number of the first frame whose probability is not used yet; only for ``FINAL``.
+    :param frame: number of the first frame whose probability is not used yet.
+    :param last_speech: end of the last frame of speech before that.
     :param pause: whether the utterance ends at ``position`` unless somebody speaks soon; only for ``COMMIT``.
     """
 
     kind: Kind
     start: int
     position: int
-    frame: int = 0
+    frame: int
+    last_speech: int
     pause: bool = False
 
 
@@ -53,6 +56,7 @@ class Timeline:
         speech detector hears soft onsets late.
     :param position: no utterance begins before this sample.
     :param frame: number of the first frame whose probability ``advance`` will get.
+    :param unfinished: the utterance that goes on there, if there is one.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Timeline:
         pre_roll: int,
         position: int = 0,
         frame: int = 0,
+        unfinished: Unfinished | None = None,
     ) -> None:
         self._endpointer = endpointer
         self._tail = tail
@@ -78,9 +83,22 @@ class Timeline:
         self._asked_pause = 0  # the end of speech before the last pause for which a job was planned
         #: The sample at which the last utterance ends: none begins before it.
         self.closed = position
+        if unfinished is not None:
+            endpointer.go_on(unfinished.start, unfinished.last_speech)
+            self.utterance = unfinished.start
+            self._asked_speech = unfinished.last_speech
+            self._next_grid = (unfinished.asked // grid + 1) * grid
 
     @classmethod
-    def of(cls, settings: StreamSettings, *, grid: int, position: int = 0, frame: int = 0) -> Timeline:
+    def of(
+        cls,
+        settings: StreamSettings,
+        *,
+        grid: int,
+        position: int = 0,
+        frame: int = 0,
+        unfinished: Unfinished | None = None,
+    ) -> Timeline:
         """Return the timeline for a stream's settings. The class describes the other parameters."""
         endpointer = Endpointer(
             threshold=settings.vad_threshold,
@@ -90,7 +108,15 @@ class Timeline:
         min_silence = settings.min_silence_ms * SAMPLE_RATE // 1000
         tail = min(_TAIL_SAMPLES, max(min_silence - _AFTER_TAIL_SAMPLES, min_silence // 2))
         pre_roll = settings.pre_roll_ms * SAMPLE_RATE // 1000
-        return cls(endpointer, grid=grid, tail=tail, pre_roll=pre_roll, position=position, frame=frame)
+        return cls(
+            endpointer,
+            grid=grid,
+            tail=tail,
+            pre_roll=pre_roll,
+            position=position,
+            frame=frame,
+            unfinished=unfinished,
+        )
 
     @property
     def needed(self) -> int:
@@ -155,7 +181,7 @@ class Timeline:
         if self.utterance is None or last_speech <= self._asked_speech or is_complete:
             return
         self._asked_speech = last_speech
-        jobs.append(Job(Kind.COMMIT, self.utterance, position))
+        jobs.append(self._job(Kind.COMMIT, position))
 
     def _at_frame(self, probability: float, end: int, events: list[Event], jobs: list[Job]) -> None:
         boundary = self._endpointer.push(probability, end)
@@ -166,7 +192,7 @@ class Timeline:
             complete = last_speech + self._tail
             if complete <= end and last_speech > self._asked_pause:
                 self._asked_pause = self._asked_speech = last_speech
-                jobs.append(Job(Kind.COMMIT, self.utterance, complete, pause=True))
+                jobs.append(self._job(Kind.COMMIT, complete, pause=True))
             if boundary is not None:
                 self._end(boundary.at, complete, events, jobs)
 
@@ -182,7 +208,11 @@ class Timeline:
         return max(earliest, (onset - self._pre_roll) // STEP_SAMPLES * STEP_SAMPLES)
 
     def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:
-        assert self.utterance is not None
         events.append(SpeechEnded(speech_end))
-        jobs.append(Job(Kind.FINAL, self.utterance, end, self._frames_end // FRAME_SAMPLES))
+        jobs.append(self._job(Kind.FINAL, end))
         self.utterance, self.closed = None, end
+
+    def _job(self, kind: Kind, position: int, *, pause: bool = False) -> Job:
+        assert self.utterance is not None
+        frame = self._frames_end // FRAME_SAMPLES
+        return Job(kind, self.utterance, position, frame, self._endpointer.last_speech, pause)

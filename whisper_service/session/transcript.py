@@ -40,6 +40,11 @@ class Transcript:
         #: The sample at which the last final word ends.
         self.last_word_end = carry.last_word_end
 
+    @property
+    def makes_again(self) -> bool:
+        """Whether finals that the client has are still to be made again."""
+        return bool(self._told)
+
     def reset_policy(self) -> None:
         """Let the policy forget the hypotheses so far: the next one does not continue them."""
         self._policy.reset()
@@ -129,11 +134,12 @@ class Transcript:
         """Choose where a window is cut in mid-speech (``cut_point``); the words before the cut become final.
 
         The final words after the cut will be the forced prefix of the new window, so no word is lost or
-        doubled at the seam.
+        doubled at the seam. The hypotheses of the old window do not count in the new one.
 
         :param audio: the samples of the window, up to ``position``.
         :returns: the events, and the cut.
         """
+        self._policy.reset()
         words = [*window.final_words, *window.hypothesis]
         cut = cut_point(audio, window.start, words, committed=len(window.final_words))
         missing = cut.words - len(window.final_words)
@@ -141,7 +147,6 @@ class Transcript:
             return [], cut
         events = self.finalise(window, window.hypothesis[:missing], position, language)
         window.hypothesis = window.hypothesis[missing:]
-        self._policy.reset()
         return events, cut
 
     def show(self, words: Sequence[Word], end: int) -> list[Event]:
@@ -180,7 +185,7 @@ class Transcript:
         return list(self._spotter.update(final, words, language, ended=ended, doubtful=doubtful))
 
     def spotted(self) -> Spotted:
-        """Return the state of the keywords at the end of an utterance."""
+        """Return the state of the keywords at the end of an utterance, or at a cut."""
         return self._spotter.spotted()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from whisper_service.engine.request import Word
@@ -32,6 +33,25 @@ class Heard(NamedTuple):
         return self if known else Heard(self.start, (*self.positions, position))
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An utterance that has been cut in mid-speech: the state that it has right after the cut.
+
+    :param start: its first sample.
+    :param asked: the position of its last job. The next one is later.
+    :param last_speech: end of the last frame of speech, of those before frame ``Carry.frame``.
+    :param words: its final words after the cut.
+    :param without_context: whether requests leave out prompt and context, because these have misled the
+        model.
+    """
+
+    start: int
+    asked: int
+    last_speech: int
+    words: tuple[Word, ...]
+    without_context: bool
+
+
 class Window:
     """The window over one utterance: the look-back, then the utterance, or its part after the last cut.
 
@@ -57,6 +77,18 @@ class Window:
         #: not, or if it is doubtful.
         self.complete: int | None = None
         self._look_back: tuple[Part, ...] = ()
+
+    @classmethod
+    def after_cut(cls, unfinished: Unfinished, at: int, context: Context) -> Window:
+        """Return the window of an utterance that was cut at sample ``at``.
+
+        :param context: the text before ``at``.
+        """
+        window = cls(unfinished.start, context)
+        window.own_start = at
+        window.final_words = list(unfinished.words)
+        window.without_context = unfinished.without_context
+        return window
 
     @property
     def start(self) -> int:
@@ -94,7 +126,7 @@ class Window:
         self.begin_with(())
 
     def cut(self, at: int, words: int, context: Context) -> Part:
-        """Begin anew at sample ``at``, without the first ``words`` final_words words.
+        """Begin anew at sample ``at``, without the first ``words`` final words.
 
         :param context: the text before ``at``.
         :returns: the part before ``at``.
@@ -102,5 +134,6 @@ class Window:
         left = Part(self.own_start, tokens_of(self.final_words[:words]), self.own_context)
         self.own_start, self.own_context = at, context
         self.final_words = self.final_words[words:]
+        self.complete, self.confirmed = None, frozenset()
         self._look_back = ()
         return left
