@@ -5,7 +5,7 @@ PORT ?= 5003
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 
-.PHONY: setup serve test test-fast test-weights test-voices faults soak lint chromium bench clean
+.PHONY: setup serve test test-fast test-weights test-voices test-slow faults soak lint chromium bench clean
 
 setup: .venv/.installed
 
@@ -61,8 +61,12 @@ test-voices: .venv/.installed-dev chromium $(WEIGHTS)/base.pt
 faults: .venv/.installed-dev
 	@$(BIN)/python -m tests.faults
 
-# What takes too long for every day: ten minutes of a talk at the page.
-soak: .venv/.installed-dev chromium
+# 16 clients visit a server for 30 minutes; many stall, vanish, flood or come back. The log is committed.
+soak: .venv/.installed-dev
+	@$(BIN)/python -m tests.soak
+
+# What takes too long for every day: ten minutes of a talk at the page, a lecture of 90 minutes, a thousand visitors.
+test-slow: .venv/.installed-dev chromium
 	@$(BIN)/python -m pytest -m slow
 
 lint: .venv/.installed-dev

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.protocol import State
 
 from benchmarks.player import RATE, Talk, load_talk
 from benchmarks.scoring import Spoken
@@ -133,6 +135,30 @@ async def _client(url: str, slices: Sequence[bytes], place: int, phase_s: float,
     return heard
 
 
+@contextmanager
+def idle_sockets(url: str, count: int) -> Iterator[None]:
+    """Keep ``count`` sockets open, which send nothing but pongs, while the body runs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def open_all() -> list[ClientConnection]:
+        return [await connect(url, compression=None, ping_interval=None) for _ in range(count)]
+
+    async def close_all(sockets: list[ClientConnection]) -> None:
+        assert all(socket.state is State.OPEN for socket in sockets), "the server has closed an idle socket"
+        await asyncio.gather(*(socket.close() for socket in sockets))
+
+    try:
+        sockets = asyncio.run_coroutine_threadsafe(open_all(), loop).result()
+        yield
+        asyncio.run_coroutine_threadsafe(close_all(sockets), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
 class Served(NamedTuple):
     """A server that is running.
 
@@ -148,6 +174,11 @@ class Served(NamedTuple):
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         (line,) = (line for line in lines if line.startswith("VmRSS:"))
         return round(int(line.split()[1]) / 1000)
+
+    def processor_s(self) -> float:
+        """Return how much time of the processor the server has taken, in seconds. Linux only."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

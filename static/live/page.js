@@ -1,6 +1,7 @@
 // The page: connects the parts, and shows the state of the current session.
 
 import { Announcer } from './announcer.js';
+import { Archive } from './archive.js';
 import { Banners } from './banners.js';
 import { Chime } from './chime.js';
 import { Disclosure } from './disclosure.js';
@@ -49,6 +50,7 @@ const about = element('about').textContent;
 const banners = new Banners(element('banners'));
 const record = new Record();
 const sheet = new Sheet(showError);
+const archive = new Archive({ dialog: element('archive'), sheet, onOpen: openPast });
 const announcer = new Announcer(element('log'));
 const highlights = new Highlights();
 const chime = new Chime();
@@ -70,6 +72,7 @@ const wakeLock = new WakeLock();
 let session = null;
 let telling = null; // the timer that removes the note for screen readers
 let cleared = null; // what was cleared last, and can be brought back
+let unfinished = null; // {place, sound, seconds} of a session whose server did not come back
 let lastHit = -1; // id of the newest keyword hit that was announced in this session
 
 function showState(state) {
@@ -82,6 +85,7 @@ function showState(state) {
   element('talk').setAttribute('aria-disabled', String(stopping)); // keeps the focus
   element('talk-text').textContent = stopping ? 'Finishing…' : (active ? 'Stop' : 'Start');
   element('sample').disabled = active || stopping;
+  element('past').disabled = Boolean(session);
   element('settings-note').hidden = !session;
   document.title = ['listening', 'reconnecting'].includes(state) ? `● ${title}` : title;
   if (active) return;
@@ -102,6 +106,7 @@ function showText() {
   const any = element('transcript').childElementCount > 0;
   element('empty').hidden = any;
   element('clear').hidden = !any;
+  element('new').hidden = !any || Boolean(session);
   element('undo').hidden = any || !cleared || Boolean(session);
   element('copy').hidden = !any || !navigator.clipboard; // without https there is no clipboard
   element('downloads').hidden = !any;
@@ -126,8 +131,13 @@ function address() {
   return `${socketPath}?${query}`;
 }
 
-function begin(source, onSound = () => {}, kept = null) {
+function begin(source, onSound = () => {}, kept = unfinished) {
   banners.clear();
+  if (kept) {
+    transcript.reopen();
+    record.beginAt(kept.seconds);
+  }
+  unfinished = null;
   sheet.begin(record.offset, kept ?? {});
   lastHit = -1;
   wakeLock.hold();
@@ -150,19 +160,42 @@ function begin(source, onSound = () => {}, kept = null) {
   session.begin(kept?.place?.path || address());
 }
 
-// Show the transcript that was on the page when it was left, and finish what was being said then.
+// Show the transcript that was on the page when it was left.
 async function restore() {
   const kept = await sheet.open();
-  if (!kept) return;
+  if (kept) showKept(kept);
+}
+
+// Show a transcript of the list instead of the present one.
+async function openPast(id) {
+  const kept = await sheet.take(id);
+  if (!kept) {
+    banners.show('This transcript is open in another tab.', 'warning');
+    return;
+  }
+  emptyPage();
+  banners.clear();
+  showKept(kept);
+  element('talk').focus();
+}
+
+// Show a transcript, and finish what was being said when its page was left.
+function showKept(kept) {
   show(kept.finals);
   if (!kept.sound.length) {
     closeText();
     return;
   }
-  record.beginAt(kept.seconds);
   begin(new Kept(), undefined, kept);
   banners.show('This page was left while it was listening. What it had heard until then is being finished. '
     + 'Press Start to go on.', 'warning');
+}
+
+function emptyPage() {
+  cleared = unfinished = null;
+  transcript.clear();
+  announcer.clear();
+  record.clear();
 }
 
 function closeText() {
@@ -182,16 +215,21 @@ function show(finals) {
   showText();
 }
 
-function end({ state, opened, code, failed, seconds }) {
+function end({ state, opened, code, failed, seconds, unfinished: goesOn }) {
+  if (goesOn) unfinished = { place: session.place, sound: session.sound, seconds: record.offset };
   session = null;
   wakeLock.release();
   transcript.close();
   announcer.flush();
   record.close(seconds);
-  if (state !== 'disconnected') sheet.close(); // otherwise the page can finish it after a reload
+  if (!goesOn) sheet.close();
   showText();
   showState(state);
   if (state !== 'disconnected' || failed) return; // all is well, or the server has given the reason
+  if (goesOn && opened) {
+    banners.show('The server did not come back. What you said is kept. Press Start to go on with it.');
+    return;
+  }
   const reason = opened
     ? 'The connection was lost. Words that are still grey were not confirmed. Press Start to go on.'
     : 'The server could not be reached. Press Start to try again.';
@@ -295,17 +333,23 @@ element('undo').addEventListener('click', async () => {
   closeText();
   element('talk').focus();
 });
+element('past').addEventListener('click', () => archive.show().catch(showError));
+element('new').addEventListener('click', () => {
+  sheet.putAway();
+  emptyPage();
+  showText();
+  element('talk').focus(); // the pressed button is hidden now
+});
 element('clear').addEventListener('click', () => {
-  cleared = sheet.clear();
-  transcript.clear();
-  announcer.clear();
-  record.clear();
+  const taken = sheet.clear();
+  emptyPage();
+  cleared = taken;
   if (session) sheet.begin(record.offset, session);
   showText();
   element('talk').focus(); // the pressed button is hidden now
 });
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') session?.finish();
+  if (event.key === 'Escape' && !archive.open) session?.finish();
 });
 window.addEventListener('beforeunload', (event) => {
   if (session) event.preventDefault(); // the browser asks whether to leave

@@ -20,8 +20,8 @@ export class Session {
    * @param page   the callbacks: `onState` (connecting, listening, reconnecting, finishing), `onSound`
    *               with the source's analyser, `onEvent` with each message of the server, `onError`,
    *               `onLost` (the microphone went away), `onDropped`, `onRecorded` and `onPlace` (see
-   *               Stream), and once, at the end, `onOver` with {state, opened, failed, code, seconds};
-   *               `code` is null without a connection
+   *               Stream), and once, at the end, `onOver` with {state, opened, failed, code, seconds,
+   *               unfinished}; `code` is null without a connection
    */
   constructor(source, page, kept = null) {
     this.#source = source;
@@ -103,15 +103,15 @@ export class Session {
     this.#page.onEvent(event);
   }
 
-  #end({ opened, finished, code }) {
+  #end({ opened, finished, code, unfinished }) {
     this.#stopping = true;
     this.#source.release();
-    this.#leave(finished ? 'done' : 'disconnected', { opened, code });
+    this.#leave(finished ? 'done' : 'disconnected', { opened, code, unfinished });
   }
 
-  #leave(state, { opened = false, code = null } = {}) {
+  #leave(state, { opened = false, code = null, unfinished = false } = {}) {
     if (this.#over) return;
     this.#over = true;
-    this.#page.onOver({ state, opened, code, failed: this.#failed, seconds: this.#seconds });
+    this.#page.onOver({ state, opened, code, failed: this.#failed, seconds: this.#seconds, unfinished });
   }
 }

@@ -36,6 +36,11 @@ export class Store {
     await done;
   }
 
+  /** Return the value of a key. */
+  get(name, key) {
+    return settled(this.#database.transaction(name).objectStore(name).get(key));
+  }
+
   /** Return all values of a store, or those of one sheet, in the order of their keys. */
   all(name, id = null) {
     const store = this.#database.transaction(name).objectStore(name);

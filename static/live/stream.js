@@ -47,7 +47,8 @@ export class Stream {
    *             has broken and is tried again, `onResumed`, `onDropped` with the seconds of sound that
    *             were dropped because too much was kept, `onSound` with the first sample and the WAV of
    *             each slice, `onPlace` when the place from which the server can go on has changed, and
-   *             once, at the end, `onClose` with {opened, finished, code}
+   *             once, at the end, `onClose` with {opened, finished, code, unfinished}: a stream that is
+   *             unfinished can be continued
    * @param kept {place, sound} of a stream that this one continues, see `place` and `sound`
    */
   constructor(path, on, kept = null) {
@@ -55,8 +56,9 @@ export class Stream {
     this.#on = on;
     if (kept) this.#tape.restore(kept.sound);
     if (kept?.place) {
-      const { token, replayFrom, first, lastEnd, rate } = kept.place;
-      [this.#token, this.#replayFrom, this.#first, this.#lastEnd, this.#rate] = [token, replayFrom, first, lastEnd, rate];
+      const { token, replayFrom, first, lastEnd, rate, gotFinals } = kept.place;
+      [this.#token, this.#replayFrom, this.#gotFinals] = [token, replayFrom, gotFinals];
+      [this.#first, this.#lastEnd, this.#rate] = [first, lastEnd, rate];
     }
     this.#connect();
   }
@@ -70,6 +72,7 @@ export class Stream {
       first: this.#first,
       lastEnd: this.#lastEnd,
       rate: this.#rate,
+      gotFinals: this.#gotFinals,
     };
   }
 
@@ -147,7 +150,7 @@ export class Stream {
           return;
         }
         this.#retryAfterMs = (event.retry_after_s ?? 0) * 1000;
-        if (event.fatal && this.#canTryAgain()) return; // the close code that follows decides
+        if (event.fatal && this.#began && this.#canGoOn()) return; // the close code that follows decides
         break;
       case 'done':
         this.#finished = true;
@@ -213,8 +216,9 @@ export class Stream {
     this.#watch = setTimeout(() => this.#connection?.close(1006), patience);
   }
 
-  #canTryAgain() {
-    return this.#began && (this.#token || !this.#gotFinals);
+  // Without a token, words that are final already would come twice.
+  #canGoOn() {
+    return Boolean(this.#token) || !this.#gotFinals;
   }
 
   #lose({ opened, code }) {
@@ -223,8 +227,9 @@ export class Stream {
     this.#ready = false;
     const patience = this.#stopped ? GIVE_UP_FINISHING_AFTER_MS : GIVE_UP_AFTER_MS;
     const tooLong = Date.now() - this.#lastSuccess > patience;
-    if (!TRY_AGAIN.has(code) || !this.#canTryAgain() || tooLong) {
-      this.#end(code, opened || this.#began);
+    const unfinished = TRY_AGAIN.has(code) && this.#canGoOn();
+    if (!unfinished || !this.#began || tooLong) {
+      this.#end(code, opened || this.#began, unfinished && this.#tape.end > 0);
       return;
     }
     this.#tries += 1;
@@ -235,7 +240,7 @@ export class Stream {
     this.#timer = setTimeout(() => this.#connect(), wait);
   }
 
-  #end(code, opened) {
+  #end(code, opened, unfinished = false) {
     if (!this.#on) return;
     clearTimeout(this.#timer);
     clearTimeout(this.#watch);
@@ -245,6 +250,6 @@ export class Stream {
     this.#connection = null;
     this.#ready = false;
     connection?.close(code);
-    onClose({ opened, finished: this.#finished, code });
+    onClose({ opened, finished: this.#finished, code, unfinished });
   }
 }

@@ -21,6 +21,7 @@ export class Transcript {
   #hidden = 0; // how many of these are not in the document
   #shownLetters = 0;
   #text = null; // the text node of the last paragraph, which grows; null if there is none
+  #unconfirmed = null; // the grey words that the last stream has left
 
   /**
    * @param root       the element for the paragraphs
@@ -76,6 +77,7 @@ export class Transcript {
       unconfirmed.removeAttribute('aria-hidden');
       unconfirmed.title = 'The connection ended before these words were confirmed.';
       this.#partial.before(unconfirmed);
+      this.#unconfirmed = unconfirmed;
     }
     this.#dropPartial();
     this.#highlights.close();
@@ -83,7 +85,16 @@ export class Transcript {
     this.#lastEnd = null;
   }
 
+  /** Go on with the stream that was ended last: its grey words come again. */
+  reopen() {
+    const paragraph = this.#unconfirmed?.parentElement;
+    this.#unconfirmed?.remove();
+    this.#unconfirmed = null;
+    if (paragraph && !paragraph.hasChildNodes()) paragraph.remove();
+  }
+
   clear() {
+    this.#unconfirmed = null;
     this.#root.replaceChildren();
     this.#highlights.clear();
     this.#kept = [];

@@ -105,6 +105,32 @@ def test_the_microphone_is_recorded_for_twenty_seconds_without_a_server(
         assert page.banners == []
 
 
+def test_a_session_that_has_given_up_goes_on_at_the_next_start(mortal: _Mortal, open_page: OpenPage) -> None:
+    later = "{ const now = Date.now; window.later = 0; Date.now = () => now() + window.later; }"
+    with open_page(mortal.server, init_script=later, complaints=("WebSocket connection",)) as page:
+        _play_sample(page)
+        page.wait_until(lambda: len(_finals(page)) >= 3 and bool(page.messages_of("ack")))
+        mortal.kill()
+        page.wait_for_state("reconnecting")
+        page.page.evaluate("window.later = 301_000")
+        page.wait_for_state("disconnected")
+        assert len(page.banners) == 1 and "Press Start to go on with it" in page.banners[0]
+        sent = len(page.slices)
+        mortal.start()
+        page.press("#talk")
+        page.wait_for_state("listening")
+        assert page.page.locator(".unconfirmed").count() == 0 and page.banners == []
+        page.wait_until(lambda: len(page.slices) > sent + 10)
+        page.press("#talk")
+        page.wait_for_state("done")
+        numbers = [number for number, _ in _finals(page)]
+        assert numbers == list(range(len(numbers)))
+        (done,) = page.messages_of("done")
+        assert done["lost_samples"] == 0 and done["received_samples"] >= sent * SAMPLE_RATE // 2
+        whole = "".join(text for _, text in _finals(page))
+        assert page.confirmed.split() == whole.split()
+
+
 def test_stop_while_there_is_no_server_finishes_when_it_is_back(mortal: _Mortal, open_page: OpenPage) -> None:
     with open_page(mortal.server, complaints=("WebSocket connection",)) as page:
         _play_sample(page)
