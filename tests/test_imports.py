@@ -16,7 +16,7 @@ ARROWS: dict[str, set[str]] = {
     "gunicorn": {"extension", "service"},
     "service": {"admission", "assembly", "live", "engine", "model", "audio", "native"},
     "assembly": {"engine", "model"},
-    "cli": {"client", "files"},
+    "cli": {"client", "files", "web.keys"},
     "client": {"audio"},
     "files": {"assembly", "audio", "engine", "model", "offline", "replay", "subtitles"},
     "offline": {"audio", "engine", "model", "session"},

@@ -79,3 +79,23 @@ def test_no_native_thread_ever_has_a_hub() -> None:
         [sys.executable, "-c", _SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0 and "none has a hub" in done.stdout, done.stdout + done.stderr
+
+
+_FAILING = """
+from gevent import monkey
+monkey.patch_all()
+from whisper_service.native import Pool
+
+try:
+    Pool(1).apply(int, "no number")
+except ValueError:
+    print("raised here")
+"""
+
+
+def test_an_error_in_a_native_thread_is_raised_to_the_caller_and_not_printed() -> None:
+    """Otherwise a client that sends bad base64 fills the server's log with tracebacks."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FAILING], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.stderr) == ("raised here\n", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,30 @@ def text(accepts: str, longest: int) -> Check:
         return value
 
     return Check(accepts, parse)
+
+
+def origins(any_origin: str, same_origin: str) -> Check:
+    """Return the check of a list of origins.
+
+    :param any_origin: the word for all origins.
+    :param same_origin: the word for those of the server itself.
+    """
+
+    def parse(value: Any) -> tuple[str, ...]:
+        listed = value.split(",") if isinstance(value, str) else value
+        chosen = tuple(dict.fromkeys(item.strip().rstrip("/").lower() for item in listed if item.strip()))
+        for item in chosen:
+            parts = urlsplit(item)
+            is_origin = parts.scheme and parts.hostname and item == f"{parts.scheme}://{parts.netloc}"
+            if item not in (any_origin, same_origin, "null") and not is_origin:
+                raise ValueError
+        if not chosen:
+            raise ValueError
+        return chosen
+
+    return Check(
+        f"{same_origin} | {any_origin} | origins such as https://app.example, with commas between", parse
+    )
 
 
 def is_text(value: str) -> bool:

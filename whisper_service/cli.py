@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 
 from whisper_service.config import Config, StreamSettings, describe
-from whisper_service.errors import TranscriptionError
+from whisper_service.errors import ConfigError, TranscriptionError
 
 T = TypeVar("T")
 
@@ -118,6 +118,77 @@ def _run(command: Callable[[], T]) -> T:
 
 
 @click.group()
+def keys() -> None:
+    """API keys. Only their hashes are kept, in the file that WHISPER_KEYS_FILE names."""
+
+
+_keys_file = click.option(
+    "--file",
+    "path",
+    envvar="WHISPER_KEYS_FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file of keys; by default WHISPER_KEYS_FILE.",
+)
+
+
+@keys.command()
+@click.argument("name")
+@_keys_file
+def add(name: str, path: Path | None) -> None:
+    """Make a key for NAME and print it. It is shown only now."""
+    _run(lambda: _add(name, path))
+
+
+def _add(name: str, path: Path | None) -> None:
+    from whisper_service.web.keys import check_name, hash_of, make, read, write
+
+    check_name(name)
+    key = make()
+    if path is None:
+        click.echo(f"Give this key to {name}; it is shown only now: {key}")
+        click.echo(f"Add this to WHISPER_KEYS: {name}:{hash_of(key)}")
+        return
+    known = read(path)
+    if name in known:
+        raise ConfigError(f"There is a key of {name} already: revoke it first, or choose another name.")
+    write(path, {**known, name: hash_of(key)})
+    click.echo(f"Give this key to {name}; it is shown only now: {key}")
+
+
+@keys.command("list")
+@_keys_file
+def list_keys(path: Path | None) -> None:
+    """Print the names of the keys."""
+    from whisper_service.web.keys import read
+
+    for name in _run(lambda: read(_named(path))):
+        click.echo(name)
+
+
+@keys.command()
+@click.argument("name")
+@_keys_file
+def revoke(name: str, path: Path | None) -> None:
+    """Delete the key of NAME. Servers that run take it no longer; open streams go on."""
+    _run(lambda: _revoke(name, _named(path)))
+
+
+def _revoke(name: str, path: Path) -> None:
+    from whisper_service.web.keys import read, write
+
+    known = read(path)
+    if name not in known:
+        raise ConfigError(f"There is no key of {name} in {path}.")
+    write(path, {other: hashed for other, hashed in known.items() if other != name})
+
+
+def _named(path: Path | None) -> Path:
+    if path is None:
+        raise ConfigError("Name the file of keys in WHISPER_KEYS_FILE, or with --file.")
+    return path
+
+
+@click.group()
 def main() -> None:
     """Live transcription with Whisper: play a file to a server, or transcribe files without one."""
 
@@ -129,4 +200,5 @@ def flask_commands() -> None:
 
 for command in (settings, stream, transcribe):
     main.add_command(command)
-flask_commands.add_command(settings)
+for command in (settings, keys):
+    flask_commands.add_command(command)

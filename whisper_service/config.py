@@ -17,15 +17,26 @@ from whisper_service.checks import Check
 from whisper_service.errors import BadSetting, ConfigError
 
 KEY_PREFIX = "WHISPER_"
+#: In the list of origins: all of them, and those of the server itself.
+ANY_ORIGIN, SAME_ORIGIN = "*", "same"
 
 
-def _setting(default: Any, check: Check, description: str, *, key: str = "", service: bool = True) -> Any:
+def _setting(
+    default: Any,
+    check: Check,
+    description: str,
+    *,
+    key: str = "",
+    service: bool = True,
+    secret: bool = False,
+) -> Any:
     """Declare a setting.
 
     :param key: its ``WHISPER_*`` key without the prefix; by default the name of the field.
     :param service: whether it has such a key. Without one, only the client of a stream can choose it.
+    :param secret: whether its value must not appear in errors, which end up in logs.
     """
-    metadata = {"check": check, "description": description, "key": key, "service": service}
+    metadata = {"check": check, "description": description, "key": key, "service": service, "secret": secret}
     return field(default=default, metadata=metadata)
 
 
@@ -254,6 +265,34 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who may enter. See security.md."""
+
+    origins: tuple[str, ...] = _setting(
+        (SAME_ORIGIN,),
+        checks.origins(ANY_ORIGIN, SAME_ORIGIN),
+        "Web pages that may use the service, by the origin that the browser names; null is a page that was "
+        "opened as a file. Clients that are no browsers name none, and pass.",
+    )
+    keys: str = _setting(
+        "",
+        checks.text("name:hash, with commas between", 65_536),
+        "API keys, as 'flask whisper keys add' prints them. If there are keys, nobody enters without.",
+        secret=True,
+    )
+    keys_file: str = _setting(
+        "",
+        checks.text("a file", 4096),
+        "File with more API keys. It is read again when it changes.",
+    )
+    proxy_hops: int = _setting(
+        0,
+        checks.number(int, 0, 10),
+        "How many proxies stand before the server, whose X-Forwarded-For tells the client's address.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of the service.
 
@@ -273,6 +312,7 @@ class Config:
         checks.text("text, at most 1000 characters", 1000),
         "Signs the tokens with which streams go on; servers that share streams need the same one. Empty "
         "takes the app's SECRET_KEY, or else a file in its instance folder.",
+        secret=True,
     )
     resume_max_age_s: int = _setting(
         86_400,
@@ -282,6 +322,7 @@ class Config:
     grid_ms: int = _setting(
         500, checks.number(int, 200, 2000, "ms"), "Distance of the positions at which words may become final."
     )
+    access: Access = Access()
     limits: Limits = Limits()
 
     @classmethod
@@ -303,6 +344,7 @@ class Config:
         return cls(
             model=ModelSettings(**chosen["model"]),
             stream=StreamSettings(**chosen["stream"]),
+            access=Access(**chosen["access"]),
             limits=Limits(**chosen["limits"]),
             **chosen[""],
         )
@@ -312,6 +354,7 @@ class Config:
 _GROUPS: dict[str, type[Any]] = {
     "model": ModelSettings,
     "stream": StreamSettings,
+    "access": Access,
     "limits": Limits,
 }
 
@@ -356,7 +399,8 @@ def _checked(item: Field[Any], name: str, value: Any, error: type[ConfigError] |
     try:
         return check.parse(value)
     except (ValueError, TypeError, OverflowError):
-        raise error(f"{name} is {value!r:.80}; accepted: {check.accepts}.") from None
+        shown = "not accepted" if item.metadata["secret"] else f"{value!r:.80}"
+        raise error(f"{name} is {shown}; accepted: {check.accepts}.") from None
 
 
 def _hint(name: str, known: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ TranscriptionError
 │   └── UnsupportedAudio      a slice in a format that the server does not decode
 ├── TooBig                    a message over the size limit
 ├── Full                      no room for another stream, container stream, or long message
+├── Unauthorized              a client without a key that opens the service
+├── Forbidden                 a page or a user that may not use the service
 ├── SessionTooLong            more audio than one stream may have
 ├── TooSlow                   the client does not read its messages
 ├── Draining                  the server is about to stop
@@ -124,6 +126,20 @@ class Full(TranscriptionError):
     def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Unauthorized(TranscriptionError):
+    """The client has not said who it is, or its key opens nothing."""
+
+    code = "unauthorized"
+    close_code = 4401
+
+
+class Forbidden(TranscriptionError):
+    """The page or the user may not use the service."""
+
+    code = "forbidden"
+    close_code = 4403
 
 
 class SessionTooLong(TranscriptionError):

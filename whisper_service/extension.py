@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
 from typing import NamedTuple
 
 from flask import Flask, current_app
@@ -12,8 +16,13 @@ from whisper_service.config import Config
 from whisper_service.protocol.resume import Tokens
 from whisper_service.service import Service
 from whisper_service.signing import signing_key
+from whisper_service.web.admission import Admission, Authenticate
 from whisper_service.web.blueprint import DialectFactory, Mount, create_blueprint, socket_view
+from whisper_service.web.keys import KeyRing
+from whisper_service.web.secrets import ClientSecrets
 from whisper_service.web.sockets import Sockets
+
+log = logging.getLogger(__name__)
 
 #: Key in ``app.extensions``, and name of the blueprint and of the CLI group.
 NAME = "whisper"
@@ -42,11 +51,21 @@ class Transcriber:
 
     :param url_prefix: the prefix of all routes, such as ``/speech``.
     :param page: whether the page with the microphone is served at the prefix.
+    :param authenticate: decides who may open a stream. It gets the request, and returns the name of the user,
+        or None to refuse. It runs before the handshake, in the context of the request.
     """
 
-    def __init__(self, app: Flask | None = None, *, url_prefix: str = "", page: bool = False) -> None:
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        url_prefix: str = "",
+        page: bool = False,
+        authenticate: Authenticate | None = None,
+    ) -> None:
         self._url_prefix = url_prefix
         self._page = page
+        self._authenticate = authenticate
         if app is not None:
             self.init_app(app)
 
@@ -64,8 +83,13 @@ class Transcriber:
         config = Config.from_mapping(app.config, os.environ)
         sockets = Sockets(config.limits.buffer_bytes)
         service = Service(config, sockets)
-        tokens = Tokens(signing_key(app, config.signing_key), max_age_s=config.resume_max_age_s)
-        mount = Mount(config, service, sockets, tokens)
+        key = signing_key(app, config.signing_key)
+        tokens = Tokens(key, max_age_s=config.resume_max_age_s)
+        secrets = ClientSecrets(key)
+        file = config.access.keys_file
+        keys = KeyRing(config.access.keys, Path(file) if file else None)
+        admission = Admission(config.access, keys, secrets, self._authenticate)
+        mount = Mount(config, service, sockets, tokens, admission, secrets)
         app.extensions[NAME] = _Mounted(service, mount)
         app.register_blueprint(
             create_blueprint(mount, name=NAME, url_prefix=self._url_prefix, page=self._page)
@@ -86,6 +110,21 @@ class Transcriber:
         """
         self.service(app).drain()
 
+    @staticmethod
+    def warn_if_open(hosts: Iterable[str], app: Flask | None = None) -> None:
+        """Write a warning into the log if anybody who reaches one of ``hosts`` may use the service.
+
+        :param hosts: the addresses at which the app is served.
+        :param app: by default the current app.
+        """
+        reachable = [host for host in hosts if not _is_loopback(host)]
+        if reachable and _mounted(app or current_app).mount.admission.is_open:
+            log.warning(
+                "ANYBODY who reaches %s can use this service: there are no keys. Make one by 'flask whisper "
+                "keys add', or pass authenticate= to Transcriber.",
+                ", ".join(reachable),
+            )
+
     def add_socket(self, path: str, make_dialect: DialectFactory, app: Flask | None = None) -> None:
         """Serve another protocol: add a WebSocket at ``path`` whose clients speak another dialect.
 
@@ -103,6 +142,13 @@ class Transcriber:
         :raises RuntimeError: if the app has no Transcriber.
         """
         return _mounted(app or current_app).service
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _mounted(app: Flask) -> _Mounted:

@@ -23,7 +23,11 @@ def post_worker_init(worker: Any) -> None:
     """Load the model in the worker, after the fork. Drain the streams when the worker has to end."""
     import gevent
 
+    from whisper_service.extension import Transcriber
+
     service = _service(worker)
+    names = [sock.getsockname() for sock in worker.sockets]
+    Transcriber.warn_if_open([name[0] for name in names if isinstance(name, tuple)], worker.app.callable)
     service.start()
 
     def drain_at_the_end() -> None:

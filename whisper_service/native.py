@@ -14,7 +14,8 @@ import time
 from _queue import Empty, SimpleQueue
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, NoReturn, TypeVar
 
 import gevent
 from gevent import monkey
@@ -142,9 +143,25 @@ class Pool:
         self._pool = ThreadPool(size)
 
     def apply(self, function: Callable[..., R], *args: Any) -> R:
-        """Return ``function(*args)``, or raise what it raises. Blocks the greenlet."""
-        result: R = self._pool.apply(function, args)
-        return result
+        """Return ``function(*args)``, or raise what it raises. Blocks the greenlet.
+
+        gevent would write the traceback of an error in its thread to stderr, so the error crosses as a value:
+        a client must not be able to fill the log.
+        """
+
+        def run() -> Callable[[], R]:
+            try:
+                result = function(*args)
+            except BaseException as problem:
+                return partial(_raise, problem)
+            return lambda: result
+
+        answer: Callable[[], R] = self._pool.apply(run)
+        return answer()
+
+
+def _raise(problem: BaseException) -> NoReturn:
+    raise problem
 
 
 #: A read waits for at least the first number of bytes. Without a size it returns at most the second. See

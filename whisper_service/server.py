@@ -90,6 +90,7 @@ def serve(app: Flask) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
     server.start()
+    Transcriber.warn_if_open([host], app)
     service.start()
     gevent.spawn(_announce, service, f"http://{host}:{server.server_port}")
     stopping.wait()

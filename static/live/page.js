@@ -14,7 +14,7 @@ import { Microphone } from './microphone.js';
 import { Panel } from './panel.js';
 import { Record } from './record.js';
 import { Sample } from './sample.js';
-import { meetServer } from './server.js';
+import { meetServer, whyNot } from './server.js';
 import { Session } from './session.js';
 import { settings } from './settings.js';
 import { Sheet } from './sheet.js';
@@ -37,6 +37,8 @@ const REASONS = {
   1011: 'Something went wrong on the server. Press Start to try again.',
   1012: 'The server is restarting. Your words up to here are safe; press Start again in a moment.',
   1013: 'The server is full at the moment. Try again in a minute.',
+  4401: 'This server needs a key, or a login. Log in, then reload the page.',
+  4403: 'This page may not use the server.',
   4400: 'The server did not understand this page. Reload it, then try again.',
   4408: 'This recording has reached the length that the server allows. Press Start to go on with a new one.',
 };
@@ -230,9 +232,14 @@ function end({ state, opened, code, failed, seconds, unfinished: goesOn }) {
     banners.show('The server did not come back. What you said is kept. Press Start to go on with it.');
     return;
   }
+  explain(opened, code).catch(showError);
+}
+
+async function explain(opened, code) {
+  const refused = opened ? '' : await whyNot('entry');
   const reason = opened
     ? 'The connection was lost. Words that are still grey were not confirmed. Press Start to go on.'
-    : 'The server could not be reached. Press Start to try again.';
+    : refused || 'The server could not be reached. Press Start to try again.';
   banners.show(REASONS[code] ?? reason);
 }
 

@@ -2,6 +2,14 @@
 
 const ASK_AGAIN_MS = 2_000;
 
+/** Return why the server lets nobody in from here, or "" if it would. */
+export async function whyNot(address) {
+  const answer = await fetch(address).catch(() => null);
+  if (!answer || answer.ok) return '';
+  const told = await answer.json().catch(() => null);
+  return told?.error?.message ?? '';
+}
+
 /**
  * Ask until the server is ready, or reports that it cannot be.
  *

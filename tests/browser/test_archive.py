@@ -25,6 +25,11 @@ def _hear(page: LivePage, text: str) -> None:
     page.wait_for_state("done")
 
 
+def _open_list(page: LivePage) -> None:
+    page.press("#past")
+    page.page.locator("#archive[open]").wait_for()
+
+
 def _entries(page: LivePage) -> list[str]:
     """Return the texts in the open list."""
     return page.page.locator("#archive .excerpt").all_inner_texts()
@@ -38,7 +43,7 @@ def _search(page: LivePage, wanted: str, found: list[str]) -> None:
 
 def test_past_transcripts_are_listed_searched_opened_and_deleted(server: Server, open_page: OpenPage) -> None:
     with open_page(server, init_script=FAKE_SERVER) as page:
-        page.press("#past")
+        _open_list(page)
         assert "None yet" in page.page.locator(".archive-note").inner_text()
         page.page.keyboard.press("Escape")
         _hear(page, "Waves carry a shell to the shore.")
@@ -49,7 +54,7 @@ def test_past_transcripts_are_listed_searched_opened_and_deleted(server: Server,
         _hear(page, "This one stays on the page.")
         page.page.reload()
         page.wait_for_words("This one stays")
-        page.press("#past")
+        _open_list(page)
         tide, waves = "The tide is low in the morning.", "Waves carry a shell to the shore."
         assert _entries(page) == [tide, waves]
         assert "7 words" in page.page.locator("#archive .facts").first.inner_text()
@@ -64,7 +69,7 @@ def test_past_transcripts_are_listed_searched_opened_and_deleted(server: Server,
         _hear(page, "It goes on.")
         assert page.transcript.split() == f"{waves} It goes on.".split()
 
-        page.press("#past")
+        _open_list(page)
         assert _entries(page) == ["This one stays on the page.", tide]
         remove = page.page.locator("#archive li .quiet").nth(1)
         remove.press("Enter")
@@ -73,7 +78,7 @@ def test_past_transcripts_are_listed_searched_opened_and_deleted(server: Server,
         page.wait_until(lambda: _entries(page) == ["This one stays on the page."])
         page.page.keyboard.press("Escape")
         page.page.reload()
-        page.press("#past")
+        _open_list(page)
         page.wait_until(lambda: len(_entries(page)) == 1)
 
 
@@ -83,20 +88,20 @@ def test_what_a_closed_tab_has_left_can_be_finished(server: Server, open_page: O
         first.goto(page.origin)
         first.press("#sample", "Enter")
         first.locator("#transcript", has_text="algebra").wait_for()
-        page.press("#past")
+        _open_list(page)
         (entry,) = page.page.locator("#archive .entry").all()
         assert "not finished" in entry.inner_text()
         entry.press("Enter")
         page.wait_until(lambda: bool(page.banners))
         assert page.banners == ["This transcript is open in another tab."]
         first.close()
-        page.press("#past")
+        _open_list(page)
         page.page.locator("#archive .entry").press("Enter")
         page.wait_for_state("done")
         said = sentences().text.split()
         assert page.transcript.split()[: len(said) // 2] == said[: len(said) // 2]
         page.press("#new")
-        page.press("#past")
+        _open_list(page)
         page.wait_until(lambda: len(_entries(page)) == 1)
         assert "not finished" not in page.page.locator("#archive .facts").inner_text()
 

@@ -60,9 +60,9 @@ def main() -> int:
             problems = _soak(server, chosen.streams, chosen.minutes * 60, say)
         if "Traceback" in server.log():
             problems.append(f"the server's log has a traceback:\n{server.log()}")
-    for problem in problems:
-        say(f"# {problem}")
-    say(f"# {len(problems)} problems")
+        for problem in problems:
+            say(f"# {problem}")
+        say(f"# {len(problems)} problems")
     return bool(problems)
 
 

@@ -1,25 +1,41 @@
-"""The routes: the WebSocket under its three paths, the health checks, and the page."""
+"""The routes: the WebSocket under its three paths, client secrets, the health checks, and the page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from flask import Blueprint, Response, jsonify, render_template_string, request
+from gevent import Timeout
 
 from whisper_service.config import Config, RawFormat, StreamSettings
-from whisper_service.live import Parts, Stream
+from whisper_service.errors import TranscriptionError, Unauthorized
+from whisper_service.live import Arrival, Parts, Stream
 from whisper_service.protocol.dialect import Dialect
 from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.protocol.resume import Tokens
+from whisper_service.web.admission import (
+    SUBPROTOCOL,
+    Admission,
+    Identity,
+    first_credential,
+    hide_token,
+)
 from whisper_service.web.handshake import serve
+from whisper_service.web.refusal import refusal
+from whisper_service.web.secrets import ClientSecrets
 from whisper_service.web.socket import Socket
 from whisper_service.web.sockets import Sockets
 from whisper_service.web.transport import Transport
 
+log = logging.getLogger(__name__)
+
+#: How long a client that has no key in its request may take for its first message, in seconds.
+_INTRODUCTION_S = 10.0
 #: The WebSocket's paths: our own, and two that tutorials in circulation use.
 SOCKET_PATHS = ("/transcribe", "/transcription", "/ws/transcribe")
 #: On this path, binary frames of no declared format and no known file type are raw samples, because a
@@ -71,6 +87,8 @@ class Mount:
     backend: Backend
     sockets: Sockets
     tokens: Tokens
+    admission: Admission
+    secrets: ClientSecrets
 
 
 #: Creates the dialect of a connection from the query parameters of its URL and the server's defaults.
@@ -99,6 +117,22 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
             socket_view(mount, partial(of_transcribe, undeclared=undeclared, tokens=mount.tokens)),
             websocket=True,
         )
+
+    @blueprint.get("/entry")
+    def entry() -> Response:
+        """Say whether this client may enter: a browser's script does not see why a handshake was refused."""
+        try:
+            mount.admission.admit(request)
+        except TranscriptionError as problem:
+            return refusal(problem)
+        return jsonify(status="welcome")
+
+    @blueprint.post("/v1/realtime/client_secrets")
+    def client_secrets() -> Response:
+        try:
+            return jsonify(_client_secret(mount))
+        except TranscriptionError as problem:
+            return refusal(problem)
 
     @blueprint.get("/healthz")
     def healthz() -> Response:
@@ -135,12 +169,28 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
     config = mount.config
 
     def view() -> Response:
-        dialect = make_dialect(request.args.to_dict(), config.stream)
+        chosen = request.args.to_dict()
+        if chosen.pop("token", None) is not None:
+            hide_token(request.environ)
+        visitor: Identity | TranscriptionError | None
+        try:
+            visitor = mount.admission.admit(request)
+        except TranscriptionError as problem:
+            if "wsgi.websocket" not in request.environ:
+                return refusal(problem)
+            visitor = problem  # gevent-websocket has answered the handshake already
+        dialect = make_dialect(chosen, config.stream)
+        asked = request._get_current_object()  # type: ignore[attr-defined]
 
         def transcribe(socket: Socket) -> None:
+            if isinstance(visitor, TranscriptionError):
+                raise visitor
+            arrivals = iter(socket.inbox)
+            identity = visitor or _introduced(arrivals, lambda key: mount.admission.identify(key, asked))
             stream = Stream(mount.backend.parts(), dialect, send=socket.send, fail=socket.fail)
+            log.info("%s: of %r at %s", stream.name, identity.name, identity.address)
             socket.set_deadline = stream.end_by
-            stream.run(socket.inbox)
+            stream.run(arrivals)
 
         def converse(transport: Transport) -> None:
             socket = Socket(
@@ -158,6 +208,32 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
             max_message_bytes=config.limits.max_message_bytes,
             send_timeout_s=config.limits.send_timeout_s,
             budget=mount.sockets.budget,
+            subprotocol=SUBPROTOCOL,
         )
 
     return view
+
+
+def _introduced(arrivals: Iterator[Arrival], identify: Callable[[str], Identity]) -> Identity:
+    """Return who the client is by its first message. Blocks.
+
+    :raises Unauthorized: if the message has no key that opens the service, or does not come in time.
+    """
+    wanted = Unauthorized('Send {"type": "auth", "token": …} first: this service needs a key.')
+    with Timeout(_INTRODUCTION_S, wanted):
+        first = next(arrivals, None)
+    credential = first_credential(first.data) if first is not None else None
+    if credential is None:
+        raise wanted
+    return identify(credential)
+
+
+def _client_secret(mount: Mount) -> dict[str, Any]:
+    """Return a client secret as the request asks for it.
+
+    :raises TranscriptionError: if the request is refused.
+    """
+    visitor = mount.admission.admit(request)
+    if visitor is None:
+        raise Unauthorized("Send an API key in the header Authorization: Bearer …")
+    return mount.secrets.answer(visitor.name, request.get_json(silent=True))

@@ -14,6 +14,7 @@ import gevent.socket
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from whisper_service.errors import TranscriptionError
@@ -52,6 +53,7 @@ def accept(
     max_message_bytes: int,
     send_timeout_s: float,
     budget: ByteBudget | None = None,
+    subprotocol: str = "",
 ) -> WsgiTransport:
     """Return the transport of a WebSocket request after the handshake.
 
@@ -59,6 +61,7 @@ def accept(
 
     :param environ: the WSGI environment of the request.
     :param budget: limit on the bytes that all connections together may hold.
+    :param subprotocol: the one to answer with if the client offers it; "" for none.
     :raises UnsupportedServer: if the server is not a gevent server.
     :raises HTTPException: if the handshake is bad. Flask turns it into a response.
     :raises TransportClosed: if the client has gone.
@@ -68,6 +71,7 @@ def accept(
         state=State.CONNECTING if theirs is None else State.OPEN,
         max_size=max_message_bytes,
         logger=_SILENT,
+        select_subprotocol=lambda _, offered: Subprotocol(subprotocol) if subprotocol in offered else None,
     )
     if theirs is None:
         sock = _server_socket(environ)
@@ -115,6 +119,7 @@ def serve(
     max_message_bytes: int,
     send_timeout_s: float,
     budget: ByteBudget | None = None,
+    subprotocol: str = "",
 ) -> NoResponse:
     """Run ``handler`` on the connection and return the response for the view.
 
@@ -129,6 +134,7 @@ def serve(
             max_message_bytes=max_message_bytes,
             send_timeout_s=send_timeout_s,
             budget=budget,
+            subprotocol=subprotocol,
         )
     except TransportClosed:
         return NoResponse()
