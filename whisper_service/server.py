@@ -89,8 +89,8 @@ def serve(app: Flask) -> None:
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
-    server.start()
     Transcriber.warn_if_open([host], app)
+    server.start()
     service.start()
     gevent.spawn(_announce, service, f"http://{host}:{server.server_port}")
     stopping.wait()

@@ -74,6 +74,7 @@ const wakeLock = new WakeLock();
 let session = null;
 let telling = null; // the timer that removes the note for screen readers
 let cleared = null; // what was cleared last, and can be brought back
+let locked = ''; // why the server lets nobody in without a key
 let unfinished = null; // {place, sound, seconds} of a session whose server did not come back
 let lastHit = -1; // id of the newest keyword hit that was announced in this session
 
@@ -135,6 +136,10 @@ function address() {
 
 function begin(source, onSound = () => {}, kept = unfinished) {
   banners.clear();
+  if (locked && !settings.get('key').trim()) {
+    banners.show(locked, 'warning');
+    return;
+  }
   if (kept) {
     transcript.reopen();
     record.beginAt(kept.seconds);
@@ -235,8 +240,16 @@ function end({ state, opened, code, failed, seconds, unfinished: goesOn }) {
   explain(opened, code).catch(showError);
 }
 
+// A server that needs a key says so before anybody speaks.
+async function askForKey() {
+  const refused = await whyNot('entry', settings.get('key').trim());
+  if (refused?.code !== 'unauthorized') return refused?.message;
+  element('key-field').hidden = false;
+  return `${refused.message} Enter it in the settings.`;
+}
+
 async function explain(opened, code) {
-  const refused = opened ? '' : await whyNot('entry');
+  const refused = opened ? '' : await askForKey();
   const reason = opened
     ? 'The connection was lost. Words that are still grey were not confirmed. Press Start to go on.'
     : refused || 'The server could not be reached. Press Start to try again.';
@@ -373,5 +386,10 @@ meetServer('readyz', {
   onTrouble: (status) => banners.show(`The server is not ready: ${status}`, 'warning'),
 });
 restore().catch(showError);
+askForKey().then((refused) => {
+  locked = refused ?? '';
+  if (locked) banners.show(locked, 'warning');
+}).catch(showError);
+element('key-field').hidden = !settings.get('key');
 element('sample').hidden = !sampleUrl;
 if (!Microphone.available()) explainMicrophone();

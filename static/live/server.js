@@ -2,12 +2,13 @@
 
 const ASK_AGAIN_MS = 2_000;
 
-/** Return why the server lets nobody in from here, or "" if it would. */
-export async function whyNot(address) {
-  const answer = await fetch(address).catch(() => null);
-  if (!answer || answer.ok) return '';
+/** Return why the server does not let this page in with `key`: {code, message}. Null if it would. */
+export async function whyNot(address, key) {
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  const answer = await fetch(address, { headers }).catch(() => null);
+  if (!answer || answer.ok) return null;
   const told = await answer.json().catch(() => null);
-  return told?.error?.message ?? '';
+  return told?.error ?? null;
 }
 
 /**

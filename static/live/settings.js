@@ -7,6 +7,7 @@ const DEFAULTS = {
   language: 'auto', // or a code such as 'de'
   keywords: '', // words or phrases, with commas between
   keywordSound: true,
+  key: '', // opens a server that asks for one
   microphone: '', // a deviceId; '' is the system’s default
   microphoneName: '', // its label, for when that id is missing
   echoCancellation: true,

@@ -1,7 +1,10 @@
 // One connection to the server: messages out, JSON events in. It is never reused; `stream.js` makes
 // another one when it breaks.
 
+import { settings } from './settings.js';
+
 const OPEN_WITHIN_MS = 15_000;
+const KEY = /^[\w.-]+$/; // others cannot be sent
 
 export class Connection {
   #socket;
@@ -20,7 +23,9 @@ export class Connection {
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#onEvent = onEvent;
     this.#onClose = onClose;
-    this.#socket = new WebSocket(url);
+    const key = settings.get('key').trim();
+    // A browser sends no headers with a WebSocket, but it names subprotocols.
+    this.#socket = KEY.test(key) ? new WebSocket(url, ['transcribe', `token.${key}`]) : new WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.addEventListener('open', () => {
       this.#opened = true;

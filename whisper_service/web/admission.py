@@ -92,12 +92,13 @@ class Admission:
         :raises Forbidden: if its page may not use the service.
         :raises Unauthorized: if it has no credentials, or wrong ones.
         """
+        credential = _credential_of(request)
+        _hide_token(request.environ)
         self.check_origin(request)
         if self._authenticate is not None:
             name = self._authenticate(request)
             if name is not None:
                 return Identity(name, self.address_of(request))
-        credential = _credential_of(request)
         if credential is not None:
             return self.identify(credential, request)
         if self.is_open:
@@ -106,6 +107,14 @@ class Admission:
             log.info("a visitor without a name is refused")
             raise Unauthorized("Log in first: this service is only for known users.")
         return None
+
+    def admit_now(self, request: Request) -> Identity:
+        """Return who has sent a request that must say so itself; see ``admit``."""
+        visitor = self.admit(request)
+        if visitor is None:
+            log.info("a visitor without a key is refused")
+            raise Unauthorized("This service needs a key.")
+        return visitor
 
     def identify(self, credential: str, request: Request) -> Identity:
         """Return whose credential this is.
@@ -147,7 +156,7 @@ def first_credential(message: str | bytes) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def hide_token(environ: dict[str, Any]) -> None:
+def _hide_token(environ: dict[str, Any]) -> None:
     """Take the key out of the address of a request, which servers write into their access logs."""
     for name in ("QUERY_STRING", "RAW_URI", "REQUEST_URI"):
         if name in environ:

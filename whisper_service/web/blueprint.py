@@ -18,13 +18,7 @@ from whisper_service.live import Arrival, Parts, Stream
 from whisper_service.protocol.dialect import Dialect
 from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.protocol.resume import Tokens
-from whisper_service.web.admission import (
-    SUBPROTOCOL,
-    Admission,
-    Identity,
-    first_credential,
-    hide_token,
-)
+from whisper_service.web.admission import SUBPROTOCOL, Admission, Identity, first_credential
 from whisper_service.web.handshake import serve
 from whisper_service.web.refusal import refusal
 from whisper_service.web.secrets import ClientSecrets
@@ -122,7 +116,7 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
     def entry() -> Response:
         """Say whether this client may enter: a browser's script does not see why a handshake was refused."""
         try:
-            mount.admission.admit(request)
+            mount.admission.admit_now(request)
         except TranscriptionError as problem:
             return refusal(problem)
         return jsonify(status="welcome")
@@ -130,7 +124,8 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
     @blueprint.post("/v1/realtime/client_secrets")
     def client_secrets() -> Response:
         try:
-            return jsonify(_client_secret(mount))
+            visitor = mount.admission.admit_now(request)
+            return jsonify(mount.secrets.answer(visitor.name, request.get_json(silent=True)))
         except TranscriptionError as problem:
             return refusal(problem)
 
@@ -170,8 +165,7 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
 
     def view() -> Response:
         chosen = request.args.to_dict()
-        if chosen.pop("token", None) is not None:
-            hide_token(request.environ)
+        chosen.pop("token", None)
         visitor: Identity | TranscriptionError | None
         try:
             visitor = mount.admission.admit(request)
@@ -226,14 +220,3 @@ def _introduced(arrivals: Iterator[Arrival], identify: Callable[[str], Identity]
     if credential is None:
         raise wanted
     return identify(credential)
-
-
-def _client_secret(mount: Mount) -> dict[str, Any]:
-    """Return a client secret as the request asks for it.
-
-    :raises TranscriptionError: if the request is refused.
-    """
-    visitor = mount.admission.admit(request)
-    if visitor is None:
-        raise Unauthorized("Send an API key in the header Authorization: Bearer …")
-    return mount.secrets.answer(visitor.name, request.get_json(silent=True))

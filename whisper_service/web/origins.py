@@ -29,7 +29,7 @@ def is_allowed(
     """
     if origin is None or ANY_ORIGIN in allowed:
         return True
-    if normalised(origin) in allowed:
+    if normalised(origin) in map(normalised, allowed):
         return True
     return SAME_ORIGIN in allowed and _is_same(origin, host=host, server_port=server_port, peer=peer)
 
