@@ -32,6 +32,9 @@ def settings() -> None:
     "--url", default="ws://127.0.0.1:5003/transcribe", show_default=True, help="The server's socket."
 )
 @click.option(
+    "--key", envvar="TRANSCRIPTION_KEY", default="", help="Opens the server; better in TRANSCRIPTION_KEY."
+)
+@click.option(
     "--speed",
     default=1.0,
     show_default=True,
@@ -42,11 +45,11 @@ def settings() -> None:
     "--slice-ms", default=500, show_default=True, type=click.IntRange(10, 10_000), help="Length of a slice."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the server's messages, one a line.")
-def stream(file: Path, url: str, speed: float, slice_ms: int, as_json: bool) -> None:
+def stream(file: Path, url: str, key: str, speed: float, slice_ms: int, as_json: bool) -> None:
     """Play FILE to a running server as a microphone would, and show the transcript."""
     from whisper_service.client.play import show_stream
 
-    _run(lambda: show_stream(file, url=url, speed=speed, slice_ms=slice_ms, as_json=as_json))
+    _run(lambda: show_stream(file, url=url, key=key, speed=speed, slice_ms=slice_ms, as_json=as_json))
 
 
 @click.command()

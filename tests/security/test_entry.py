@@ -11,11 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.servers import Server, free_port, gunicorn, running
+from whisper_service.audio.pcm import Recording
+from whisper_service.cli import main
+from whisper_service.client import LiveClient, StreamFailed
+from whisper_service.client.play import wav_slices
 from whisper_service.web.keys import hash_of, make
 
 KEY = make()
@@ -160,6 +166,21 @@ def test_a_script_learns_why(locked: Server) -> None:
     status, answer = _ask(locked, "/entry?token=wrong")
     assert status == 401 and "not known" in answer["error"]["message"]
     assert _ask(locked, f"/entry?token={KEY}") == (200, {"status": "welcome"})
+
+
+def test_the_clients_of_the_package_take_a_key(locked: Server, tmp_path: Path) -> None:
+    url, recording = locked.ws("/transcribe"), tmp_path / "silence.wav"
+    recording.write_bytes(next(wav_slices(Recording(np.zeros(8_000, np.float32), 16_000), slice_ms=500)))
+    for key, why, also in (
+        (KEY, "has no model", "No server has helped"),  # it was let in, and would try again
+        (make(), "not known here", "not known here"),
+        ("", "needs a key", "needs a key"),
+    ):
+        with LiveClient(url, key=key, give_up_s=0.0) as client, pytest.raises(StreamFailed, match=also):
+            list(client)
+        arguments = ["stream", str(recording), "--url", url]
+        result = CliRunner(env={"TRANSCRIPTION_KEY": key}).invoke(main, arguments)
+        assert result.exit_code == 1 and why in result.output
 
 
 def test_gunicorns_access_log_does_not_show_a_key(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class AsyncLiveClient:
     :param url: the server's socket, or several: after a failure the next one is tried. They must have the
         same signing key and model.
     :param rate: the sample rate of the audio in Hz.
+    :param key: opens a server that asks for one.
     :param buffer_s: so much audio is kept while there is no connection; then ``send`` waits.
     :param give_up_s: how long to try before the stream fails.
     :param settings: the settings of the stream, such as ``language="en"``.
@@ -69,6 +70,7 @@ class AsyncLiveClient:
         url: str | Sequence[str],
         *,
         rate: int = 16_000,
+        key: str = "",
         buffer_s: float = 600.0,
         give_up_s: float = 300.0,
         **settings: Any,
@@ -78,6 +80,7 @@ class AsyncLiveClient:
         query = urlencode({name: _as_text(value) for name, value in chosen.items()})
         self._urls = [f"{one}{'&' if '?' in one else '?'}{query}" for one in urls]
         self._rate = rate
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._buffer_samples = round(buffer_s * rate)
         self._give_up_s = give_up_s
         self._tape = Tape()
@@ -192,9 +195,7 @@ class AsyncLiveClient:
             except InvalidStatus as problem:
                 status = problem.response.status_code
                 if status not in _TRY_AGAIN_STATUS:
-                    raise StreamFailed(
-                        f"{url} answers with status {status}, and not with a WebSocket."
-                    ) from None
+                    raise StreamFailed(refusal(problem)) from None
                 reason = f"status {status}"
             except (OSError, InvalidHandshake, TimeoutError) as problem:
                 reason = f"{type(problem).__name__}: {problem}"
@@ -215,6 +216,7 @@ class AsyncLiveClient:
         """
         async with connect(
             url,
+            additional_headers=self._headers,
             max_size=None,
             compression=None,
             open_timeout=_OPEN_TIMEOUT_S,
@@ -350,6 +352,18 @@ class AsyncLiveClient:
 
     def _tell(self, message: Message) -> None:
         self._messages.put_nowait(message)
+
+
+def refusal(problem: InvalidStatus) -> str:
+    """Return why a server has answered with an HTTP status instead of a WebSocket."""
+    status, body = problem.response.status_code, bytes(problem.response.body or b"")
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return (
+            f"The server answers with status {status}, and not with a WebSocket: is the path right? It ends "
+            "in /transcribe, after the prefix under which the service is mounted."
+        )
 
 
 def _as_text(value: Any) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from whisper_service.audio.decode import decode
 from whisper_service.audio.pcm import Recording, float32_to_int16
+from whisper_service.client.live import refusal
 from whisper_service.errors import BadAudio, StreamFailed
 
 #: Seconds that the server may take for the rest of the transcript after the last slice.
@@ -47,6 +49,7 @@ def play(
     pcm: Recording,
     url: str,
     *,
+    key: str = "",
     speed: float,
     slice_ms: int,
     on_message: Callable[[Message], None],
@@ -54,11 +57,12 @@ def play(
 ) -> Message:
     """Send ``pcm`` at ``speed`` times real time and return the server's ``done``. Blocks.
 
+    :param key: opens a server that asks for one; "" for none.
     :param on_message: called with every message of the server, in a thread of its own.
     :param on_played: called after each slice with the seconds of audio that have been sent so far.
     :raises StreamFailed: if the server cannot be reached or ends the stream.
     """
-    with _connected(url) as connection:
+    with _connected(url, key) as connection:
         receiver = _Receiver(connection, on_message)
         receiver.start()
         began = time.monotonic()
@@ -77,13 +81,14 @@ def play(
     return receiver.done
 
 
-def _connected(url: str) -> ClientConnection:
+def _connected(url: str, key: str) -> ClientConnection:
     """Return an open connection to ``url``.
 
     :raises StreamFailed: if there is none; its text says what to do.
     """
     try:
-        return connect(url, max_size=None)
+        headers = {"Authorization": f"Bearer {key}"} if key else None
+        return connect(url, additional_headers=headers, max_size=None)
     except InvalidURI as problem:
         raise StreamFailed(
             f"{url} is not the address of a WebSocket: it must begin with ws:// or, where pages come by "
@@ -95,11 +100,7 @@ def _connected(url: str) -> ClientConnection:
             "authority that this machine trusts, or name the file of its own authority in SSL_CERT_FILE."
         ) from problem
     except InvalidStatus as problem:
-        status = problem.response.status_code
-        raise StreamFailed(
-            f"The server at {url} answers with status {status}, and not with a WebSocket: is the path right? "
-            "It ends in /transcribe, after the prefix under which the service is mounted."
-        ) from problem
+        raise StreamFailed(refusal(problem)) from problem
     except (OSError, InvalidHandshake, TimeoutError) as problem:
         raise StreamFailed(
             f"No server answers at {url} ({type(problem).__name__}): run 'make serve', or give --url."
@@ -145,7 +146,7 @@ class _Receiver(threading.Thread):
         self.problem = self.problem or _CLOSED.get(code or 0, broke)
 
 
-def show_stream(file: Path, *, url: str, speed: float, slice_ms: int, as_json: bool) -> None:
+def show_stream(file: Path, *, url: str, key: str, speed: float, slice_ms: int, as_json: bool) -> None:
     """Play ``file`` to the server at ``url``, and show partials and finals as they arrive. Blocks.
 
     :raises AudioError: if the file cannot be decoded, or holds no audio.
@@ -154,12 +155,9 @@ def show_stream(file: Path, *, url: str, speed: float, slice_ms: int, as_json: b
     pcm = decode(file.read_bytes())
     if not pcm.samples.shape[0]:
         raise BadAudio(f"{file} holds no audio.")
+    chosen = partial(play, pcm, url, key=key, speed=speed, slice_ms=slice_ms)
     if as_json:
-        play(
-            pcm,
-            url,
-            speed=speed,
-            slice_ms=slice_ms,
+        chosen(
             on_message=lambda message: click.echo(json.dumps(message, ensure_ascii=False)),
             on_played=lambda played_s: None,
         )
@@ -167,12 +165,12 @@ def show_stream(file: Path, *, url: str, speed: float, slice_ms: int, as_json: b
     console = Console()
     if not console.is_terminal:
         lines = _Lines()
-        play(pcm, url, speed=speed, slice_ms=slice_ms, on_message=lines.message, on_played=lambda _: None)
+        chosen(on_message=lines.message, on_played=lambda _: None)
         lines.end()
         return
     screen = _Screen(console, pcm.samples.shape[0] / pcm.rate)
     with screen:
-        play(pcm, url, speed=speed, slice_ms=slice_ms, on_message=screen.message, on_played=screen.played)
+        chosen(on_message=screen.message, on_played=screen.played)
 
 
 class _Lines:
