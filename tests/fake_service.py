@@ -19,7 +19,7 @@ from app import app
 from tests.streams import LateEngine, parts_of
 from whisper_service.admission import Admission
 from whisper_service.engine.pace import Pace
-from whisper_service.live import Parts
+from whisper_service.parts import Parts
 from whisper_service.server import serve
 from whisper_service.service import Service
 

@@ -19,7 +19,8 @@ from whisper_service.engine.bridge import OnAnswer
 from whisper_service.engine.pace import Pace
 from whisper_service.engine.request import EngineInfo, Request
 from whisper_service.errors import InternalError, TranscriptionError
-from whisper_service.live import Arrival, Parts, Stream
+from whisper_service.live import Stream
+from whisper_service.parts import Arrival, Parts
 from whisper_service.protocol.dialects import of_transcribe
 
 F32 = RawFormat("f32le", 16_000, 1)

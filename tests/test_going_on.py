@@ -17,7 +17,8 @@ from tests.streams import STOP, TALK, LateEngine, parts_of
 from whisper_service.audio.pcm import FRAME_SAMPLES
 from whisper_service.config import StreamSettings
 from whisper_service.errors import Draining
-from whisper_service.live import Arrival, Parts, Stream
+from whisper_service.live import Stream
+from whisper_service.parts import Arrival, Parts
 from whisper_service.protocol.dialect import Checkpoint
 from whisper_service.protocol.native import NativeDialect
 from whisper_service.protocol.resume import Tokens

@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "whisper_service"
 
 #: The other parts that each part may import. Every part may import `errors`, `config` and `events`.
 ARROWS: dict[str, set[str]] = {
-    "extension": {"web", "cli", "service", "protocol.resume", "signing"},
+    "extension": {"web", "cli", "service", "protocol.resume", "signals", "signing"},
     "server": {"extension", "service"},
     "gunicorn": {"extension", "service"},
-    "service": {"admission", "assembly", "live", "engine", "model", "audio", "native"},
+    "service": {"admission", "assembly", "parts", "engine", "model", "audio", "native"},
     "assembly": {"engine", "model"},
     "cli": {"client", "files", "web.keys"},
     "client": {"audio"},
@@ -23,8 +23,10 @@ ARROWS: dict[str, set[str]] = {
     "replay": {"audio", "engine", "model", "session"},
     "subtitles": {"audio", "engine.request", "sentences"},
     "sentences": {"audio"},
-    "web": {"live", "protocol"},
-    "live": {"admission", "checkpoints", "protocol", "audio", "hearing", "session", "engine", "lag"},
+    "web": {"live", "parts", "protocol", "signals"},
+    "live": {"parts", "checkpoints", "protocol", "audio", "hearing", "session", "engine.request", "lag"},
+    "parts": {"admission", "audio", "engine", "hearing"},
+    "signals": set(),
     "hearing": {"audio"},
     "lag": {"audio"},
     "checkpoints": {"audio", "protocol.dialect", "session.carry"},
@@ -53,11 +55,12 @@ FENCES = {
         "service.py",
         "live.py",
         "native.py",
+        "signals.py",
         "web",
         "engine/bridge.py",
         "engine/listening.py",
     },
-    "flask": {"extension.py", "server.py", "signing.py", "web"},
+    "flask": {"extension.py", "server.py", "signals.py", "signing.py", "web"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

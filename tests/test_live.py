@@ -27,7 +27,7 @@ from whisper_service.audio.pcm import float32_to_int16
 from whisper_service.engine.bridge import OnAnswer
 from whisper_service.engine.request import EngineInfo, Request
 from whisper_service.errors import Draining, InternalError, SessionTooLong
-from whisper_service.live import Arrival
+from whisper_service.parts import Arrival
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
 

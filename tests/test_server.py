@@ -12,7 +12,7 @@ import pytest
 from whisper_service import server
 from whisper_service.config import Config
 from whisper_service.errors import ModelUnavailable
-from whisper_service.live import Parts
+from whisper_service.parts import Parts
 from whisper_service.service import Service
 from whisper_service.web.sockets import Sockets
 

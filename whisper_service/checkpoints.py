@@ -43,7 +43,8 @@ class Checkpoints:
     def add(self, carry: Carry) -> None:
         """Tell the client that another stream can go on from ``carry``."""
         needed = min(carry.audio_from, self._lead_in_start(carry.frame))
-        self._last = Checkpoint(carry, self._clock.origin_before(needed), self._clock.received)
+        origin = self._clock.origin_before(needed)
+        self._last = replace(self._last, carry=carry, origin=origin, received=self._clock.received)
         self._tell(self._last)
 
     def repeat(self, after_s: float = _INTERVAL_S) -> None:

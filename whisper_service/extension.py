@@ -15,6 +15,7 @@ from whisper_service.cli import flask_commands
 from whisper_service.config import Config
 from whisper_service.protocol.resume import Tokens
 from whisper_service.service import Service
+from whisper_service.signals import Courier
 from whisper_service.signing import signing_key
 from whisper_service.web.admission import Admission, Authenticate
 from whisper_service.web.blueprint import DialectFactory, Mount, create_blueprint, socket_view
@@ -82,14 +83,15 @@ class Transcriber:
             )
         config = Config.from_mapping(app.config, os.environ)
         sockets = Sockets(config.limits.buffer_bytes)
-        service = Service(config, sockets)
+        courier = Courier(app)
+        service = Service(config, sockets, after_drain=courier.flush)
         key = signing_key(app, config.signing_key)
         tokens = Tokens(key, max_age_s=config.resume_max_age_s)
         secrets = ClientSecrets(key)
         file = config.access.keys_file
         keys = KeyRing(config.access.keys, Path(file) if file else None)
         admission = Admission(config.access, keys, secrets, self._authenticate)
-        mount = Mount(config, service, sockets, tokens, admission, secrets)
+        mount = Mount(config, service, sockets, tokens, admission, courier, secrets)
         app.extensions[NAME] = _Mounted(service, mount)
         app.register_blueprint(
             create_blueprint(mount, name=NAME, url_prefix=self._url_prefix, page=self._page)

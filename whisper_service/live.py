@@ -11,22 +11,18 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import gevent
 from gevent.event import Event as Wakeup
 
-from whisper_service.admission import Admission
 from whisper_service.audio.clock import ClientClock
 from whisper_service.audio.decode import decode_base64
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.slices import SliceReader
-from whisper_service.audio.stream import ContainerThreads
 from whisper_service.checkpoints import Checkpoints, Marks
-from whisper_service.engine.bridge import StreamEngine
 from whisper_service.engine.request import Hypothesis
 from whisper_service.errors import (
     AudioError,
@@ -39,9 +35,10 @@ from whisper_service.errors import (
     TooBig,
     TranscriptionError,
 )
-from whisper_service.events import Done, Event, Lag
-from whisper_service.hearing import Beginning, Hearing, Piece, StreamDetector
+from whisper_service.events import Account, Done, Event, Lag
+from whisper_service.hearing import Beginning, Hearing, Piece
 from whisper_service.lag import LagMeter, LagNotice
+from whisper_service.parts import Arrival, Listener, Nobody, Parts
 from whisper_service.protocol.dialect import (
     Answer,
     Audio,
@@ -61,19 +58,6 @@ from whisper_service.session.session import Session, Step
 log = logging.getLogger(__name__)
 
 
-class Arrival(NamedTuple):
-    """A message from a client.
-
-    :param data: the payload, text or binary.
-    :param at: the monotonic time at which the server received the message.
-    :param held: whether the client was kept waiting before, because the server did not read.
-    """
-
-    data: str | bytes
-    at: float
-    held: bool = False
-
-
 #: If more audio than this waits for the engine, the stream takes no more messages: the inbox
 #: fills, and then TCP stops the client.
 _AHEAD_SAMPLES = 10 * SAMPLE_RATE
@@ -84,32 +68,6 @@ _QUICK_CHARACTERS = 1 << 16
 _FROM_THE_START = Resume(Checkpoint(Carry()), 0)
 #: At most about 10 s of audio wait for the engine. If it needs longer than this for it, it counts as dead.
 _ENGINE_TIMEOUT_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts that all streams of an app share.
-
-    :param speech_state: returns a new state of the speech detector, for a stream that needs the speech
-        probabilities of the frames from a given one on.
-    :param lead_in_start: returns the first sample that the detector then needs.
-    :param containers: decodes container streams, each in a native thread of its own.
-    :param admission: decides whether one more stream can be served.
-    :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
-    """
-
-    engine: StreamEngine
-    speech: StreamDetector
-    speech_state: Callable[[int], Any]
-    lead_in_start: Callable[[int], int]
-    containers: ContainerThreads
-    in_thread: Callable[[Callable[[], bytes]], bytes]
-    max_message_bytes: int
-    max_audio_samples: int
-    grid_samples: int
-    drain_timeout_s: float
-    admission: Admission
-    clock: Callable[[], float] = field(default=time.monotonic)
 
 
 class _TimeIsUp(Exception):
@@ -129,6 +87,7 @@ class Stream:
     :param dialect: the protocol of the client's connection.
     :param send: queues frames for the client; never blocks.
     :param fail: ends ``run`` from outside with an error; never blocks.
+    :param listener: follows the stream.
     """
 
     def __init__(
@@ -138,8 +97,13 @@ class Stream:
         *,
         send: Callable[[Sequence[Frame]], None],
         fail: Callable[[TranscriptionError], None],
+        listener: Listener | None = None,
     ) -> None:
         self.name = secrets.token_hex(8)
+        #: The name that the stream had on its first connection.
+        self.first_name = self.name
+        self._listener = listener or Nobody()
+        self._account: Account | None = None
         self._parts = parts
         self._dialect = dialect
         self._send = send
@@ -188,6 +152,9 @@ class Stream:
                 self._opened.hearing.abort()
             received = self._opened.session.received - self._opened.begin if self._opened else 0
             log.info("%s: closed after %.1f s of audio", self.name, max(0, received) / SAMPLE_RATE)
+            if self._opened:
+                seconds = self._opened.session.received / SAMPLE_RATE
+                self._listener.closed(self.first_name, seconds=seconds, account=self._account)
 
     def _take_all(self, arrivals: Iterable[Arrival]) -> None:
         try:
@@ -249,6 +216,7 @@ class Stream:
         :param resume: where the first call goes on.
         """
         if self._opened is None:
+            self.first_name = resume.checkpoint.stream or self.name
             carry, origin = resume.checkpoint.carry, resume.checkpoint.origin
             settings = self._dialect.settings
             session = Session(
@@ -269,12 +237,13 @@ class Stream:
             beginning = Beginning(origin.position, carry.audio_from, lead_in)
             hearing = Hearing(slices, self._parts.speech, self._parts.speech_state(carry.frame), beginning)
             checkpoints = Checkpoints(
-                replace(resume.checkpoint, received=resume.begin.sample),
+                replace(resume.checkpoint, received=resume.begin.sample, stream=self.first_name),
                 hearing.clock,
                 lead_in_start=self._parts.lead_in_start,
                 tell=lambda checkpoint: self._send(self._dialect.tell(checkpoint)),
             )
             self._opened = _Opened(session, hearing, checkpoints, carry.position)
+            self._listener.opened(self.first_name, resumed=resume is not _FROM_THE_START)
         return self._opened
 
     def _resume(self, resume: Resume) -> None:
@@ -432,10 +401,12 @@ class Stream:
         if isinstance(event, Done):
             if self._cut_short:
                 return  # the client has not ended the stream
+            self._account = event.account
             if self._lag_notice.end():
                 self._send(self._dialect.tell(Lag(0.0)))
             self._give_marks_back()
         self._send(self._dialect.tell(event))
+        self._listener.told(self.first_name, event)
 
     def _give_marks_back(self) -> None:
         if self._opened is not None:

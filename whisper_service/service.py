@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -22,10 +23,10 @@ from whisper_service.engine.bridge import EngineBridge
 from whisper_service.engine.listening import SpeechBridge
 from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, InternalError, ModelUnavailable, TranscriptionError
-from whisper_service.live import Parts
 from whisper_service.model.network import cores
 from whisper_service.model.speech.detector import SpeechDetector, SpeechState, lead_in_start
 from whisper_service.native import Pool, patiently
+from whisper_service.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ _DECODING_THREADS = 2
 _LOADING_TIMEOUT_S = 60.0
 #: Seconds that each native thread may take to finish its current work when the process ends.
 _STOPPING_S = 10.0
+#: Seconds that the receivers of the last signals may take when the process ends.
+_LAST_SIGNALS_S = 2.0
 #: The texts for clients. The log names files and reasons.
 _NO_MODEL = "The server has no model; its log says why."
 _FAILING = "The model fails; the server's log says why."
@@ -54,11 +57,15 @@ class Service:
     of a model and CUDA do not survive a fork.
 
     :param streams: the open streams of the app.
+    :param after_drain: called with a timeout in seconds when all streams have ended; may block.
     """
 
-    def __init__(self, config: Config, streams: Drainable) -> None:
+    def __init__(
+        self, config: Config, streams: Drainable, after_drain: Callable[[float], None] = lambda _: None
+    ) -> None:
         self.config = config
         self._streams = streams
+        self._after_drain = after_drain
         self._draining = False
         self._probing: gevent.Greenlet[[SpeechBridge], None] | None = None
         self._pid: int | None = None
@@ -136,6 +143,7 @@ class Service:
         self._draining = True
         self._settled.set()  # streams that wait for the model stop waiting
         self._streams.drain(self.config.limits.drain_timeout_s)
+        self._after_drain(_LAST_SIGNALS_S)
 
     def stop(self) -> None:
         """End the native threads before the process ends. Blocks for at most 10 s for each thread."""

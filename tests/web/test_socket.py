@@ -13,7 +13,7 @@ from gevent.queue import Queue
 
 from whisper_service.config import StreamSettings
 from whisper_service.errors import Draining, InternalError
-from whisper_service.live import Arrival
+from whisper_service.parts import Arrival
 from whisper_service.protocol.dialect import Frame
 from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.web.budget import ByteBudget

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import cycle
 from types import TracebackType
 from typing import Any, Self
@@ -60,6 +60,7 @@ class AsyncLiveClient:
         same signing key and model.
     :param rate: the sample rate of the audio in Hz.
     :param key: opens a server that asks for one.
+    :param headers: more headers for the handshake, such as a cookie.
     :param buffer_s: so much audio is kept while there is no connection; then ``send`` waits.
     :param give_up_s: how long to try before the stream fails.
     :param settings: the settings of the stream, such as ``language="en"``.
@@ -71,6 +72,7 @@ class AsyncLiveClient:
         *,
         rate: int = 16_000,
         key: str = "",
+        headers: Mapping[str, str] | None = None,
         buffer_s: float = 600.0,
         give_up_s: float = 300.0,
         **settings: Any,
@@ -80,7 +82,7 @@ class AsyncLiveClient:
         query = urlencode({name: _as_text(value) for name, value in chosen.items()})
         self._urls = [f"{one}{'&' if '?' in one else '?'}{query}" for one in urls]
         self._rate = rate
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
         self._buffer_samples = round(buffer_s * rate)
         self._give_up_s = give_up_s
         self._tape = Tape()

@@ -53,11 +53,13 @@ class Checkpoint:
     :param carry: the state of the session there.
     :param origin: the place in the client's audio from which it must be sent again.
     :param received: how many samples of one channel the client has sent until now, at its own rate.
+    :param stream: the name that the stream had on its first connection.
     """
 
     carry: Carry
     origin: Origin = Origin()
     received: int = 0
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Tokens:
         :param settings: the stream's settings.
         """
         kind = _kind(model, settings)
-        contents = [kind, *checkpoint.origin, pack(checkpoint.carry)]
+        contents = [kind, checkpoint.stream, *checkpoint.origin, pack(checkpoint.carry)]
         return str(self._serializer().dumps(contents))
 
     def read(self, token: str, model: str, settings: StreamSettings) -> Checkpoint:
@@ -80,7 +80,8 @@ class Tokens:
             or other settings.
         """
         try:
-            kind, sample, rate, position, carry = self._serializer().loads(token, max_age=self._max_age_s)
+            contents = self._serializer().loads(token, max_age=self._max_age_s)
+            kind, stream, sample, rate, position, carry = contents
         except (BadData, ValueError, TypeError) as problem:
             raise BadToken(f"This server cannot use the token ({problem}). The stream begins anew.") from None
         if kind != _kind(model, settings):
@@ -88,7 +89,7 @@ class Tokens:
                 "The token is of a stream with another model or other settings, or of another version of "
                 "this service. The stream begins anew."
             )
-        return Checkpoint(unpack(carry), Origin(sample, rate, position), sample)
+        return Checkpoint(unpack(carry), Origin(sample, rate, position), sample, stream)
 
     def _serializer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._key(), salt="whisper-service/resume")

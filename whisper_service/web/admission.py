@@ -41,7 +41,7 @@ class Identity:
 
 
 #: The hook of the app that mounts the service. It gets the request of a stream, and returns the name of its
-#: user, or None to refuse it.
+#: user, or None to refuse it. It may also raise ``Forbidden`` with a reason for the user.
 Authenticate = Callable[[Request], str | None]
 
 

@@ -14,10 +14,12 @@ from gevent import Timeout
 
 from whisper_service.config import Config, RawFormat, StreamSettings
 from whisper_service.errors import TranscriptionError, Unauthorized
-from whisper_service.live import Arrival, Parts, Stream
+from whisper_service.live import Stream
+from whisper_service.parts import Arrival, Parts
 from whisper_service.protocol.dialect import Dialect
 from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.protocol.resume import Tokens
+from whisper_service.signals import Courier, Reporter
 from whisper_service.web.admission import SUBPROTOCOL, Admission, Identity, first_credential
 from whisper_service.web.handshake import serve
 from whisper_service.web.refusal import refusal
@@ -82,6 +84,7 @@ class Mount:
     sockets: Sockets
     tokens: Tokens
     admission: Admission
+    courier: Courier
     secrets: ClientSecrets
 
 
@@ -181,7 +184,13 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
                 raise visitor
             arrivals = iter(socket.inbox)
             identity = visitor or _introduced(arrivals, lambda key: mount.admission.identify(key, asked))
-            stream = Stream(mount.backend.parts(), dialect, send=socket.send, fail=socket.fail)
+            stream = Stream(
+                mount.backend.parts(),
+                dialect,
+                send=socket.send,
+                fail=socket.fail,
+                listener=Reporter(mount.courier, identity),
+            )
             log.info("%s: of %r at %s", stream.name, identity.name, identity.address)
             socket.set_deadline = stream.end_by
             stream.run(arrivals)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from gevent.event import Event
 
 from whisper_service.errors import TranscriptionError
-from whisper_service.live import Arrival
+from whisper_service.parts import Arrival
 from whisper_service.protocol.dialect import Frame
 from whisper_service.web.budget import Allowance
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import gevent
 
 from whisper_service.errors import Full, InternalError, TooBig, TooSlow, TranscriptionError
-from whisper_service.live import Arrival
+from whisper_service.parts import Arrival
 from whisper_service.protocol.dialect import Failure, Frame
 from whisper_service.web.queues import Inbox, Outbox
 from whisper_service.web.transport import Transport, TransportClosed
