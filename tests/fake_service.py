@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from app import app
 from tests.streams import LateEngine, parts_of
-from whisper_service.admission import Admission
+from whisper_service.capacity import Capacity
 from whisper_service.engine.pace import Pace
 from whisper_service.parts import Parts
 from whisper_service.server import serve
@@ -30,7 +30,7 @@ def assemble(self: Service) -> Parts:
         parts_of(LateEngine(delay_s=float(os.environ.get("DELAY_S", "0.02")))),
         drain_timeout_s=limits.drain_timeout_s,
         max_audio_samples=round(limits.max_audio_s * 16_000),
-        admission=Admission(
+        capacity=Capacity(
             lambda: Pace([(1, 0.1)]), jobs_per_s=2, limit=limits.max_streams, clock=time.monotonic
         ),
     )

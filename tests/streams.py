@@ -11,9 +11,9 @@ from typing import Any
 import gevent
 
 from tests.fakes import FakeDetector, FakeEngine, Samples
-from whisper_service.admission import Admission
 from whisper_service.audio.pcm import FRAME_SAMPLES
 from whisper_service.audio.stream import ContainerThreads
+from whisper_service.capacity import Capacity
 from whisper_service.config import RawFormat, StreamSettings
 from whisper_service.engine.bridge import OnAnswer
 from whisper_service.engine.pace import Pace
@@ -75,7 +75,7 @@ def parts_of(engine: LateEngine, clock: Callable[[], float] = time.monotonic) ->
         max_audio_samples=3_600 * 16_000,
         grid_samples=8_000,
         drain_timeout_s=5.0,
-        admission=Admission(lambda: Pace([(1, 0.1)]), jobs_per_s=2, limit=1000, clock=clock),
+        capacity=Capacity(lambda: Pace([(1, 0.1)]), jobs_per_s=2, limit=1000, clock=clock),
         clock=clock,
     )
 

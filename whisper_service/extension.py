@@ -19,6 +19,7 @@ from whisper_service.signals import Courier
 from whisper_service.signing import signing_key
 from whisper_service.web.admission import Admission, Authenticate
 from whisper_service.web.blueprint import DialectFactory, Mount, create_blueprint, socket_view
+from whisper_service.web.hosting import check_server
 from whisper_service.web.keys import KeyRing
 from whisper_service.web.secrets import ClientSecrets
 from whisper_service.web.sockets import Sockets
@@ -74,13 +75,15 @@ class Transcriber:
         """Mount the routes in ``app``. One object may serve several apps; each app has its own engine.
 
         :raises RuntimeError: if the app has a Transcriber already.
-        :raises ConfigError: if a ``WHISPER_*`` key is unknown or its value is not accepted.
+        :raises ConfigError: if a ``WHISPER_*`` key is unknown or its value is not accepted, or if the server
+            that is about to serve the app cannot serve live streams.
         """
         if NAME in app.extensions:
             raise RuntimeError(
                 "This app has a Transcriber already: use Transcriber.service(app), or mount a second one in "
                 "an app of its own."
             )
+        check_server()
         config = Config.from_mapping(app.config, os.environ)
         sockets = Sockets(config.limits.buffer_bytes)
         courier = Courier(app)

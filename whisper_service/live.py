@@ -131,7 +131,7 @@ class Stream:
             becomes final first. A resumable stream is only brought up to date: its client goes on elsewhere.
         :raises TranscriptionError: the error that ended the stream, for the client.
         """
-        with self._parts.admission.one_more():
+        with self._parts.capacity.one_more():
             self._run(arrivals)
 
     def _run(self, arrivals: Iterable[Arrival]) -> None:

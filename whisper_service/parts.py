@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from whisper_service.admission import Admission
 from whisper_service.audio.stream import ContainerThreads
+from whisper_service.capacity import Capacity
 from whisper_service.engine.bridge import StreamEngine
 from whisper_service.events import Account, Event
 from whisper_service.hearing import StreamDetector
@@ -35,7 +35,7 @@ class Parts:
         probabilities of the frames from a given one on.
     :param lead_in_start: returns the first sample that the detector then needs.
     :param containers: decodes container streams, each in a native thread of its own.
-    :param admission: decides whether one more stream can be served.
+    :param capacity: decides whether one more stream can be served.
     :param in_thread: runs a function in a native thread and returns its result; blocks the greenlet.
     """
 
@@ -49,7 +49,7 @@ class Parts:
     max_audio_samples: int
     grid_samples: int
     drain_timeout_s: float
-    admission: Admission
+    capacity: Capacity
     clock: Callable[[], float] = field(default=time.monotonic)
 
 

@@ -14,10 +14,10 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
-from whisper_service.admission import Admission
 from whisper_service.assembly import Assembly
 from whisper_service.audio.pcm import SAMPLE_RATE
 from whisper_service.audio.stream import ContainerThreads
+from whisper_service.capacity import Capacity
 from whisper_service.config import Config
 from whisper_service.engine.bridge import EngineBridge
 from whisper_service.engine.listening import SpeechBridge
@@ -203,7 +203,7 @@ class Service:
             max_audio_samples=round(limits.max_audio_s * SAMPLE_RATE),
             grid_samples=self.config.grid_ms * SAMPLE_RATE // 1000,
             drain_timeout_s=limits.drain_timeout_s,
-            admission=Admission(
+            capacity=Capacity(
                 engine.pace,
                 jobs_per_s=1000 / self.config.grid_ms,
                 limit=limits.max_streams,

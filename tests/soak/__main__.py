@@ -59,9 +59,8 @@ def main() -> int:
             say(f"# {time.strftime('%Y-%m-%d')}, commit {commit}, {machine}")
             problems = _soak(server, chosen.streams, chosen.minutes * 60, say)
         if "Traceback" in server.log():
-            problems.append(f"the server's log has a traceback:\n{server.log()}")
-        for problem in problems:
-            say(f"# {problem}")
+            say(f"# the server's log has a traceback:\n{server.log()}")
+            problems.append("a traceback")
         say(f"# {len(problems)} problems")
     return bool(problems)
 
@@ -87,6 +86,7 @@ def _soak(server: Server, streams: int, seconds: float, say: Callable[[str], Non
             visits[kind.__name__] += 1
             if problem:
                 problems.append(f"client {number}, {kind.__name__}: {problem}")
+                say(f"# {problems[-1]}")
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(streams)]
     for thread in threads:
@@ -104,12 +104,14 @@ def _soak(server: Server, streams: int, seconds: float, say: Callable[[str], Non
         time.sleep(1.0)
     say(f"# visits: {json.dumps(visits)}")
     if not wait_until(lambda: _is_within(_open(server), before), timeout_s=60):
-        problems.append("something is left open")
+        say("# something is left open")
+        problems.append("left open")
     say(f"# open after: {json.dumps(_open(server))}")
     warm, last = _resident(memory, _WARM, _WARM + 0.2), _resident(memory, 0.8, 1.0)
     say(f"# resident memory after the warm-up {warm / MEGABYTE:.0f} MB, at the end {last / MEGABYTE:.0f} MB")
     if last > warm + _MOST_GROWTH_BYTES:
-        problems.append("the memory grows")
+        say("# the memory grows")
+        problems.append("memory")
     return problems
 
 

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, jsonify, render_template_string, request
 from gevent import Timeout
 
 from whisper_service.config import Config, RawFormat, StreamSettings
-from whisper_service.errors import TranscriptionError, Unauthorized
+from whisper_service.errors import InternalError, TranscriptionError, Unauthorized
 from whisper_service.live import Stream
 from whisper_service.parts import Arrival, Parts
 from whisper_service.protocol.dialect import Dialect
@@ -21,7 +21,7 @@ from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.protocol.resume import Tokens
 from whisper_service.signals import Courier, Reporter
 from whisper_service.web.admission import SUBPROTOCOL, Admission, Identity, first_credential
-from whisper_service.web.handshake import serve
+from whisper_service.web.handshake import UnsupportedServer, serve
 from whisper_service.web.refusal import refusal
 from whisper_service.web.secrets import ClientSecrets
 from whisper_service.web.socket import Socket
@@ -205,14 +205,18 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
             with mount.sockets.opened(socket):
                 socket.run()
 
-        return serve(
-            request.environ,
-            converse,
-            max_message_bytes=config.limits.max_message_bytes,
-            send_timeout_s=config.limits.send_timeout_s,
-            budget=mount.sockets.budget,
-            subprotocol=SUBPROTOCOL,
-        )
+        try:
+            return serve(
+                request.environ,
+                converse,
+                max_message_bytes=config.limits.max_message_bytes,
+                send_timeout_s=config.limits.send_timeout_s,
+                budget=mount.sockets.budget,
+                subprotocol=SUBPROTOCOL,
+            )
+        except UnsupportedServer as problem:
+            log.error("%s", problem)
+            return refusal(InternalError("This server cannot serve live streams; its log says why."))
 
     return view
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.streams import STOP, Client, LateEngine, parts_of
-from whisper_service.admission import Admission
+from whisper_service.capacity import Capacity
 from whisper_service.errors import Full
 
 
@@ -24,15 +24,15 @@ class _Engine:
     def load(self, now: float) -> float:
         return 2 * self.speaking * self.job_s
 
-    def admission(self, limit: int | None = None) -> Admission:
-        return Admission(lambda: self, jobs_per_s=2, limit=limit, clock=lambda: self.now)
+    def capacity(self, limit: int | None = None) -> Capacity:
+        return Capacity(lambda: self, jobs_per_s=2, limit=limit, clock=lambda: self.now)
 
 
-def _fill(admission: Admission, stack: ExitStack, most: int = 100) -> int:
+def _fill(capacity: Capacity, stack: ExitStack, most: int = 100) -> int:
     """Open streams until one is refused; return how many were taken."""
     for count in range(most):
         try:
-            stack.enter_context(admission.one_more())
+            stack.enter_context(capacity.one_more())
         except Full:
             return count
     return most
@@ -41,53 +41,53 @@ def _fill(admission: Admission, stack: ExitStack, most: int = 100) -> int:
 @pytest.mark.parametrize(("job_s", "streams"), [(0.3, 1), (0.2, 2), (0.1, 4), (0.005, 85), (5.0, 1)])
 def test_thirty_that_come_at_once_are_as_many_as_fit(job_s: float, streams: int) -> None:
     with ExitStack() as stack:
-        assert _fill(_Engine(job_s).admission(), stack) == streams
+        assert _fill(_Engine(job_s).capacity(), stack) == streams
 
 
 def test_who_is_refused_learns_when_to_come_back() -> None:
-    admission = _Engine(0.3).admission()
-    with admission.one_more(), pytest.raises(Full) as refused, admission.one_more():
+    capacity = _Engine(0.3).capacity()
+    with capacity.one_more(), pytest.raises(Full) as refused, capacity.one_more():
         pass
     assert refused.value.retry_after_s == 10 and "Try again in 10 s" in str(refused.value)
-    with admission.one_more():
+    with capacity.one_more():
         pass  # the first one has gone
 
 
 def test_streams_that_pause_make_room_but_not_for_all_of_their_speech() -> None:
     engine = _Engine(0.1)
-    admission = engine.admission()
+    capacity = engine.capacity()
     with ExitStack() as stack:
-        assert _fill(admission, stack) == 4
+        assert _fill(capacity, stack) == 4
         engine.now, engine.speaking = 20.0, 4
-        assert _fill(admission, stack) == 0
+        assert _fill(capacity, stack) == 0
         engine.speaking = 1
-        assert _fill(admission, stack) == 1
+        assert _fill(capacity, stack) == 1
 
 
 def test_an_engine_that_has_become_slower_takes_fewer() -> None:
     engine = _Engine(0.1)
-    admission = engine.admission()
+    capacity = engine.capacity()
     with ExitStack() as stack:
         for _ in range(2):
-            stack.enter_context(admission.one_more())
+            stack.enter_context(capacity.one_more())
         engine.now, engine.speaking, engine.job_s = 20.0, 2, 0.2
-        assert _fill(admission, stack) == 0
+        assert _fill(capacity, stack) == 0
         engine.job_s = 0.1
-        assert _fill(admission, stack) == 2
+        assert _fill(capacity, stack) == 2
 
 
 def test_a_limit_counts_and_nothing_else() -> None:
     with ExitStack() as stack:
-        assert _fill(_Engine(5.0).admission(limit=7), stack) == 7
+        assert _fill(_Engine(5.0).capacity(limit=7), stack) == 7
 
 
 @pytest.mark.usefixtures("loop_that_knows_the_time")
 def test_a_refused_stream_costs_nothing_and_says_why() -> None:
     engine = LateEngine()
-    admission = _Engine(0.1).admission(limit=1)
-    parts = replace(parts_of(engine), admission=admission)
+    capacity = _Engine(0.1).capacity(limit=1)
+    parts = replace(parts_of(engine), capacity=capacity)
     client = Client(parts)
-    with admission.one_more(), pytest.raises(Full):
+    with capacity.one_more(), pytest.raises(Full):
         client.run([STOP])
     assert not client.frames and not engine.cancelled
     assert Client(parts).run([STOP])[-1]["type"] == "done"

@@ -33,7 +33,7 @@ class Load(Protocol):
         """Return the share of the time that the jobs take."""
 
 
-class Admission:
+class Capacity:
     """The open streams of one engine.
 
     :param pace: returns the load of the engine.
