@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from whisper_service.engine.memory import Trimmer
 from whisper_service.engine.request import BatchRunner, EngineInfo, Hypothesis, OutOfMemory, Request
 from whisper_service.engine.scheduler import Scheduler
 from whisper_service.native import Worker, let_others_run
@@ -75,6 +76,7 @@ class Engine:
             return lambda items: False
         self._scheduler.max_batch = runner.max_batch
         self._on_loaded(runner.info())
+        trim = Trimmer()
 
         def handle(items: Sequence[Request | _Cancel]) -> bool:
             """Take the new items and answer one batch; return whether to call again without new items."""
@@ -90,6 +92,7 @@ class Engine:
                 self._deliver(request, answer)
             if requests:
                 self._on_batch(requests, time.monotonic() - began)
+            trim(time.monotonic())
             # Release the interpreter's lock, so that the hub can hand out the answers.
             let_others_run()
             return bool(requests)
