@@ -2,8 +2,9 @@
 
 import logging
 
-# The hooks load the model in the worker, drain the streams when the worker ends, and stop the native threads.
-from whisper_service.gunicorn import post_worker_init, worker_exit  # noqa: F401
+# The hooks load the model in the worker, drain the streams when the worker ends, stop the native threads, and
+# keep the figures of several workers in order.
+from whisper_service.gunicorn import child_exit, on_starting, post_worker_init, worker_exit  # noqa: F401
 
 bind = "127.0.0.1:5003"  # local, behind a proxy that terminates TLS; --bind overrides it
 worker_class = "gevent"

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "whisper_service"
 
 #: The other parts that each part may import. Every part may import `errors`, `config` and `events`.
 ARROWS: dict[str, set[str]] = {
-    "extension": {"web", "cli", "service", "protocol.resume", "signals", "signing"},
+    "extension": {"web", "cli", "service", "metrics", "protocol.resume", "signals", "signing"},
     "server": {"extension", "service"},
     "gunicorn": {"extension", "service"},
     "service": {"capacity", "assembly", "parts", "engine", "model", "audio", "native"},
@@ -23,10 +23,11 @@ ARROWS: dict[str, set[str]] = {
     "replay": {"audio", "engine", "model", "session"},
     "subtitles": {"audio", "engine.request", "sentences"},
     "sentences": {"audio"},
-    "web": {"live", "parts", "protocol", "signals"},
+    "web": {"live", "metrics", "parts", "protocol", "signals"},
     "live": {"parts", "checkpoints", "protocol", "audio", "hearing", "session", "engine.request", "lag"},
     "parts": {"capacity", "audio", "engine", "hearing"},
     "signals": set(),
+    "metrics": set(),
     "hearing": {"audio"},
     "lag": {"audio"},
     "checkpoints": {"audio", "protocol.dialect", "session.carry"},

@@ -23,7 +23,7 @@ reporter = Reporter(courier, "alice")
 said = Final(0, " Hello", 0, 1, (), "en", 1)
 seen = []
 
-reporter.told("s", said)  # nobody listens
+reporter.told("s", said, None)  # nobody listens
 courier.flush(1)
 
 @final.connect_via(app)
@@ -49,8 +49,8 @@ def done(sender, **values):
 
 began = time.monotonic()
 reporter.opened("s", resumed=False)
-reporter.told("s", said)
-reporter.told("s", Partial("x", 0, 1, ()))
+reporter.told("s", said, None)
+reporter.told("s", Partial("x", 0, 1, ()), None)
 reporter.closed("s", seconds=1.5, account=Account(3, 1, 1, 1))
 assert time.monotonic() - began < 0.1 and not seen, "a stream waits for the receivers"
 courier.flush(5)
@@ -63,11 +63,11 @@ assert seen == [
 
 seen.clear()
 for number in range(9):
-    reporter.told("s", Final(number, " word", 0, 1, (), "en", 1))
+    reporter.told("s", Final(number, " word", 0, 1, (), "en", 1), None)
 assert courier.lost == 4
 courier.flush(5)
 assert [number for _, number, _ in seen] == [0, 1, 2, 3, 4]
-reporter.told("s", said)  # it works again
+reporter.told("s", said, None)  # it works again
 courier.flush(5)
 assert len(seen) == 6
 print("all is well")

@@ -285,6 +285,12 @@ class Access:
         checks.text("a file", 4096),
         "File with more API keys. It is read again when it changes.",
     )
+    metrics: str = _setting(
+        "local",
+        checks.choice("local", "open", "off"),
+        "Who may read /metrics: clients on the server's own machine and holders of an API key, everybody, or "
+        "nobody.",
+    )
     proxy_hops: int = _setting(
         0,
         checks.number(int, 0, 10),

@@ -13,6 +13,7 @@ from flask import Flask, current_app
 
 from whisper_service.cli import flask_commands
 from whisper_service.config import Config
+from whisper_service.metrics import Metrics
 from whisper_service.protocol.resume import Tokens
 from whisper_service.service import Service
 from whisper_service.signals import Courier
@@ -87,14 +88,15 @@ class Transcriber:
         config = Config.from_mapping(app.config, os.environ)
         sockets = Sockets(config.limits.buffer_bytes)
         courier = Courier(app)
-        service = Service(config, sockets, after_drain=courier.flush)
+        metrics = Metrics()
+        service = Service(config, sockets, on_batch=metrics.batch, after_drain=courier.flush)
         key = signing_key(app, config.signing_key)
         tokens = Tokens(key, max_age_s=config.resume_max_age_s)
         secrets = ClientSecrets(key)
         file = config.access.keys_file
         keys = KeyRing(config.access.keys, Path(file) if file else None)
         admission = Admission(config.access, keys, secrets, self._authenticate)
-        mount = Mount(config, service, sockets, tokens, admission, courier, secrets)
+        mount = Mount(config, service, sockets, tokens, admission, courier, metrics, secrets)
         app.extensions[NAME] = _Mounted(service, mount)
         app.register_blueprint(
             create_blueprint(mount, name=NAME, url_prefix=self._url_prefix, page=self._page)

@@ -1,7 +1,7 @@
 """gunicorn hooks for an app with a Transcriber. A host app's ``gunicorn.conf.py`` needs two lines::
 
     worker_class = "gevent"
-    from whisper_service.gunicorn import post_worker_init, worker_exit
+    from whisper_service.gunicorn import child_exit, on_starting, post_worker_init, worker_exit
 
 gunicorn's master process imports this module. The master is not patched by gevent and must not load torch.
 So this module imports nothing of the package at its top; the hooks, which run in the worker, do. The app must
@@ -10,6 +10,8 @@ be the Flask app itself, not middleware around it.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +38,23 @@ def post_worker_init(worker: Any) -> None:
         service.drain()
 
     gevent.spawn(drain_at_the_end)
+
+
+def on_starting(server: Any) -> None:
+    """Delete the figures of an earlier run, if several workers share theirs."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for path in Path(folder).glob("*.db"):
+            path.unlink()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Take the open streams of a worker that has ended out of the figures."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def worker_exit(server: Any, worker: Any) -> None:

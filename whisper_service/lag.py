@@ -11,6 +11,8 @@ from whisper_service.audio.pcm import SAMPLE_RATE
 _TOLD_S, _OVER_S, _OVER_FOR_S = 2.0, 1.0, 2.0
 #: While a lag lasts, it is reported again at this interval, in seconds.
 _REPEATED_S = 5.0
+#: The arrivals of so many pieces are remembered: at least 30 s of sound.
+_REMEMBERED = 256
 
 
 class LagMeter:
@@ -56,6 +58,28 @@ class LagMeter:
             return 0.0
         _, at, began = self._arrivals[0]
         return max(0.0, now - max(at, began + settled / SAMPLE_RATE))
+
+
+class Delays:
+    """Knows when the newest samples have arrived."""
+
+    def __init__(self) -> None:
+        # The sample after the last one of each slice, and the time of its arrival.
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
+
+    def arrived(self, received: int, at: float) -> None:
+        """Record the arrival of a slice; see ``LagMeter``."""
+        self._arrivals.append((received, at))
+
+    def of(self, position: int, now: float) -> float | None:
+        """Return how long ago the sample before ``position`` has arrived; None if nobody remembers."""
+        found = None
+        for received, at in reversed(self._arrivals):
+            if received < position:
+                return found
+            found = now - at
+        complete = self._arrivals.maxlen != len(self._arrivals)
+        return found if complete else None
 
 
 class LagNotice:

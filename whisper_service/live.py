@@ -35,10 +35,10 @@ from whisper_service.errors import (
     TooBig,
     TranscriptionError,
 )
-from whisper_service.events import Account, Done, Event, Lag
+from whisper_service.events import Account, Done, Event, Final, Lag, Partial
 from whisper_service.hearing import Beginning, Hearing, Piece
-from whisper_service.lag import LagMeter, LagNotice
-from whisper_service.parts import Arrival, Listener, Nobody, Parts
+from whisper_service.lag import Delays, LagMeter, LagNotice
+from whisper_service.parts import Arrival, Listener, Listeners, Parts
 from whisper_service.protocol.dialect import (
     Answer,
     Audio,
@@ -102,7 +102,8 @@ class Stream:
         self.name = secrets.token_hex(8)
         #: The name that the stream had on its first connection.
         self.first_name = self.name
-        self._listener = listener or Nobody()
+        self._listener = listener or Listeners()
+        self._delays = Delays()
         self._account: Account | None = None
         self._parts = parts
         self._dialect = dialect
@@ -277,6 +278,8 @@ class Stream:
             raise self._too_long(session)
         at, held = self._arrived
         self._lag.arrived(received, at, held=held)
+        self._delays.arrived(received, at)
+        self._listener.heard(self.first_name, piece.samples.shape[0] / SAMPLE_RATE)
         self._carry_out(session.feed(piece.samples, piece.speech, lost=piece.lost))
         opened.checkpoints.repeat()
         self._update_lag(session)
@@ -406,11 +409,15 @@ class Stream:
                 self._send(self._dialect.tell(Lag(0.0)))
             self._give_marks_back()
         self._send(self._dialect.tell(event))
-        self._listener.told(self.first_name, event)
+        delay_s = None
+        if isinstance(event, Final | Partial):
+            delay_s = self._delays.of(event.end, self._parts.clock())
+        self._listener.told(self.first_name, event, delay_s)
 
     def _give_marks_back(self) -> None:
         if self._opened is not None:
             self._marks.give_back(self._opened.session.final_until)
 
     def _tell_problem(self, problem: TranscriptionError) -> None:
+        self._listener.failed(problem)
         self._send(self._dialect.fail(problem, fatal=False).frames)

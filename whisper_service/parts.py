@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.capacity import Capacity
 from whisper_service.engine.bridge import StreamEngine
+from whisper_service.errors import TranscriptionError
 from whisper_service.events import Account, Event
 from whisper_service.hearing import StreamDetector
 
@@ -62,8 +63,17 @@ class Listener(Protocol):
         :param stream: the name of the stream. It keeps it if it goes on over another connection.
         """
 
-    def told(self, stream: str, event: Event) -> None:
-        """Take note of an event that the client is told of."""
+    def heard(self, stream: str, seconds: float) -> None:
+        """Take note of audio."""
+
+    def told(self, stream: str, event: Event, delay_s: float | None) -> None:
+        """Take note of an event that the client is told of.
+
+        :param delay_s: for text, how long ago its last sample has arrived, in seconds. None: nobody knows.
+        """
+
+    def failed(self, problem: TranscriptionError) -> None:
+        """Take note of a problem that the client is told of, and that does not end the stream."""
 
     def closed(self, stream: str, *, seconds: float, account: Account | None) -> None:
         """Take note that the connection has ended.
@@ -73,14 +83,33 @@ class Listener(Protocol):
         """
 
 
-class Nobody:
-    """A listener that does not listen."""
+class Listeners:
+    """Several listeners as one."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
 
     def opened(self, stream: str, *, resumed: bool) -> None:
-        """Do nothing."""
+        """See ``Listener``."""
+        for listener in self._listeners:
+            listener.opened(stream, resumed=resumed)
 
-    def told(self, stream: str, event: Event) -> None:
-        """Do nothing."""
+    def heard(self, stream: str, seconds: float) -> None:
+        """See ``Listener``."""
+        for listener in self._listeners:
+            listener.heard(stream, seconds)
+
+    def told(self, stream: str, event: Event, delay_s: float | None) -> None:
+        """See ``Listener``."""
+        for listener in self._listeners:
+            listener.told(stream, event, delay_s)
+
+    def failed(self, problem: TranscriptionError) -> None:
+        """See ``Listener``."""
+        for listener in self._listeners:
+            listener.failed(problem)
 
     def closed(self, stream: str, *, seconds: float, account: Account | None) -> None:
-        """Do nothing."""
+        """See ``Listener``."""
+        for listener in self._listeners:
+            listener.closed(stream, seconds=seconds, account=account)

@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -57,13 +57,20 @@ class Service:
     of a model and CUDA do not survive a fork.
 
     :param streams: the open streams of the app.
+    :param on_batch: see ``EngineBridge``.
     :param after_drain: called with a timeout in seconds when all streams have ended; may block.
     """
 
     def __init__(
-        self, config: Config, streams: Drainable, after_drain: Callable[[float], None] = lambda _: None
+        self,
+        config: Config,
+        streams: Drainable,
+        *,
+        on_batch: Callable[[Sequence[float], float], None] = lambda waits_s, seconds: None,
+        after_drain: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.config = config
+        self._on_batch = on_batch
         self._streams = streams
         self._after_drain = after_drain
         self._draining = False
@@ -179,7 +186,7 @@ class Service:
             cores.use_one()
             return assembly.detector()
 
-        engine, speech = EngineBridge(load), SpeechBridge(load_detector)
+        engine, speech = EngineBridge(load, self._on_batch), SpeechBridge(load_detector)
         self._threads = (engine, speech)
         engine.start()
         speech.start()

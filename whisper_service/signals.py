@@ -25,6 +25,7 @@ from blinker import NamedSignal, Namespace
 from flask import Flask
 from gevent.event import Event as Wakeup
 
+from whisper_service.errors import TranscriptionError
 from whisper_service.events import Account, Event, Final, KeywordSpotted
 
 log = logging.getLogger(__name__)
@@ -106,11 +107,17 @@ class Reporter:
         """Post ``stream_opened``."""
         self._courier.post(stream_opened, identity=self._identity, stream=stream, resumed=resumed)
 
-    def told(self, stream: str, event: Event) -> None:
+    def heard(self, stream: str, seconds: float) -> None:
+        """Do nothing: no signal is about sound."""
+
+    def told(self, stream: str, event: Event, delay_s: float | None) -> None:
         """Post ``final`` or ``keyword``."""
         if isinstance(event, Final | KeywordSpotted):
             signal = final if isinstance(event, Final) else keyword
             self._courier.post(signal, identity=self._identity, stream=stream, event=event)
+
+    def failed(self, problem: TranscriptionError) -> None:
+        """Do nothing: the client is told."""
 
     def closed(self, stream: str, *, seconds: float, account: Account | None) -> None:
         """Post ``stream_done``."""

@@ -56,11 +56,13 @@ class StreamEngine(Protocol):
 class _Asked:
     """A request that waits for its answer.
 
+    :param at: the monotonic time at which it was asked, in seconds.
     :param failures: how often it has failed, or the engine's thread has ended while it waited.
     """
 
     request: Request
     on_answer: OnAnswer
+    at: float
     failures: int = 0
 
 
@@ -71,10 +73,17 @@ class EngineBridge:
     of the engine. If the engine's thread ends, it is restarted as well. Streams see no more than a delay.
 
     :param load: creates the runner. Called in the engine's thread, also at a restart.
+    :param on_batch: called after each batch, with the time that each of its requests has waited, and the time
+        that it took, in seconds.
     """
 
-    def __init__(self, load: Callable[[], BatchRunner]) -> None:
+    def __init__(
+        self,
+        load: Callable[[], BatchRunner],
+        on_batch: Callable[[Sequence[float], float], None] = lambda waits_s, seconds: None,
+    ) -> None:
         self._load = load
+        self._tell_batch = on_batch
         self._calls = HubCalls()
         self._waiting: dict[str, dict[int, _Asked]] = {}
         self._loaded = Event()
@@ -87,6 +96,7 @@ class EngineBridge:
         self._restarts = 0  # since the last answer
         self._stopped = False
         self._checks = 0
+        self._waits_s: list[float] = []  # from question to answer, of the requests of the present batch
         self._last_progress = 0.0
         #: The engine's problem, for an operator; "" if there is none. It is set when a request fails, the
         #: engine is stuck or its thread fails. The next successful answer clears it.
@@ -121,9 +131,10 @@ class EngineBridge:
         if self._problem is not None:
             self._calls.post(on_answer, self._problem)
             return
+        now = time.monotonic()
         if not self._waiting:
-            self._last_progress = time.monotonic()
-        self._waiting.setdefault(request.stream, {})[request.number] = _Asked(request, on_answer)
+            self._last_progress = now
+        self._waiting.setdefault(request.stream, {})[request.number] = _Asked(request, on_answer, now)
         if not self._restarting:
             self._engine.submit(request)
 
@@ -191,6 +202,7 @@ class EngineBridge:
         asked = stream.get(request.number) if stream is not None else None
         if stream is None or asked is None:
             return
+        self._waits_s.append(time.monotonic() - asked.at)
         self._last_progress = time.monotonic()
         if isinstance(answer, Exception):
             log.error("%s: request %d failed", request.stream, request.number, exc_info=answer)
@@ -215,6 +227,8 @@ class EngineBridge:
     def _on_batch(self, requests: Sequence[Request], seconds: float) -> None:
         jobs = sum(request.kind is not Kind.DISPLAY for request in requests)
         self.pace().note(len(requests), jobs, seconds, time.monotonic())
+        waits_s, self._waits_s = self._waits_s, []
+        self._tell_batch([wait_s - seconds for wait_s in waits_s], seconds)
 
     def _on_end(self, error: BaseException | None) -> None:
         """Restart the engine, if its thread ended because of an error."""

@@ -116,6 +116,17 @@ class Admission:
             raise Unauthorized("This service needs a key.")
         return visitor
 
+    def admit_with_key(self, request: Request) -> Identity:
+        """Return who has sent a request, by its key alone: also where anybody may open a stream.
+
+        :raises Unauthorized: if it has no key, or a wrong one.
+        """
+        credential = _credential_of(request)
+        _hide_token(request.environ)
+        if credential is None:
+            raise Unauthorized("This needs an API key.")
+        return self.identify(credential, request)
+
     def identify(self, credential: str, request: Request) -> Identity:
         """Return whose credential this is.
 

@@ -15,13 +15,15 @@ from gevent import Timeout
 from whisper_service.config import Config, RawFormat, StreamSettings
 from whisper_service.errors import InternalError, TranscriptionError, Unauthorized
 from whisper_service.live import Stream
-from whisper_service.parts import Arrival, Parts
-from whisper_service.protocol.dialect import Dialect
+from whisper_service.metrics import CONTENT_TYPE_LATEST, Metrics
+from whisper_service.parts import Arrival, Listeners, Parts
+from whisper_service.protocol.dialect import Dialect, Failure
 from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.protocol.resume import Tokens
 from whisper_service.signals import Courier, Reporter
 from whisper_service.web.admission import SUBPROTOCOL, Admission, Identity, first_credential
 from whisper_service.web.handshake import UnsupportedServer, serve
+from whisper_service.web.origins import is_local
 from whisper_service.web.refusal import refusal
 from whisper_service.web.secrets import ClientSecrets
 from whisper_service.web.socket import Socket
@@ -85,6 +87,7 @@ class Mount:
     tokens: Tokens
     admission: Admission
     courier: Courier
+    metrics: Metrics
     secrets: ClientSecrets
 
 
@@ -105,6 +108,16 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
         static_folder=str(assets_folder("static")),
         static_url_path=f"/{static}",
     )
+    blueprint.register_error_handler(TranscriptionError, refusal)
+    _add_sockets(blueprint, mount)
+    _add_entry(blueprint, mount)
+    _add_state(blueprint, mount)
+    if page:
+        _add_page(blueprint, static)
+    return blueprint
+
+
+def _add_sockets(blueprint: Blueprint, mount: Mount) -> None:
     for path in SOCKET_PATHS:
         encoding = mount.config.raw_format or ("s16le" if path == _RAW_PATH else "")
         undeclared = RawFormat.of(encoding) if encoding else None
@@ -115,23 +128,21 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
             websocket=True,
         )
 
+
+def _add_entry(blueprint: Blueprint, mount: Mount) -> None:
     @blueprint.get("/entry")
     def entry() -> Response:
         """Say whether this client may enter: a browser's script does not see why a handshake was refused."""
-        try:
-            mount.admission.admit_now(request)
-        except TranscriptionError as problem:
-            return refusal(problem)
+        mount.admission.admit_now(request)
         return jsonify(status="welcome")
 
     @blueprint.post("/v1/realtime/client_secrets")
     def client_secrets() -> Response:
-        try:
-            visitor = mount.admission.admit_now(request)
-            return jsonify(mount.secrets.answer(visitor.name, request.get_json(silent=True)))
-        except TranscriptionError as problem:
-            return refusal(problem)
+        visitor = mount.admission.admit_now(request)
+        return jsonify(mount.secrets.answer(visitor.name, request.get_json(silent=True)))
 
+
+def _add_state(blueprint: Blueprint, mount: Mount) -> None:
     @blueprint.get("/healthz")
     def healthz() -> Response:
         return jsonify(status="alive")
@@ -141,22 +152,31 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
         ready, status = mount.backend.state()
         return jsonify(status=status, **mount.backend.about()), 200 if ready else 503
 
-    if page:
-        # Not rendered by file name: Flask would prefer an index.html of the host app to the blueprint's.
-        template = (assets_folder("templates") / "index.html").read_text(encoding="utf-8")
+    readers = mount.config.access.metrics
+    if readers == "off":
+        return
 
-        @blueprint.get("/")
-        def index() -> Response:
-            # All URLs are relative to the page: a proxy may strip a prefix that the app does not know.
-            page = render_template_string(
-                template,
-                static=static,
-                socket_path=SOCKET_PATHS[0].lstrip("/"),
-                sample_url=f"{static}/{SAMPLE}",
-            )
-            return Response(page, headers={"Content-Security-Policy": _PAGE_POLICY.format(host=request.host)})
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        if readers != "open" and not is_local(request):
+            mount.admission.admit_with_key(request)
+        return Response(mount.metrics.text(), content_type=CONTENT_TYPE_LATEST)
 
-    return blueprint
+
+def _add_page(blueprint: Blueprint, static: str) -> None:
+    # Not rendered by file name: Flask would prefer an index.html of the host app to the blueprint's.
+    template = (assets_folder("templates") / "index.html").read_text(encoding="utf-8")
+
+    @blueprint.get("/")
+    def index() -> Response:
+        # All URLs are relative to the page: a proxy may strip a prefix that the app does not know.
+        page = render_template_string(
+            template,
+            static=static,
+            socket_path=SOCKET_PATHS[0].lstrip("/"),
+            sample_url=f"{static}/{SAMPLE}",
+        )
+        return Response(page, headers={"Content-Security-Policy": _PAGE_POLICY.format(host=request.host)})
 
 
 def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Response]:
@@ -173,6 +193,7 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
         try:
             visitor = mount.admission.admit(request)
         except TranscriptionError as problem:
+            mount.metrics.refused(problem)
             if "wsgi.websocket" not in request.environ:
                 return refusal(problem)
             visitor = problem  # gevent-websocket has answered the handshake already
@@ -189,19 +210,18 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
                 dialect,
                 send=socket.send,
                 fail=socket.fail,
-                listener=Reporter(mount.courier, identity),
+                listener=Listeners(mount.metrics.of_stream(), Reporter(mount.courier, identity)),
             )
             log.info("%s: of %r at %s", stream.name, identity.name, identity.address)
             socket.set_deadline = stream.end_by
             stream.run(arrivals)
 
+        def fail(problem: TranscriptionError) -> Failure:
+            mount.metrics.failed(problem)
+            return dialect.fail(problem, fatal=True)
+
         def converse(transport: Transport) -> None:
-            socket = Socket(
-                transport,
-                transcribe,
-                ping_interval_s=config.limits.ping_interval_s,
-                fail=partial(dialect.fail, fatal=True),
-            )
+            socket = Socket(transport, transcribe, ping_interval_s=config.limits.ping_interval_s, fail=fail)
             with mount.sockets.opened(socket):
                 socket.run()
 

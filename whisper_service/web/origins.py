@@ -11,6 +11,8 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from flask import Request
+
 from whisper_service.config import ANY_ORIGIN, SAME_ORIGIN
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -32,6 +34,15 @@ def is_allowed(
     if normalised(origin) in map(normalised, allowed):
         return True
     return SAME_ORIGIN in allowed and _is_same(origin, host=host, server_port=server_port, peer=peer)
+
+
+def is_local(request: Request) -> bool:
+    """Return whether a request comes from this machine, and names it by a name of its own.
+
+    A proxy on this machine passes the name on that its clients use.
+    """
+    host = _split(f"//{request.host}")
+    return _is_loopback(request.remote_addr or "") and host is not None and _is_loopback(host.hostname or "")
 
 
 def normalised(origin: str) -> str:
