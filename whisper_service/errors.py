@@ -14,6 +14,8 @@ TranscriptionError
 ├── Full                      no room for another stream, container stream, or long message
 ├── Unauthorized              a client without a key that opens the service
 ├── Forbidden                 a page or a user that may not use the service
+├── RateLimited               a user with too many streams, or too much audio
+├── Idle                      a client that sends nothing
 ├── SessionTooLong            more audio than one stream may have
 ├── TooSlow                   the client does not read its messages
 ├── Draining                  the server is about to stop
@@ -140,6 +142,20 @@ class Forbidden(TranscriptionError):
 
     code = "forbidden"
     close_code = 4403
+
+
+class RateLimited(TranscriptionError):
+    """The user has too many streams, or sends too much audio."""
+
+    code = "rate_limited"
+    close_code = 4429
+
+
+class Idle(TranscriptionError):
+    """The client has sent nothing for a long time."""
+
+    code = "idle"
+    close_code = 4408
 
 
 class SessionTooLong(TranscriptionError):

@@ -22,6 +22,7 @@ from whisper_service.web.admission import Admission, Authenticate
 from whisper_service.web.blueprint import DialectFactory, Mount, create_blueprint, socket_view
 from whisper_service.web.hosting import check_server
 from whisper_service.web.keys import KeyRing
+from whisper_service.web.quotas import Quotas
 from whisper_service.web.secrets import ClientSecrets
 from whisper_service.web.sockets import Sockets
 
@@ -96,7 +97,8 @@ class Transcriber:
         file = config.access.keys_file
         keys = KeyRing(config.access.keys, Path(file) if file else None)
         admission = Admission(config.access, keys, secrets, self._authenticate)
-        mount = Mount(config, service, sockets, tokens, admission, courier, metrics, secrets)
+        quotas = Quotas(config.limits)
+        mount = Mount(config, service, sockets, tokens, admission, courier, metrics, quotas, secrets)
         app.extensions[NAME] = _Mounted(service, mount)
         app.register_blueprint(
             create_blueprint(mount, name=NAME, url_prefix=self._url_prefix, page=self._page)

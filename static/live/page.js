@@ -38,6 +38,7 @@ const REASONS = {
   1012: 'The server is restarting. Your words up to here are safe; press Start again in a moment.',
   1013: 'The server is full at the moment. Try again in a minute.',
   4401: 'This server needs a key, or a login. Log in, then reload the page.',
+  4429: 'You have too many streams, or have sent too much sound. Try again in a minute.',
   4403: 'This page may not use the server.',
   4400: 'The server did not understand this page. Reload it, then try again.',
   4408: 'This recording has reached the length that the server allows. Press Start to go on with a new one.',

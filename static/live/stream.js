@@ -16,8 +16,8 @@ const ALIVE_WITHIN_MS = 20_000; // a connection that takes sound and acknowledge
 const AHEAD_BYTES = 4 << 20; // more than this does not go into the browser's own buffer
 
 // After these close codes another try can help: no close frame; the server goes away, has a fault,
-// restarts or is full; the stream has reached its longest length.
-const TRY_AGAIN = new Set([1001, 1005, 1006, 1011, 1012, 1013, 4408]);
+// restarts or is full; the stream has reached its longest length, or its user's audio for this minute.
+const TRY_AGAIN = new Set([1001, 1005, 1006, 1011, 1012, 1013, 4408, 4429]);
 
 export class Stream {
   #path;

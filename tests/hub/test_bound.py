@@ -37,6 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log_path = tmp_path_factory.mktemp("hub") / "log"
     # Words are not the subject: a quarter of the usual updates.
     settings = {"PORT": str(port), "WHISPER_MODEL": MODEL, "WHISPER_GRID_MS": "2000"}
+    settings["WHISPER_MAX_MESSAGES_S"] = "100000"
     with running(["app.py"], port=port, log_path=log_path, **settings) as server:
         wait_until_ready(server)
         stream_talk(server.ws("/transcribe"), sentences().wavs())  # the first stream fills caches

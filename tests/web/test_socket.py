@@ -18,7 +18,7 @@ from whisper_service.protocol.dialect import Frame
 from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.web.budget import ByteBudget
 from whisper_service.web.queues import Inbox, Outbox
-from whisper_service.web.socket import Socket
+from whisper_service.web.socket import Pulse, Socket
 from whisper_service.web.transport import TransportClosed
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
@@ -60,16 +60,19 @@ class FakeTransport:
             self.incoming.put(None)
 
 
+_PULSE = Pulse(25.0)
+
+
 def _run(
     transport: FakeTransport,
     work: Callable[[Socket], None],
     *,
-    ping_interval_s: float = 25.0,
+    pulse: Pulse = _PULSE,
     reply: str = "json",
 ) -> Socket:
     dialect = of_transcribe({"reply": reply}, StreamSettings())
     fail = partial(dialect.fail, fatal=True)
-    socket = Socket(transport, work, ping_interval_s=ping_interval_s, fail=fail)
+    socket = Socket(transport, work, pulse=pulse, fail=fail)
     with gevent.Timeout(5):
         socket.run()
     return socket
@@ -160,7 +163,7 @@ def test_a_silent_client_is_pinged_and_given_up() -> None:
         for _ in socket.inbox:
             pass
 
-    _run(transport, work, ping_interval_s=0.03)
+    _run(transport, work, pulse=Pulse(0.03))
     assert transport.pings >= 1 and transport.closed == (1011, "")
 
 
@@ -232,7 +235,7 @@ def test_a_full_inbox_is_no_silence_of_the_client() -> None:
     def work(socket: Socket) -> None:
         gevent.sleep(0.3)
 
-    _run(transport, work, ping_interval_s=0.02)
+    _run(transport, work, pulse=Pulse(0.02))
     assert transport.pings > 5 and transport.closed == (1000, "")
 
 
@@ -245,7 +248,7 @@ def test_a_process_that_stood_still_gives_nobody_up() -> None:
         gevent.spawn_later(0.01, lambda: setattr(transport, "last_heard", time.monotonic()))
         gevent.sleep(0.1)
 
-    _run(transport, work, ping_interval_s=0.06)
+    _run(transport, work, pulse=Pulse(0.06))
     assert transport.closed == (1000, "")
 
 
@@ -292,3 +295,36 @@ def test_a_frame_knows_when_it_came_and_whether_its_client_had_to_wait() -> None
     _run(transport, work)
     assert [frame.held for frame in frames] == [False] * 65 + [True] * 5 + [False]
     assert frames[-1].at - frames[0].at > 0.2
+
+
+def test_messages_that_come_too_fast_wait_and_none_is_lost() -> None:
+    transport, times = FakeTransport(), []
+    for number in range(60):
+        transport.incoming.put(str(number))
+    transport.incoming.put("stop")
+
+    def work(socket: Socket) -> None:
+        for frame in socket.inbox:
+            times.append(time.monotonic())
+            if frame.data == "stop":
+                return
+
+    _run(transport, work, pulse=Pulse(25.0, messages_s=40))
+    assert len(times) == 61
+    assert times[39] - times[0] < 0.3  # a second's messages may come at once
+    assert 0.4 < times[60] - times[39] < 2.0
+
+
+def test_a_client_that_says_nothing_is_closed_as_idle() -> None:
+    transport = FakeTransport()
+
+    def work(socket: Socket) -> None:
+        for _ in socket.inbox:
+            pass
+
+    gevent.spawn_later(0.15, transport.incoming.put, "a word")
+    began = time.monotonic()
+    _run(transport, work, pulse=Pulse(25.0, idle_s=0.2))
+    assert 0.3 < time.monotonic() - began < 1.5
+    assert transport.closed == (4408, "idle")
+    assert json.loads(transport.sent[-1])["message"] == "Nothing has come for 0.2 s."

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from flask import Blueprint, Response, jsonify, render_template_string, request
-from gevent import Timeout
 
 from whisper_service.config import Config, RawFormat, StreamSettings
-from whisper_service.errors import InternalError, TranscriptionError, Unauthorized
+from whisper_service.errors import InternalError, TranscriptionError
 from whisper_service.live import Stream
 from whisper_service.metrics import CONTENT_TYPE_LATEST, Metrics
-from whisper_service.parts import Arrival, Listeners, Parts
+from whisper_service.parts import Listeners, Parts
 from whisper_service.protocol.dialect import Dialect, Failure
 from whisper_service.protocol.dialects import of_transcribe
 from whisper_service.protocol.resume import Tokens
 from whisper_service.signals import Courier, Reporter
-from whisper_service.web.admission import SUBPROTOCOL, Admission, Identity, first_credential
+from whisper_service.web.admission import SUBPROTOCOL, Admission
 from whisper_service.web.handshake import UnsupportedServer, serve
 from whisper_service.web.origins import is_local
+from whisper_service.web.quotas import Quotas
 from whisper_service.web.refusal import refusal
 from whisper_service.web.secrets import ClientSecrets
-from whisper_service.web.socket import Socket
+from whisper_service.web.socket import Pulse, Socket
 from whisper_service.web.sockets import Sockets
 from whisper_service.web.transport import Transport
+from whisper_service.web.visit import Visit
 
 log = logging.getLogger(__name__)
 
-#: How long a client that has no key in its request may take for its first message, in seconds.
-_INTRODUCTION_S = 10.0
 #: The WebSocket's paths: our own, and two that tutorials in circulation use.
 SOCKET_PATHS = ("/transcribe", "/transcription", "/ws/transcribe")
 #: On this path, binary frames of no declared format and no known file type are raw samples, because a
@@ -88,6 +88,7 @@ class Mount:
     admission: Admission
     courier: Courier
     metrics: Metrics
+    quotas: Quotas
     secrets: ClientSecrets
 
 
@@ -133,8 +134,8 @@ def _add_entry(blueprint: Blueprint, mount: Mount) -> None:
     @blueprint.get("/entry")
     def entry() -> Response:
         """Say whether this client may enter: a browser's script does not see why a handshake was refused."""
-        mount.admission.admit_now(request)
-        return jsonify(status="welcome")
+        with mount.quotas.one_more(mount.admission.admit_now(request)):
+            return jsonify(status="welcome")
 
     @blueprint.post("/v1/realtime/client_secrets")
     def client_secrets() -> Response:
@@ -189,67 +190,59 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
     def view() -> Response:
         chosen = request.args.to_dict()
         chosen.pop("token", None)
-        visitor: Identity | TranscriptionError | None
-        try:
-            visitor = mount.admission.admit(request)
-        except TranscriptionError as problem:
-            mount.metrics.refused(problem)
-            if "wsgi.websocket" not in request.environ:
-                return refusal(problem)
-            visitor = problem  # gevent-websocket has answered the handshake already
-        dialect = make_dialect(chosen, config.stream)
-        asked = request._get_current_object()  # type: ignore[attr-defined]
-
-        def transcribe(socket: Socket) -> None:
-            if isinstance(visitor, TranscriptionError):
-                raise visitor
-            arrivals = iter(socket.inbox)
-            identity = visitor or _introduced(arrivals, lambda key: mount.admission.identify(key, asked))
-            stream = Stream(
-                mount.backend.parts(),
-                dialect,
-                send=socket.send,
-                fail=socket.fail,
-                listener=Listeners(mount.metrics.of_stream(), Reporter(mount.courier, identity)),
-            )
-            log.info("%s: of %r at %s", stream.name, identity.name, identity.address)
-            socket.set_deadline = stream.end_by
-            stream.run(arrivals)
-
-        def fail(problem: TranscriptionError) -> Failure:
-            mount.metrics.failed(problem)
-            return dialect.fail(problem, fatal=True)
-
-        def converse(transport: Transport) -> None:
-            socket = Socket(transport, transcribe, ping_interval_s=config.limits.ping_interval_s, fail=fail)
-            with mount.sockets.opened(socket):
-                socket.run()
-
-        try:
-            return serve(
-                request.environ,
-                converse,
-                max_message_bytes=config.limits.max_message_bytes,
-                send_timeout_s=config.limits.send_timeout_s,
-                budget=mount.sockets.budget,
-                subprotocol=SUBPROTOCOL,
-            )
-        except UnsupportedServer as problem:
-            log.error("%s", problem)
-            return refusal(InternalError("This server cannot serve live streams; its log says why."))
+        visit = Visit(mount.admission, mount.quotas, request._get_current_object())  # type: ignore[attr-defined]
+        with ExitStack() as stack:
+            try:
+                visit.enter(stack)
+            except TranscriptionError as problem:
+                mount.metrics.refused(problem)
+                if "wsgi.websocket" not in request.environ:
+                    raise
+                visit.problem = problem  # gevent-websocket has answered the handshake already
+            return _serve(mount, visit, make_dialect(chosen, config.stream))
 
     return view
 
 
-def _introduced(arrivals: Iterator[Arrival], identify: Callable[[str], Identity]) -> Identity:
-    """Return who the client is by its first message. Blocks.
+def _serve(mount: Mount, visit: Visit, dialect: Dialect) -> Response:
+    """Run a stream on the WebSocket of the present request, until it ends. Blocks."""
+    config = mount.config
 
-    :raises Unauthorized: if the message has no key that opens the service, or does not come in time.
-    """
-    wanted = Unauthorized('Send {"type": "auth", "token": …} first: this service needs a key.')
-    with Timeout(_INTRODUCTION_S, wanted):
-        first = next(arrivals, None)
-    credential = first_credential(first.data) if first is not None else None
-    if credential is None:
-        raise wanted
-    return identify(credential)
+    def transcribe(socket: Socket) -> None:
+        arrivals = iter(socket.inbox)
+        with ExitStack() as stack:
+            identity = visit.introduce(arrivals, stack)
+            listener = Listeners(
+                mount.metrics.of_stream(),
+                Reporter(mount.courier, identity),
+                mount.quotas.meter(identity, socket.fail),
+            )
+            parts = mount.backend.parts()
+            stream = Stream(parts, dialect, send=socket.send, fail=socket.fail, listener=listener)
+            log.info("%s: of %r at %s", stream.name, identity.name, identity.address)
+            socket.set_deadline = stream.end_by
+            stream.run(arrivals)
+
+    def fail(problem: TranscriptionError) -> Failure:
+        mount.metrics.failed(problem)
+        return dialect.fail(problem, fatal=True)
+
+    def converse(transport: Transport) -> None:
+        socket = Socket(transport, transcribe, pulse=pulse, fail=fail)
+        with mount.sockets.opened(socket):
+            socket.run()
+
+    limits = config.limits
+    pulse = Pulse(limits.ping_interval_s, limits.idle_s, limits.max_messages_s)
+    try:
+        return serve(
+            request.environ,
+            converse,
+            max_message_bytes=limits.max_message_bytes,
+            send_timeout_s=limits.send_timeout_s,
+            budget=mount.sockets.budget,
+            subprotocol=SUBPROTOCOL,
+        )
+    except UnsupportedServer as problem:
+        log.error("%s", problem)
+        return refusal(InternalError("This server cannot serve live streams; its log says why."))

@@ -15,6 +15,9 @@ def refusal(problem: TranscriptionError) -> Response:
     code = problem.close_code or 4400
     response = jsonify(error={"code": problem.code, "message": str(problem), "type": "invalid_request_error"})
     response.status_code = code - 4000 if code >= 4000 else _OTHER_STATUS.get(code, 500)
+    retry_after_s = getattr(problem, "retry_after_s", None)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
     if response.status_code == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -10,10 +10,11 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import gevent
 
-from whisper_service.errors import Full, InternalError, TooBig, TooSlow, TranscriptionError
+from whisper_service.errors import Full, Idle, InternalError, TooBig, TooSlow, TranscriptionError
 from whisper_service.parts import Arrival
 from whisper_service.protocol.dialect import Failure, Frame
 from whisper_service.web.queues import Inbox, Outbox
@@ -33,11 +34,23 @@ _FLUSH_TIMEOUT_S = 10.0
 _INTERNAL_ERROR = 1011
 
 
+class Pulse(NamedTuple):
+    """How often a client must show itself, and how often it may.
+
+    :param ping_interval_s: time between two pings. A client that answers neither of two pings is given up.
+    :param idle_s: a client that sends no message for this long is closed.
+    :param messages_s: the largest number of messages a second; faster ones wait.
+    """
+
+    ping_interval_s: float
+    idle_s: float = math.inf
+    messages_s: int = 1_000_000
+
+
 class Socket:
     """Runs a stream on a transport.
 
     :param work: runs the stream on this socket. It reads the inbox and returns when the stream has ended.
-    :param ping_interval_s: time between two pings. A client that answers neither of two pings is given up.
     :param fail: returns the messages and the close code for a problem that ends the stream; see
         ``Dialect.fail``.
     """
@@ -47,17 +60,19 @@ class Socket:
         transport: Transport,
         work: Callable[[Socket], None],
         *,
-        ping_interval_s: float,
+        pulse: Pulse,
         fail: Callable[[TranscriptionError], Failure],
     ) -> None:
         self._transport = transport
         self._work = work
-        self._ping_interval_s = ping_interval_s
+        self._pulse = pulse
+        self._last_message = time.monotonic()
         self._closing = False
         self._pings_missed = 0
         self._pinged_at = -math.inf  # no ping yet
         self._was_full = False  # whether the inbox was full since the last ping
         self._reads = True
+        self._owed, self._owed_at = 0.0, 0.0  # messages beyond the allowed rate, and when that was counted
         self._explain = fail
         #: Called with the time of the monotonic clock by which the stream has to end.
         self.set_deadline: Callable[[float], None] = lambda deadline: None
@@ -102,14 +117,27 @@ class Socket:
         while True:
             began = time.monotonic()
             data = self._transport.receive()
-            now = time.monotonic()
+            now = self._last_message = time.monotonic()
             if data is None:
                 return
+            held |= self._slow_down(now)
             if now - began > _CAUGHT_UP_S:
                 held = False
             if self.inbox.put(Arrival(data, now, held)):
                 held = self._was_full = True
             del data  # frees its memory while we wait for the next message
+
+    def _slow_down(self, now: float) -> bool:
+        """Wait if the client sends too many messages a second; return whether it did.
+
+        It may send those of a second at once.
+        """
+        self._owed = max(0.0, self._owed - (now - self._owed_at) * self._pulse.messages_s) + 1
+        self._owed_at = now
+        if self._owed <= self._pulse.messages_s:
+            return False
+        gevent.sleep((self._owed - self._pulse.messages_s) / self._pulse.messages_s)
+        return True
 
     def _run_worker(self) -> None:
         writer = gevent.spawn(self._write)
@@ -136,7 +164,7 @@ class Socket:
         return failure.close_code, failure.reason
 
     def _write(self) -> None:
-        next_ping = time.monotonic() + self._ping_interval_s
+        next_ping = time.monotonic() + self._next_look_s
         try:
             while not self._outbox.drained:
                 text = self._outbox.get(max(0.0, next_ping - time.monotonic()))
@@ -144,7 +172,7 @@ class Socket:
                     self._transport.send(text)
                 elif time.monotonic() >= next_ping:
                     self._ping()
-                    next_ping = time.monotonic() + self._ping_interval_s
+                    next_ping = time.monotonic() + self._next_look_s
         except TransportClosed as problem:
             log.debug("the client accepts no more messages: %s", problem)
             self._transport.close(_INTERNAL_ERROR)
@@ -152,6 +180,10 @@ class Socket:
             log.exception("a message could not be sent")
             self.fail(InternalError("The server failed; its log says why."))
             self._transport.close(_INTERNAL_ERROR, InternalError.code)
+
+    @property
+    def _next_look_s(self) -> float:
+        return min(self._pulse.ping_interval_s, self._pulse.idle_s)
 
     def _ping(self) -> None:
         """Ping the client, or give it up if it sent nothing after two pings while the reader was listening.
@@ -162,6 +194,8 @@ class Socket:
         :raises TransportClosed: if the client is given up.
         """
         not_reading = self.inbox.full or self._was_full or not self._reads
+        if not not_reading and time.monotonic() - self._last_message >= self._pulse.idle_s:
+            self.fail(Idle(f"Nothing has come for {self._pulse.idle_s:g} s."))
         self._was_full = False
         silent = self._transport.last_heard < self._pinged_at
         self._pings_missed = self._pings_missed + 1 if silent and not not_reading else 0
