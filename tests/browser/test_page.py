@@ -156,3 +156,21 @@ def test_a_strict_content_security_policy_breaks_nothing(server: Server, open_pa
         page.page.keyboard.press("Escape")
         page.wait_for_state("done")
         assert page.banners == []  # a forbidden load would be told here
+
+
+def test_the_page_runs_no_script_but_its_own(server: Server, open_page: OpenPage) -> None:
+    complaints = ("Executing inline script", "Loading the script", "Refused to", "Connecting to")
+    with open_page(server, complaints=complaints) as page:
+        ran = page.page.evaluate(
+            """async () => {
+              const inline = document.createElement('script');
+              inline.textContent = 'window.ran = true';
+              document.body.append(inline);
+              const foreign = document.createElement('script');
+              foreign.src = 'data:text/javascript,window.ran = true';
+              document.body.append(foreign);
+              await new Promise((resolve) => setTimeout(resolve, 300));
+              return window.ran ?? false;
+            }"""
+        )
+        assert ran is False

@@ -21,8 +21,10 @@ from websockets.sync.client import ClientConnection, connect
 from tests.servers import MODEL, Server, free_port, running, wait_until, wait_until_ready
 from whisper_service.config import Config, Limits
 from whisper_service.errors import RateLimited
+from whisper_service.web import places
 from whisper_service.web.admission import Identity
 from whisper_service.web.keys import hash_of, make
+from whisper_service.web.places import SharedPlaces
 from whisper_service.web.quotas import Quotas, user_of
 
 ALICE = make()
@@ -184,3 +186,22 @@ def test_a_client_that_sends_too_much_is_told_and_closed(tmp_path: Path) -> None
                     messages.append(json.loads(socket.recv(timeout=30)))
         assert socket.close_code == 4429
         assert messages[-1]["code"] == "rate_limited" and "60 s of audio a minute" in messages[-1]["message"]
+
+
+def test_a_place_of_a_dead_process_is_free_again_while_others_keep_theirs(
+    shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "LEASE_S", 1.0)
+    monkeypatch.setattr(places, "_RENEWED_EVERY_S", 0.2)
+    alive, dead = SharedPlaces(shared), SharedPlaces(shared)
+    with ExitStack() as stack:
+        assert stack.enter_context(alive.one_more("alice", 2))
+        assert stack.enter_context(dead.one_more("alice", 2))
+        with alive.one_more("alice", 2) as third:
+            assert not third
+        dead._held.clear()  # nobody renews its place any more
+        gevent.sleep(1.6)
+        with alive.one_more("alice", 2) as second, alive.one_more("alice", 2) as third:
+            assert second and not third
+    for one in (alive, dead):
+        one._redis.connection_pool.disconnect()

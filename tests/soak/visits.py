@@ -136,7 +136,7 @@ def vanishes(place: Place, dice: random.Random) -> str:
     """Speak, and go in the middle of a word without a goodbye."""
     said = place.say(dice)
     query = f"?format=s16le&rate={RATE}&channels=1&resumable={dice.randrange(2)}"
-    with connect(place.url + query, compression=None, proxy=None) as socket:
+    with connect(place.url + query, compression=None, ping_interval=None, proxy=None) as socket:
         for start in range(0, dice.randrange(said.pcm.shape[0]), SLICE):
             socket.send(said.pcm[start : start + SLICE].tobytes())
             time.sleep(SLICE / RATE)

@@ -17,6 +17,7 @@ from whisper.audio import N_SAMPLES
 from whisper.model import ModelDimensions, Whisper
 
 from whisper_service.audio.pcm import Samples
+from whisper_service.engine.memory import bound_compiled_shapes
 from whisper_service.engine.request import EngineInfo, Hypothesis, Kind, OutOfMemory, Request, Word
 from whisper_service.engine.words import words_of
 from whisper_service.model.checkpoints.checkpoint import Checkpoint
@@ -132,6 +133,7 @@ class Runner:
         :raises ModelUnavailable: if the files are not a checkpoint, it does not fit onto the device, or CUDA
             is asked for and missing.
         """
+        bound_compiled_shapes()
         where = resolve_device(device)
         model = load_model(checkpoint)
         precision = resolve_precision(dtype, where, width=model.dims.n_audio_state)
