@@ -120,6 +120,26 @@ def _run(command: Callable[[], T]) -> T:
         raise click.ClickException(str(problem)) from problem
 
 
+@click.command()
+@click.option("--url", default="", help="Look at a running service through its proxies, too.")
+@click.pass_context
+def doctor(context: click.Context, url: str) -> None:
+    """Look at this installation and say what to do. Ends with status 1 if there is a problem."""
+    from whisper_service.doctor import examine
+
+    app = context.obj.load_app() if hasattr(context.obj, "load_app") else None
+    settings = app.config if app is not None else {}
+    secret = app.secret_key if app is not None else None
+    instance = Path(app.instance_path) if app is not None else None
+    levels = []
+    for finding in examine(settings, secret=secret, instance=instance, url=url):
+        levels.append(finding.level)
+        colour = {"ok": "green", "warning": "yellow", "problem": "red"}[finding.level]
+        click.echo(f"{click.style(f'{finding.level:>8}', fg=colour)}  {finding.text}")
+    if "problem" in levels:
+        context.exit(1)
+
+
 @click.group()
 def keys() -> None:
     """API keys. Only their hashes are kept, in the file that WHISPER_KEYS_FILE names."""
@@ -201,7 +221,7 @@ def flask_commands() -> None:
     """Live transcription."""
 
 
-for command in (settings, stream, transcribe):
+for command in (settings, stream, transcribe, doctor):
     main.add_command(command)
-for command in (settings, keys):
+for command in (settings, keys, doctor):
     flask_commands.add_command(command)
