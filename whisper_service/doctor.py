@@ -218,12 +218,13 @@ def _handshake(base: str) -> Finding:
         if status == 403:
             return Finding(
                 "problem",
-                f"Pages of {origin} are refused: the proxy must pass the name on (proxy_set_header Host $host).",
+                f"Pages of {origin} are refused: the proxy must pass the name on "
+                "(proxy_set_header Host $host).",
             )
         return Finding(
             "problem",
-            f"{address} answers with {status}: the proxy must pass WebSockets on (README.md has the lines for "
-            "nginx).",
+            f"{address} answers with {status}: the proxy must pass WebSockets on (README.md has the lines "
+            "for nginx).",
         )
     except (InvalidHandshake, OSError, TimeoutError) as problem:
         return Finding("problem", f"{address} opens no WebSocket: {problem}")
