@@ -29,19 +29,16 @@ serve: .venv/.installed
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python app.py
 
 # Tests of the page and of whole servers mostly wait, so they run beside the others. Threads of torch that wait
-# actively would take the cores from the other lanes.
-PAGE := tests/browser
-SERVERS := tests/faults tests/security tests/test_draining.py tests/test_end_to_end.py tests/test_health.py \
-	tests/test_live_client.py tests/test_metrics.py tests/test_third_dialect.py tests/test_overload.py
+# actively would take the cores from the other lane.
+WAITING := tests/browser tests/faults tests/test_draining.py tests/test_end_to_end.py tests/test_health.py \
+	tests/test_live_client.py tests/test_overload.py tests/test_third_dialect.py
 
 test: .venv/.installed-dev chromium redis
-	@echo "Three runs of pytest side by side; the reports on the page and the servers come last"
-	@export OMP_WAIT_POLICY=passive; reports=$$(mktemp -d); status=0; \
-	$(BIN)/python -m pytest $(PAGE) >$$reports/page 2>&1 & page=$$!; \
-	$(BIN)/python -m pytest $(SERVERS) >$$reports/servers 2>&1 & servers=$$!; \
-	$(BIN)/python -m pytest $(patsubst %,--ignore=%,$(PAGE) $(SERVERS)) || status=$$?; \
-	wait $$page || status=$$?; wait $$servers || status=$$?; \
-	cat $$reports/page $$reports/servers; rm -r $$reports; exit $$status
+	@echo "Two runs of pytest side by side; the report on the page and the servers comes last"
+	@export OMP_WAIT_POLICY=passive; report=$$(mktemp); status=0; \
+	$(BIN)/python -m pytest $(WAITING) >$$report 2>&1 & waiting=$$!; \
+	$(BIN)/python -m pytest $(WAITING:%=--ignore=%) || status=$$?; \
+	wait $$waiting || status=$$?; cat $$report; rm $$report; exit $$status
 
 # No server, no browser and no model: what to run after each change.
 test-fast: .venv/.installed-dev redis

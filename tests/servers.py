@@ -81,9 +81,13 @@ def status(server: Server, path: str) -> tuple[int, str]:
 
 
 def wait_until_ready(server: Server, prefix: str = "") -> None:
-    assert wait_until(lambda: status(server, f"{prefix}/readyz")[0] == 200, timeout_s=READY_TIMEOUT_S), (
-        server.log()
-    )
+    def is_ready() -> bool:
+        try:
+            return status(server, f"{prefix}/readyz")[0] == 200
+        except TimeoutError:  # gunicorn listens before its worker has imported the app
+            return False
+
+    assert wait_until(is_ready, timeout_s=READY_TIMEOUT_S), server.log()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ export class Sheet {
   #onError;
   #sheet = null; // {id, title, words, finals, seconds, place, live, cleared}; null until somebody speaks
   #lock = null; // promises the function that gives the sheet free for other tabs
+  #changes = []; // that are not written yet
   #writes = Promise.resolve();
 
   /** @param onError called with what goes wrong when the browser writes */
@@ -80,7 +81,7 @@ export class Sheet {
     }
     Object.assign(this.#sheet, { seconds, place, live: true });
     const sheet = structuredClone(this.#sheet);
-    this.#change(['sheets', 'sound'], (stores) => {
+    this.#change((stores) => {
       stores.sheets.put(sheet);
       stores.sound.delete(ofSheet(sheet.id));
       for (const slice of sound) stores.sound.put(slice, [sheet.id, slice.first]);
@@ -98,7 +99,7 @@ export class Sheet {
       title: title.length < TITLE_LETTERS ? (title + event.text).trimStart().slice(0, TITLE_LETTERS) : title,
     });
     const sheet = structuredClone(this.#sheet);
-    this.#change(['sheets', 'finals'], (stores) => {
+    this.#change((stores) => {
       stores.sheets.put(sheet);
       stores.finals.put({ event, seconds }, [id, finals]);
     });
@@ -110,7 +111,7 @@ export class Sheet {
     const { id } = this.#sheet;
     this.#sheet.place = place;
     const sheet = structuredClone(this.#sheet);
-    this.#change(['sheets', 'sound'], ({ sheets, sound }) => {
+    this.#change(({ sheets, sound }) => {
       sheets.put(sheet);
       if (before > 0) sound.delete(ofSheet(id, { to: before }));
     });
@@ -120,7 +121,7 @@ export class Sheet {
   addSound(first, wav) {
     if (!this.#sheet) return;
     const { id } = this.#sheet;
-    this.#change(['sound'], ({ sound }) => sound.put({ first, wav }, [id, first]));
+    this.#change(({ sound }) => sound.put({ first, wav }, [id, first]));
   }
 
   /** End a session: its sound is not needed any more. */
@@ -157,7 +158,7 @@ export class Sheet {
   async remove(id) {
     const lock = claim(id);
     if (!await lock) return false;
-    this.#change(['sheets', 'finals', 'sound'], ({ sheets, finals, sound }) => {
+    this.#change(({ sheets, finals, sound }) => {
       sheets.delete(id);
       finals.delete(ofSheet(id));
       sound.delete(ofSheet(id));
@@ -170,16 +171,22 @@ export class Sheet {
   #leave(state) {
     Object.assign(this.#sheet, state, { place: null, live: false });
     const sheet = structuredClone(this.#sheet);
-    this.#change(['sheets', 'sound'], ({ sheets, sound }) => {
+    this.#change(({ sheets, sound }) => {
       sheets.put(sheet);
       sound.delete(ofSheet(sheet.id));
     });
   }
 
-  // One after the other, in the order of the calls.
-  #change(names, change) {
-    const write = async () => (await this.#opening)?.change(names, change);
-    this.#writes = this.#writes.then(write).catch(this.#onError);
+  // In the order of the calls. What comes while the browser writes is written together, afterwards.
+  #change(change) {
+    this.#changes.push(change);
+    this.#writes = this.#writes.then(() => this.#writeAll()).catch(this.#onError);
+  }
+
+  async #writeAll() {
+    const store = await this.#opening;
+    const changes = this.#changes.splice(0);
+    if (store && changes.length) await store.change((stores) => changes.forEach((change) => change(stores)));
   }
 }
 

@@ -2,6 +2,7 @@
 
 const NAME = 'transcripts';
 const VERSION = 1;
+const STORES = ['sheets', 'finals', 'sound'];
 
 export class Store {
   #database;
@@ -25,14 +26,14 @@ export class Store {
     }
   }
 
-  /** Change several stores at once: all changes are made, or none. `change` gets them by name. */
-  async change(names, change) {
-    const transaction = this.#database.transaction(names, 'readwrite');
+  /** Make some changes: all of them, or none. `change` gets the stores by name. */
+  async change(change) {
+    const transaction = this.#database.transaction(STORES, 'readwrite');
     const done = new Promise((resolve, reject) => {
       transaction.oncomplete = resolve;
       transaction.onabort = () => reject(transaction.error);
     });
-    change(Object.fromEntries(names.map((name) => [name, transaction.objectStore(name)])));
+    change(Object.fromEntries(STORES.map((name) => [name, transaction.objectStore(name)])));
     await done;
   }
 
