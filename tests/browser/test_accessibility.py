@@ -63,6 +63,11 @@ def test_axe_finds_nothing_serious(
         assert page.page.locator(".unconfirmed").count() == 1
         assert findings(page) == [], "error"
 
+        page.press("#new")
+        page.press("#past")
+        page.page.locator("#archive[open] .entry").wait_for()
+        assert findings(page) == [], "with the list of past transcripts"
+
 
 def test_the_start_button_is_a_switch_with_one_name(server: Server, open_page: OpenPage) -> None:
     with open_page(server, init_script=FAKE_SERVER) as page:

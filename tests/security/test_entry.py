@@ -97,6 +97,11 @@ def test_pages_of_other_origins_are_refused_before_the_handshake(unlocked: Serve
     assert _ask(unlocked, "/entry", Origin=EVIL)[0] == 403
 
 
+def test_a_service_without_keys_takes_clients_that_send_one_all_the_same(unlocked: Server) -> None:
+    assert _enter(unlocked, query=f"?token={KEY}") == "in"
+    assert _enter(unlocked, additional_headers={"Authorization": f"Bearer {KEY}"}) == "in"
+
+
 def test_a_page_whose_name_has_come_to_mean_this_machine_is_refused(unlocked: Server) -> None:
     name = f"evil.example:{unlocked.port}"
     status, _ = _ask(unlocked, "/entry", Origin=f"http://{name}", Host=name)
