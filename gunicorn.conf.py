@@ -10,7 +10,7 @@ bind = "127.0.0.1:5003"  # local, behind a proxy that terminates TLS; --bind ove
 worker_class = "gevent"
 # One worker owns the model and its device, and its streams share them. A second GPU needs a second server.
 workers = 1
-worker_connections = 1000  # open sockets of one worker
+worker_connections = 2000  # open sockets of one worker
 # Never preload the app: the model's threads and CUDA do not survive the fork.
 preload_app = False
 timeout = 120  # seconds without a heartbeat until a restart; no model ever blocks the hub that sends it

@@ -18,8 +18,8 @@ from urllib.request import urlopen
 from whisper_service.config import Config
 from whisper_service.errors import ConfigError, TranscriptionError
 
-#: As many descriptors as ``server.py`` wants: a thousand connections, and some files.
-_DESCRIPTORS = 1_200
+#: As many descriptors as ``server.py`` wants: two thousand connections, and some files.
+_DESCRIPTORS = 2_200
 _ANSWER_S = 10.0
 
 
@@ -136,7 +136,7 @@ def _files(config: Config) -> Iterator[Finding]:
     if hard != resource.RLIM_INFINITY and hard < _DESCRIPTORS:
         yield Finding(
             "warning",
-            f"The process may open {hard} files; for 1,000 connections allow {_DESCRIPTORS} (ulimit -n).",
+            f"The process may open {hard} files; for 2,000 connections allow {_DESCRIPTORS} (ulimit -n).",
         )
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder and not os.access(folder, os.W_OK):

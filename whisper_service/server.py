@@ -24,7 +24,7 @@ _REQUEST_TIMEOUT_S = 10.0
 _RESPONSE_TIMEOUT_S = 60.0
 #: The highest number of connections, as in gunicorn.conf.py, and the file descriptors that the process needs
 #: besides them.
-_CONNECTIONS = 1000
+_CONNECTIONS = 2_000
 _OTHER_DESCRIPTORS = 200
 #: Interval at which the console says that the model is still being loaded, in seconds.
 _PATIENCE_S = 60.0
