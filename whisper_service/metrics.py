@@ -21,6 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from whisper_service.errors import TranscriptionError
 from whisper_service.events import Account, Event, Final, Partial
+from whisper_service.parts import Listener
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics", "StreamMeter"]
 
@@ -101,7 +102,7 @@ class Metrics:
         return generate_latest(everywhere)
 
 
-class StreamMeter:
+class StreamMeter(Listener):
     """Counts what happens on one stream."""
 
     def __init__(self, metrics: Metrics) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from whisper_service.audio.stream import ContainerThreads
 from whisper_service.capacity import Capacity
@@ -54,8 +54,8 @@ class Parts:
     clock: Callable[[], float] = field(default=time.monotonic)
 
 
-class Listener(Protocol):
-    """Somebody who follows a stream on the server's side. No call may block."""
+class Listener:
+    """Follows a stream on the server's side. This one does nothing at any call. No call may block."""
 
     def opened(self, stream: str, *, resumed: bool) -> None:
         """Take note that the first audio has come, or that a stream goes on.
@@ -83,7 +83,7 @@ class Listener(Protocol):
         """
 
 
-class Listeners:
+class Listeners(Listener):
     """Several listeners as one."""
 
     def __init__(self, *listeners: Listener) -> None:

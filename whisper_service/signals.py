@@ -25,8 +25,8 @@ from blinker import NamedSignal, Namespace
 from flask import Flask
 from gevent.event import Event as Wakeup
 
-from whisper_service.errors import TranscriptionError
 from whisper_service.events import Account, Event, Final, KeywordSpotted
+from whisper_service.parts import Listener
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Courier:
                 log.exception("a receiver of %s failed", signal.name)
 
 
-class Reporter:
+class Reporter(Listener):
     """The listener of one stream: it turns what happens into signals.
 
     :param identity: who the stream belongs to.
@@ -107,17 +107,11 @@ class Reporter:
         """Post ``stream_opened``."""
         self._courier.post(stream_opened, identity=self._identity, stream=stream, resumed=resumed)
 
-    def heard(self, stream: str, seconds: float) -> None:
-        """Do nothing: no signal is about sound."""
-
     def told(self, stream: str, event: Event, delay_s: float | None) -> None:
         """Post ``final`` or ``keyword``."""
         if isinstance(event, Final | KeywordSpotted):
             signal = final if isinstance(event, Final) else keyword
             self._courier.post(signal, identity=self._identity, stream=stream, event=event)
-
-    def failed(self, problem: TranscriptionError) -> None:
-        """Do nothing: the client is told."""
 
     def closed(self, stream: str, *, seconds: float, account: Account | None) -> None:
         """Post ``stream_done``."""

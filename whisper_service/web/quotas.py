@@ -18,7 +18,7 @@ from redis import RedisError
 
 from whisper_service.config import Limits
 from whisper_service.errors import RateLimited, TranscriptionError
-from whisper_service.events import Account, Event
+from whisper_service.parts import Listener
 from whisper_service.web.admission import Identity
 from whisper_service.web.places import OwnPlaces, Places, SharedPlaces
 
@@ -81,7 +81,7 @@ class Quotas:
             raise RateLimited(f"You may send {self._audio_s} s of audio a minute, over all your streams.")
 
 
-class AudioMeter:
+class AudioMeter(Listener):
     """Counts the audio of one stream, and ends the stream if its user has sent too much.
 
     :param hear: counts seconds of audio; may block, and raises ``RateLimited``.
@@ -92,9 +92,6 @@ class AudioMeter:
         self._fail = fail
         self._uncounted_s = 0.0
 
-    def opened(self, stream: str, *, resumed: bool) -> None:
-        """Do nothing."""
-
     def heard(self, stream: str, seconds: float) -> None:
         """Count audio. The count is made by another greenlet, because it may wait for Redis."""
         self._uncounted_s += seconds
@@ -102,15 +99,6 @@ class AudioMeter:
         if portion >= _PORTION_S:
             self._uncounted_s -= portion
             gevent.spawn(self._count, portion)
-
-    def told(self, stream: str, event: Event, delay_s: float | None) -> None:
-        """Do nothing."""
-
-    def failed(self, problem: TranscriptionError) -> None:
-        """Do nothing."""
-
-    def closed(self, stream: str, *, seconds: float, account: Account | None) -> None:
-        """Do nothing."""
 
     def _count(self, seconds: int) -> None:
         try:
