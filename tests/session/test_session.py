@@ -206,6 +206,27 @@ def test_endless_speech_is_cut_where_the_client_wants(longest_s: int) -> None:
     assert longest_s * RATE <= max(engine.windows) <= (longest_s + 1) * RATE
 
 
+@pytest.mark.parametrize("more", [0, 1, 2, 160, 161, 600])  # one sample completes a frame
+def test_a_flush_and_the_end_soon_after_it_leave_no_utterance_without_samples(more: int) -> None:
+    pcm, _ = speak([0.1, 0.1])
+    flushed = 8_000 + 4_799  # the last sample of the first word, one before the end of a frame
+    session, detector = make_session(), FakeDetector()
+    asked: list[Request] = []
+
+    def settle(step: Step) -> None:
+        for request in step.requests:
+            asked.append(request)
+            settle(session.apply(FakeEngine().run(request)))
+
+    settle(session.feed(pcm[:flushed], detector.probabilities(pcm[:flushed])))
+    settle(session.flush())
+    rest = pcm[flushed : flushed + more]
+    settle(session.feed(rest, detector.probabilities(rest)))
+    settle(session.finish())
+    assert session.finished
+    assert all(request.pcm.shape[0] for request in asked)
+
+
 def test_flush_makes_what_was_said_final() -> None:
     pcm, said = speak([0.1, 0.1, 0.1, 0.1], tail_s=0)
     session, engine, detector = make_session(), FakeEngine(), FakeDetector()

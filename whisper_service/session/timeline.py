@@ -167,8 +167,10 @@ class Timeline:
         """End the utterance at sample ``received``, if there is one, however short it is."""
         events: list[Event] = []
         jobs: list[Job] = []
-        if self._endpointer.confirm() is not None:
-            self._begin(events)
+        began = self._endpointer.confirm()
+        # Right after a flush, a frame of speech may end that has no samples after the flush.
+        if began is not None and self._start_for(began.at) < received:
+            self._begin(events, began.at)
         if self.utterance is not None:
             self._end(self._endpointer.last_speech, received, events, jobs)
         self._endpointer.reset()
@@ -196,11 +198,9 @@ class Timeline:
             if boundary is not None:
                 self._end(boundary.at, complete, events, jobs)
 
-    def _begin(self, events: list[Event], onset: int | None = None) -> None:
-        at = self._endpointer.onset if onset is None else onset
-        assert at is not None
-        self.utterance = self._start_for(at)
-        events.append(SpeechStarted(at))
+    def _begin(self, events: list[Event], onset: int) -> None:
+        self.utterance = self._start_for(onset)
+        events.append(SpeechStarted(onset))
 
     def _start_for(self, onset: int) -> int:
         """Return the first sample of an utterance whose speech begins at ``onset``."""
@@ -209,7 +209,8 @@ class Timeline:
 
     def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:
         events.append(SpeechEnded(speech_end))
-        jobs.append(self._job(Kind.FINAL, end))
+        if self.utterance is not None and self.utterance < end:
+            jobs.append(self._job(Kind.FINAL, end))
         self.utterance, self.closed = None, end
 
     def _job(self, kind: Kind, position: int, *, pause: bool = False) -> Job:

@@ -1,0 +1,275 @@
+"""Runs a conversation on the server's own socket, protocol, decoders and session, and checks its answers.
+
+Only the WSGI server, the speech detector and the model are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket as sockets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+import gevent.socket
+import numpy as np
+from gevent.event import Event
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from tests.fuzz.conversations import TOKEN, Connection, conversation, framed
+from whisper_service.audio.pcm import FRAME_SAMPLES, Samples
+from whisper_service.audio.stream import ContainerThreads
+from whisper_service.capacity import Capacity
+from whisper_service.config import RawFormat, StreamSettings
+from whisper_service.engine.bridge import OnAnswer
+from whisper_service.engine.pace import Pace
+from whisper_service.engine.request import EngineInfo, Hypothesis, Request, Word
+from whisper_service.live import Stream
+from whisper_service.parts import Parts
+from whisper_service.protocol.dialects import of_transcribe
+from whisper_service.protocol.resume import Tokens
+from whisper_service.web.socket import Pulse, Socket
+from whisper_service.web.transport import RefusingProtocol, WsgiTransport
+
+#: A connection may take this long, in seconds. Most take a few milliseconds.
+LONGEST_S = 20.0
+#: A client that does not end its stream waits so long for answers.
+_PAUSE_S = 0.02
+_MAX_MESSAGE_BYTES = 100_000
+_MAX_AUDIO_S = 120
+#: Errors that a client's messages may cause: not a fault of the server, and nothing that this harness lacks.
+_CODES = {
+    "bad_message", "bad_setting", "bad_base64", "bad_audio", "unsupported_audio", "bad_token", "too_big",
+    "session_too_long", "full",
+}  # fmt: skip
+#: The server's own close codes, and those with which it answers a client's close or its breach of RFC 6455.
+_CLOSE_CODES = {1000, 1009, 1013, 4400, 4408} | {1001, 1002, 1005, 1007, 2999, 4999}
+_WORD_SAMPLES = 4_800
+_LOUD = 0.01
+_containers = ContainerThreads(8)
+_tokens = Tokens(lambda: "key", max_age_s=3_600)
+
+
+class Wrong(AssertionError):
+    """The server has done something that it must not do, whatever a client sends."""
+
+
+def converse(data: bytes) -> int:
+    """Run the conversation of ``data``; return how many messages the client has sent.
+
+    :raises Wrong: if the server did something wrong.
+    """
+    count, token = 0, "none"
+    with _log_of_faults() as faults:
+        for connection in conversation(data):
+            began = time.monotonic()
+            answers = _Answers(connection)
+            _run(connection, token, answers)
+            answers.check()
+            token = answers.token or token
+            count += connection.messages
+            if faults:
+                raise Wrong(f"the log has {faults[0]}")
+            if time.monotonic() - began > LONGEST_S:
+                raise Wrong(f"a connection took {time.monotonic() - began:.1f} s")
+            if _containers._open:
+                raise Wrong(f"{_containers._open} container streams are left open")
+    return count
+
+
+class _Answers:
+    """Checks what the server sends."""
+
+    def __init__(self, connection: Connection) -> None:
+        uri = parse_uri("ws://127.0.0.1/transcribe")
+        self._protocol = ClientProtocol(uri, state=State.OPEN, max_size=None)
+        self._is_plain = connection.query.get("reply") == "text"
+        self._messages: list[dict[str, Any]] = []
+        self.token = ""
+        #: Set when the server has said that it sends no more.
+        self.ended = Event()
+
+    def take(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                self._take(event.data.decode())
+            elif isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
+                self.ended.set()
+            elif isinstance(event, Frame) and event.opcode is not Opcode.PONG:
+                raise Wrong(f"the server has sent {event}")
+
+    def _take(self, text: str) -> None:
+        if self._is_plain:
+            return
+        message = json.loads(text)
+        self._messages.append(message)
+        self.token = message.get("resume", self.token)
+
+    def check(self) -> None:
+        """Check the messages as a whole."""
+        if self._protocol.parser_exc is not None:
+            raise Wrong(f"the server has broken RFC 6455: {self._protocol.parser_exc}")
+        close = self._protocol.close_rcvd
+        if close is not None and close.code not in _CLOSE_CODES:
+            raise Wrong(f"the server has closed with {close}")
+        kinds = [message["type"] for message in self._messages]
+        if kinds and not self._is_plain and kinds[0] not in ("ready", "error"):
+            raise Wrong(f"the first message is {self._messages[0]}")
+        if "done" in kinds[:-1]:
+            raise Wrong("messages have followed `done`")
+        ends = -1.0
+        numbers: list[int] = []
+        for message in self._messages:
+            if message["type"] == "error" and message["code"] not in _CODES:
+                raise Wrong(f"an error that a client cannot cause: {message}")
+            if message["type"] == "error" and message["fatal"] and message is not self._messages[-1]:
+                raise Wrong(f"messages have followed the fatal error {message}")
+            if message["type"] == "final":
+                numbers.append(message["id"])
+                if not ends <= message["start"] < message["end"]:
+                    raise Wrong(f"a final ends at {ends}, and the next one is {message}")
+                ends = message["end"]
+            if message["type"] == "done":
+                parts = message["speech_samples"] + message["silent_samples"] + message["lost_samples"]
+                if parts != message["received_samples"]:
+                    raise Wrong(f"the account is wrong: {message}")
+        if numbers != list(range(numbers[0], numbers[0] + len(numbers)) if numbers else []):
+            raise Wrong(f"the finals have the numbers {numbers}")
+
+
+def _run(connection: Connection, token: str, answers: _Answers) -> None:
+    ours, theirs = gevent.socket.socketpair()
+    server = gevent.spawn(_serve, ours, connection)
+    reader = gevent.spawn(_read, theirs, answers)
+    try:
+        with gevent.Timeout(2 * LONGEST_S, Wrong("the connection hangs")):
+            try:
+                for frame in connection.frames:
+                    theirs.sendall(_with_token(frame, token))
+                if not connection.hurries:
+                    answers.ended.wait(None if connection.stops else _PAUSE_S)
+                theirs.sendall(connection.close)
+                theirs.shutdown(sockets.SHUT_WR)
+            except OSError:
+                pass  # the server has closed already, which is its right
+            server.get()
+            ours.close()
+            reader.get()
+    finally:
+        server.kill()
+        reader.kill()
+        ours.close()
+        theirs.close()
+
+
+def _with_token(frame: bytes, token: str) -> bytes:
+    """Return a frame with the token in its place. The frame's length has to be written anew."""
+    if TOKEN.encode() not in frame:
+        return frame
+    return framed(frame[6:].replace(TOKEN.encode(), token.encode()), frame[0] & 0x0F)
+
+
+def _read(sock: gevent.socket.socket, answers: _Answers) -> None:
+    while True:
+        try:
+            data = sock.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            answers.ended.set()
+            return
+        answers.take(data)
+
+
+def _serve(sock: gevent.socket.socket, connection: Connection) -> None:
+    protocol = RefusingProtocol(state=State.OPEN, max_size=_MAX_MESSAGE_BYTES)
+    transport = WsgiTransport(sock, protocol, send_timeout_s=LONGEST_S)
+    dialect = of_transcribe(
+        connection.query, StreamSettings(), undeclared=RawFormat("s16le", 16_000, 1), tokens=_tokens
+    )
+
+    def transcribe(socket: Socket) -> None:
+        Stream(_parts(), dialect, send=socket.send, fail=socket.fail).run(iter(socket.inbox))
+
+    Socket(
+        transport, transcribe, pulse=Pulse(3_600.0), fail=lambda problem: dialect.fail(problem, fatal=True)
+    ).run()
+
+
+class _Engine:
+    """Hears one word in each piece of 300 ms that is loud. The word depends on the samples alone."""
+
+    def info(self) -> EngineInfo:
+        return EngineInfo("fuzz", frozenset({"en", "de"}), "cpu", "float32")
+
+    def submit(self, request: Request, on_answer: OnAnswer) -> None:
+        words = tuple(self._words(request))[len(request.prefix) :]
+        answer = Hypothesis(request.stream, request.number, words, "en", 0.0, -0.1, "en", 1.0)
+        gevent.spawn(on_answer, answer)
+
+    def cancel(self, stream: str) -> None:
+        """Do nothing: the answers come at once."""
+
+    def _words(self, request: Request) -> Iterator[Word]:
+        first = -(-request.start // _WORD_SAMPLES) * _WORD_SAMPLES
+        for start in range(first, request.start + request.pcm.shape[0], _WORD_SAMPLES):
+            piece = request.pcm[start - request.start :][:_WORD_SAMPLES]
+            if piece.shape[0] == _WORD_SAMPLES and np.abs(piece).mean() > _LOUD:
+                number = int(np.abs(piece).sum() * 1_000) % 5_000
+                yield Word(f" word{number}.", start, start + _WORD_SAMPLES, start, 0.9, (number,), ".", 0)
+
+
+class _Detector:
+    """Hears speech in each frame that is loud."""
+
+    def probabilities(self, pending: list[Samples], pcm: Samples) -> list[float]:
+        gevent.sleep(0)
+        audio = np.concatenate([*pending, pcm])
+        count = audio.shape[0] // FRAME_SAMPLES
+        pending[:] = [audio[count * FRAME_SAMPLES :]]
+        loud = np.abs(audio[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)).mean(axis=1) > _LOUD
+        return [float(one) for one in loud]
+
+
+def _parts() -> Parts:
+    return Parts(
+        engine=_Engine(),
+        speech=_Detector(),
+        speech_state=lambda frame: [],
+        lead_in_start=lambda frame: frame * FRAME_SAMPLES,
+        containers=_containers,
+        in_thread=lambda function: function(),
+        max_message_bytes=_MAX_MESSAGE_BYTES,
+        max_audio_samples=_MAX_AUDIO_S * 16_000,
+        grid_samples=8_000,
+        drain_timeout_s=5.0,
+        capacity=Capacity(lambda: Pace([(1, 0.01)]), jobs_per_s=2, limit=100, clock=time.monotonic),
+        clock=time.monotonic,
+    )
+
+
+class _Faults(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(logging.Formatter().format(record))
+
+
+@contextmanager
+def _log_of_faults() -> Iterator[list[str]]:
+    """Collect what the server logs as an error meanwhile: no client may cause that."""
+    handler, logger = _Faults(), logging.getLogger("whisper_service")
+    logger.addHandler(handler)
+    try:
+        yield handler.texts
+    finally:
+        logger.removeHandler(handler)
