@@ -32,7 +32,7 @@ ARROWS: dict[str, set[str]] = {
     "hearing": {"audio"},
     "lag": {"audio"},
     "checkpoints": {"audio", "protocol.dialect", "session.carry"},
-    "protocol": {"audio", "engine.request", "session.carry", "session.packing"},
+    "protocol": {"audio", "checks", "engine.request", "session.carry", "session.packing"},
     "session": {"audio", "engine.request"},
     "engine": {"audio.pcm", "model", "native"},
     "model": {"audio.pcm"},

@@ -119,6 +119,11 @@ def test_half_a_surrogate_pair_is_no_text(dialect: NativeDialect, name: str) -> 
         dialect.receive('{"type": "start", "' + name + '": "a\\ud800b"}')
 
 
+def test_a_mark_must_be_text_that_can_be_sent_back(dialect: NativeDialect) -> None:
+    with pytest.raises(BadMessage, match="id of a mark"):
+        dialect.receive(r'{"type": "mark", "id": "a\ud800b"}')
+
+
 def test_the_address_chooses_settings() -> None:
     dialect = NativeDialect({"language": "de", "words": "1"}, StreamSettings(prompt="Names."))
     (frame,) = dialect.ready(OPENING)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whisper_service.checks import is_text
 from whisper_service.config import RawFormat, StreamSettings
 from whisper_service.errors import TO_STOP, BadMessage, BadSetting, BadToken, TranscriptionError
 from whisper_service.events import Event, Final, Partial
@@ -192,7 +193,7 @@ def _mark_id(name: Any) -> str | int:
     :raises BadMessage: if it is neither a whole number nor a short text.
     """
     is_number = isinstance(name, int) and not isinstance(name, bool) and abs(name) < _MOST_SAMPLES
-    if not is_number and not (isinstance(name, str) and len(name) <= _LONGEST_MARK):
+    if not is_number and not (isinstance(name, str) and len(name) <= _LONGEST_MARK and is_text(name)):
         raise BadMessage(f"The id of a mark is a number, or a text of at most {_LONGEST_MARK} characters.")
     return name  # type: ignore[no-any-return]
 
