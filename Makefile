@@ -5,7 +5,7 @@ PORT ?= 5003
 HOST ?= 127.0.0.1
 BIN := .venv/bin
 
-.PHONY: setup serve test test-fast test-weights test-voices test-slow faults soak lint chromium redis bench clean
+.PHONY: setup serve test test-fast test-weights test-voices test-slow faults soak fuzz lint chromium redis bench clean
 
 setup: .venv/.installed
 
@@ -65,6 +65,10 @@ faults: .venv/.installed-dev
 soak: .venv/.installed-dev
 	@$(BIN)/python -m tests.soak
 
+# A million messages in conversations that libFuzzer chooses: 25 minutes on one core. Log and corpus are committed.
+fuzz: .venv/.installed-fuzz
+	@$(BIN)/python -m tests.fuzz
+
 # What takes too long for every day: ten minutes of a talk at the page, a lecture of 90 minutes, a thousand visitors.
 test-slow: .venv/.installed-dev chromium
 	@$(BIN)/python -m pytest -m slow
@@ -89,6 +93,11 @@ redis:
 	if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO="sudo -n"; fi; \
 	{ $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends redis-server >/dev/null; } || \
 	{ echo "The tests of quotas need Redis, which could not be installed here: apt-get install redis-server" >&2; exit 1; }
+
+.venv/.installed-fuzz: .venv/.installed-dev requirements-fuzz.txt
+	@echo "Installing requirements-fuzz.txt into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	@touch $@
 
 .venv/.installed-bench: .venv/.installed-dev requirements-bench.txt
 	@echo "Installing requirements-bench.txt into .venv"

@@ -1,27 +1,22 @@
-"""Runs a conversation on the server's own socket, protocol, decoders and session, and checks its answers.
+"""Runs a conversation on the server's own socket, protocol, decoders and session.
 
 Only the WSGI server, the speech detector and the model are left out.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import socket as sockets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import gevent
 import gevent.socket
 import numpy as np
-from gevent.event import Event
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
 from websockets.protocol import State
-from websockets.uri import parse_uri
 
+from tests.fuzz.answers import Answers, Wrong
 from tests.fuzz.conversations import TOKEN, Connection, conversation, framed
 from whisper_service.audio.pcm import FRAME_SAMPLES, Samples
 from whisper_service.audio.stream import ContainerThreads
@@ -43,21 +38,10 @@ LONGEST_S = 20.0
 _PAUSE_S = 0.02
 _MAX_MESSAGE_BYTES = 100_000
 _MAX_AUDIO_S = 120
-#: Errors that a client's messages may cause: not a fault of the server, and nothing that this harness lacks.
-_CODES = {
-    "bad_message", "bad_setting", "bad_base64", "bad_audio", "unsupported_audio", "bad_token", "too_big",
-    "session_too_long", "full",
-}  # fmt: skip
-#: The server's own close codes, and those with which it answers a client's close or its breach of RFC 6455.
-_CLOSE_CODES = {1000, 1009, 1013, 4400, 4408} | {1001, 1002, 1005, 1007, 2999, 4999}
 _WORD_SAMPLES = 4_800
 _LOUD = 0.01
 _containers = ContainerThreads(8)
 _tokens = Tokens(lambda: "key", max_age_s=3_600)
-
-
-class Wrong(AssertionError):
-    """The server has done something that it must not do, whatever a client sends."""
 
 
 def converse(data: bytes) -> int:
@@ -69,13 +53,13 @@ def converse(data: bytes) -> int:
     with _log_of_faults() as faults:
         for connection in conversation(data):
             began = time.monotonic()
-            answers = _Answers(connection)
+            answers = Answers(plain=connection.query.get("reply") == "text")
             _run(connection, token, answers)
+            if faults:
+                raise Wrong(f"the log has {faults[0]}")
             answers.check()
             token = answers.token or token
             count += connection.messages
-            if faults:
-                raise Wrong(f"the log has {faults[0]}")
             if time.monotonic() - began > LONGEST_S:
                 raise Wrong(f"a connection took {time.monotonic() - began:.1f} s")
             if _containers._open:
@@ -83,71 +67,11 @@ def converse(data: bytes) -> int:
     return count
 
 
-class _Answers:
-    """Checks what the server sends."""
-
-    def __init__(self, connection: Connection) -> None:
-        uri = parse_uri("ws://127.0.0.1/transcribe")
-        self._protocol = ClientProtocol(uri, state=State.OPEN, max_size=None)
-        self._is_plain = connection.query.get("reply") == "text"
-        self._messages: list[dict[str, Any]] = []
-        self.token = ""
-        #: Set when the server has said that it sends no more.
-        self.ended = Event()
-
-    def take(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                self._take(event.data.decode())
-            elif isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
-                self.ended.set()
-            elif isinstance(event, Frame) and event.opcode is not Opcode.PONG:
-                raise Wrong(f"the server has sent {event}")
-
-    def _take(self, text: str) -> None:
-        if self._is_plain:
-            return
-        message = json.loads(text)
-        self._messages.append(message)
-        self.token = message.get("resume", self.token)
-
-    def check(self) -> None:
-        """Check the messages as a whole."""
-        if self._protocol.parser_exc is not None:
-            raise Wrong(f"the server has broken RFC 6455: {self._protocol.parser_exc}")
-        close = self._protocol.close_rcvd
-        if close is not None and close.code not in _CLOSE_CODES:
-            raise Wrong(f"the server has closed with {close}")
-        kinds = [message["type"] for message in self._messages]
-        if kinds and not self._is_plain and kinds[0] not in ("ready", "error"):
-            raise Wrong(f"the first message is {self._messages[0]}")
-        if "done" in kinds[:-1]:
-            raise Wrong("messages have followed `done`")
-        ends = -1.0
-        numbers: list[int] = []
-        for message in self._messages:
-            if message["type"] == "error" and message["code"] not in _CODES:
-                raise Wrong(f"an error that a client cannot cause: {message}")
-            if message["type"] == "error" and message["fatal"] and message is not self._messages[-1]:
-                raise Wrong(f"messages have followed the fatal error {message}")
-            if message["type"] == "final":
-                numbers.append(message["id"])
-                if not ends <= message["start"] < message["end"]:
-                    raise Wrong(f"a final ends at {ends}, and the next one is {message}")
-                ends = message["end"]
-            if message["type"] == "done":
-                parts = message["speech_samples"] + message["silent_samples"] + message["lost_samples"]
-                if parts != message["received_samples"]:
-                    raise Wrong(f"the account is wrong: {message}")
-        if numbers != list(range(numbers[0], numbers[0] + len(numbers)) if numbers else []):
-            raise Wrong(f"the finals have the numbers {numbers}")
-
-
-def _run(connection: Connection, token: str, answers: _Answers) -> None:
+def _run(connection: Connection, token: str, answers: Answers) -> None:
     ours, theirs = gevent.socket.socketpair()
     server = gevent.spawn(_serve, ours, connection)
     reader = gevent.spawn(_read, theirs, answers)
+    reader.link(lambda _: answers.ended.set())
     try:
         with gevent.Timeout(2 * LONGEST_S, Wrong("the connection hangs")):
             try:
@@ -176,14 +100,13 @@ def _with_token(frame: bytes, token: str) -> bytes:
     return framed(frame[6:].replace(TOKEN.encode(), token.encode()), frame[0] & 0x0F)
 
 
-def _read(sock: gevent.socket.socket, answers: _Answers) -> None:
+def _read(sock: gevent.socket.socket, answers: Answers) -> None:
     while True:
         try:
             data = sock.recv(1 << 16)
         except OSError:
             data = b""
         if not data:
-            answers.ended.set()
             return
         answers.take(data)
 

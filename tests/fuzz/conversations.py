@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import base64
 import json
-import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.fuzz.choices import Choices
 from tests.fuzz.recordings import recordings, samples, wav
 
+#: The bytes of conversations, each of which reaches something in the server that the others do not.
+CORPUS = Path(__file__).with_name("corpus.zip")
 #: Stands for the last token that the server has sent, until the message is sent.
 TOKEN = "$TOKEN"
 
@@ -30,6 +32,7 @@ _QUERIES: list[dict[str, str]] = [
     {"format": "s16le"},
     {"format": "f32le", "rate": "44100", "channels": "2"},
     {"format": "mulaw"},
+    {"format": "alaw", "rate": "16000", "channels": "2"},
     {"full_transcript": "1", "min_silence_ms": "100", "language": "en"},
     {"interim": "0", "policy": "local_agreement", "prompt": "names"},
     {"reply": "text"},
@@ -55,11 +58,34 @@ _SETTINGS: dict[str, object] = {
     "dance": 1,
 }
 _ODD_VALUES: list[object] = [
-    None, True, 0, -1, 2**53, 1e308, float("nan"), "", "0", "x" * 200, "\ud800", "\x00", [], [[]], {}, [None, 1],
-    {"type": "stop"}, "en", 0.5, 2**70, "9" * 5000,
+    None, True, 0, -1, 0.5, 2**53, 2**70, 1e308, float("nan"),
+    "", "0", "en", "x" * 200, "9" * 5000, "\ud800", "\x00", [], [[]], [None, 1], {}, {"type": "stop"},
 ]  # fmt: skip
-_ODD_TEXTS = ["", " ", "{", "{}", "[]", "null", "stop", "eof", "data:audio/wav;base64,", "=", "A", "\u2028", "é" * 50]
-_ODD_BYTES = [b"", b"\x00", b"\xff" * 4, b"\x80\x00\x00\x00", b"\x7f\xff\xff\xff", b"RIFF", b"fLaC", b"OggS", b"ftyp"]
+_ODD_TEXTS = [
+    "",
+    " ",
+    "{",
+    "{}",
+    "[]",
+    "null",
+    "stop",
+    "eof",
+    "data:audio/wav;base64,",
+    "=",
+    "A",
+    "\u2028",
+    "é",
+]
+_ODD_BYTES = [b"", b"\0", b"\xff" * 4, b"\x80\0\0\0", b"\x7f\xff\xff\xff", b"RIFF", b"fLaC", b"OggS", b"ftyp"]
+#: Base64 as clients write it: in lines, for addresses, without padding, or with the type in front.
+_SPELLINGS: list[Callable[[str], str]] = [
+    str,
+    "data:audio/wav;base64,".__add__,
+    lambda text: "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76)),
+    lambda text: text.replace("+", "-").replace("/", "_"),
+    lambda text: text.rstrip("="),
+    lambda text: "data:audio/webm;codecs=opus;base64," + text + "\n",
+]
 _CLOSE_CODES = [1000, 1001, 1005, 1006, 2999, 4999, 0, 65535]
 
 Message = str | bytes
@@ -112,7 +138,9 @@ def conversation(data: bytes) -> Iterator[Connection]:
 def _messages(choices: Choices, *, resumes: bool) -> Iterator[Message]:
     """Yield the messages of a stream."""
     if resumes:
-        yield _control(choices, {"type": "resume", "token": TOKEN} | choices.one_of([{}, {"from": 0}, {"from": 900}]))
+        yield _control(
+            choices, {"type": "resume", "token": TOKEN} | choices.one_of([{}, {"from": 0}, {"from": 900}])
+        )
     if choices.chance(0.3):
         yield _control(choices, {"type": "start"} | dict([choices.one_of(list(_SETTINGS.items()))]))
     yield from _audio(choices)
@@ -149,13 +177,15 @@ def _audio(choices: Choices) -> Iterator[Message]:
     if kind in ("slices", "raw", "base64"):
         size = choices.one_of(_SIZES)
         piece = samples().tobytes()[2 * choices.below(4_000) :][:size]
-        data = piece if kind == "raw" else wav(piece, rate=choices.one_of([16_000, 44_100, 8_000, 1, 384_000]))
+        data = (
+            piece if kind == "raw" else wav(piece, rate=choices.one_of([16_000, 44_100, 8_000, 1, 384_000]))
+        )
     else:
         data = choices.one_of(list(recordings().values())) * choices.one_of([1, 1, 1, 1, 1, 1, 1, 20])
     if choices.chance(0.4):
         data = _mutated(choices, data)
     if kind == "base64":
-        text = choices.one_of(["", "data:audio/wav;base64,"]) + base64.b64encode(data).decode()
+        text = choices.one_of(_SPELLINGS)(base64.b64encode(data).decode())
         yield _mutated(choices, text.encode()).decode(errors="replace") if choices.chance(0.2) else text
     elif kind == "pieces":
         count = 1 + choices.below(6)
@@ -251,9 +281,3 @@ def framed(payload: bytes, opcode: int, *, fin: bool = True, masked: bool = True
     else:
         head = struct.pack("!BBQ", opcode | (0x80 if fin else 0), mask | 127, length)
     return head + (bytes(4) if masked else b"") + payload
-
-
-def random_data(seed: int) -> bytes:
-    """Return random bytes for a conversation."""
-    dice = random.Random(seed)
-    return dice.randbytes(dice.choice([20, 60, 200, 600]))

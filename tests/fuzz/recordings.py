@@ -17,7 +17,7 @@ _WRITTEN = {
     "live webm": ("webm", "libopus", 48_000, {"live": "1", "cluster_time_limit": "100"}),
     "ogg opus": ("ogg", "libopus", 48_000, {"page_duration": "60000"}),
     "ogg flac": ("ogg", "flac", 16_000, {}),
-    "fragmented mp4": ("mp4", "aac", 16_000, {"movflags": "frag_keyframe+empty_moov", "frag_duration": "200000"}),
+    "fragmented mp4": ("mp4", "aac", 16_000, {"movflags": "frag_every_frame+empty_moov"}),
     "mp4": ("mp4", "aac", 16_000, {}),
     "mp3": ("mp3", "libmp3lame", 16_000, {}),
     "flac": ("flac", "flac", 16_000, {}),
@@ -59,7 +59,8 @@ def _written(form: str, codec: str, rate: int, options: dict[str, str]) -> bytes
     with av.open(file, "w", format=form, options=options) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.codec_context.layout = "mono"
-        resampler = av.AudioResampler(stream.codec_context.format, "mono", rate, stream.codec_context.frame_size)
+        shape, size = stream.codec_context.format, stream.codec_context.frame_size
+        resampler = av.AudioResampler(shape, "mono", rate, size)
         frame = av.AudioFrame.from_ndarray(samples()[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts = 16_000, 0
         for piece in (*resampler.resample(frame), *resampler.resample(None)):
