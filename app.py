@@ -5,10 +5,9 @@ from gevent import monkey
 monkey.patch_all()
 
 # These imports come after the patch, so that all other modules get the cooperative socket, lock and thread.
-import logging  # noqa: E402
-
 from flask import Flask  # noqa: E402
 
+from whisper_service import logs  # noqa: E402
 from whisper_service.extension import Transcriber  # noqa: E402
 from whisper_service.server import serve  # noqa: E402
 
@@ -23,5 +22,5 @@ def create_app() -> Flask:
 app = create_app()
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure()
     serve(app)

@@ -1,6 +1,6 @@
 """gunicorn settings: ``gunicorn -c gunicorn.conf.py app:app``. The comments give the reasons."""
 
-import logging
+from whisper_service import logs
 
 # The hooks load the model in the worker, drain the streams when the worker ends, stop the native threads, and
 # keep the figures of several workers in order.
@@ -18,4 +18,5 @@ graceful_timeout = 30  # seconds to end: WHISPER_DRAIN_TIMEOUT_S (20), closing (
 keepalive = 5  # seconds that an idle connection stays open, for a proxy to reuse it
 control_socket_disable = True  # gunicorn 27 would create its control socket in the home directory
 
-logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+logs.configure()
+logconfig_dict = logs.configuration()  # LOG_FORMAT=json makes objects of gunicorn's own lines too

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.leaks import nothing_left
+from tests.privacy import watched_log
 from tests.servers import ROOT
 from whisper_service.audio.decode import decode
 
@@ -50,9 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_leaks() -> Iterator[None]:
-    """Fail if a test leaves a thread, a greenlet or a socket."""
-    with nothing_left():
+def nothing_leaks() -> Iterator[None]:
+    """Fail if a test leaves a thread, a greenlet or a socket, or logs what no log may hold."""
+    with watched_log(), nothing_left():
         yield
 
 

@@ -10,13 +10,13 @@ from gevent import monkey
 monkey.patch_all()
 
 # ruff: noqa: E402
-import logging
 import os
 import time
 from dataclasses import replace
 
 from app import app
 from tests.streams import LateEngine, parts_of
+from whisper_service import logs
 from whisper_service.capacity import Capacity
 from whisper_service.engine.pace import Pace
 from whisper_service.parts import Parts
@@ -39,5 +39,5 @@ def assemble(self: Service) -> Parts:
 Service._assemble = assemble  # type: ignore[method-assign]
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure()
     serve(app)

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.privacy import found_in
+
 ROOT = Path(__file__).resolve().parent.parent
 #: The checkpoint that understands the talks.
 MODEL = "models/micro.en.pt"
@@ -94,6 +96,8 @@ def wait_until_ready(server: Server, prefix: str = "") -> None:
 def running(command: Sequence[str], *, port: int, log_path: Path, **environment: str) -> Iterator[Server]:
     """Run ``python <command>`` in the repository's root while the body runs; it must listen on ``port``.
 
+    At the end its log must have no keys, and nothing of what was said.
+
     :param log_path: takes stdout and stderr.
     :param environment: variables beside our own.
     :raises RuntimeError: if it ends or does not listen in time.
@@ -127,6 +131,8 @@ def running(command: Sequence[str], *, port: int, log_path: Path, **environment:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    private = found_in(log_path.read_text(errors="replace"))
+    assert not private, f"the server's log has {private}"
 
 
 def resident_bytes(pid: int) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gc
 import struct
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +29,9 @@ from tests.streams import INFO, STOP, TALK, Client, LateEngine, NoSpeech, parts_
 from whisper_service.audio.pcm import float32_to_int16
 from whisper_service.engine.bridge import OnAnswer
 from whisper_service.engine.request import EngineInfo, Request
-from whisper_service.errors import Draining, InternalError, SessionTooLong
+from whisper_service.errors import Draining, InternalError, SessionTooLong, TranscriptionError
 from whisper_service.parts import Arrival
+from whisper_service.session.buffer import RollingBuffer
 
 pytestmark = pytest.mark.usefixtures("loop_that_knows_the_time")
 
@@ -278,3 +282,30 @@ def test_a_stream_that_has_to_end_waits_for_no_position_of_the_grid() -> None:
 def _then_drain(frames: list[bytes]) -> Iterator[str | bytes]:
     yield from frames
     raise Draining("bye")
+
+
+@pytest.mark.parametrize("end", ["stop", "gone", "fault", "refused"])
+def test_the_audio_of_a_stream_that_has_ended_is_freed_at_once(
+    monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    kept: list[weakref.ref[RollingBuffer]] = []
+
+    def remember(self: RollingBuffer, position: int = 0) -> None:
+        kept.append(weakref.ref(self))
+        begin(self, position)
+
+    begin = RollingBuffer.__init__
+    monkeypatch.setattr(RollingBuffer, "__init__", remember)
+    pcm, _ = speak(TALK)
+    parts = parts_of(LateEngine(fail=end == "fault"))
+    client = Client(replace(parts, max_audio_samples=8_000) if end == "refused" else parts)
+    gc.collect()
+    gc.disable()
+    try:
+        with suppress(TranscriptionError):
+            client.run([*raw(cut_evenly(pcm, 8_000)), *([STOP] if end == "stop" else [])])
+        gevent.sleep(0.05)
+        client.failures.clear()
+        assert len(kept) == 1 and kept[0]() is None
+    finally:
+        gc.enable()

@@ -38,6 +38,7 @@ from whisper_service.errors import (
 from whisper_service.events import Account, Done, Event, Final, Lag, Partial
 from whisper_service.hearing import Beginning, Hearing, Piece
 from whisper_service.lag import Delays, LagMeter, LagNotice
+from whisper_service.logs import of_session
 from whisper_service.parts import Arrival, Listener, Listeners, Parts
 from whisper_service.protocol.dialect import (
     Answer,
@@ -132,7 +133,7 @@ class Stream:
             becomes final first. A resumable stream is only brought up to date: its client goes on elsewhere.
         :raises TranscriptionError: the error that ended the stream, for the client.
         """
-        with self._parts.capacity.one_more():
+        with of_session(self.name), self._parts.capacity.one_more():
             self._run(arrivals)
 
     def _run(self, arrivals: Iterable[Arrival]) -> None:
@@ -156,6 +157,8 @@ class Stream:
             if self._opened:
                 seconds = self._opened.session.received / SAMPLE_RATE
                 self._listener.closed(self.first_name, seconds=seconds, account=self._account)
+            # The stream and its parts refer to each other: its audio would stay until a cyclic collection.
+            self._opened = None
 
     def _take_all(self, arrivals: Iterable[Arrival]) -> None:
         try:
@@ -351,7 +354,8 @@ class Stream:
         try:
             if isinstance(answer, TranscriptionError):
                 raise answer
-            step = self._opened.session.apply(answer)
+            with of_session(self.name):
+                step = self._opened.session.apply(answer)
             self._update_lag(self._opened.session)  # before the step: no message follows `done`
             self._carry_out(step)
         except TranscriptionError as problem:

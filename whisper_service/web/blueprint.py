@@ -15,6 +15,7 @@ from flask import Blueprint, Response, jsonify, render_template_string, request
 from whisper_service.config import Config, RawFormat, StreamSettings
 from whisper_service.errors import InternalError, TranscriptionError
 from whisper_service.live import Stream
+from whisper_service.logs import of_session
 from whisper_service.metrics import CONTENT_TYPE_LATEST, Metrics
 from whisper_service.parts import Listeners, Parts
 from whisper_service.protocol.dialect import Dialect, Failure
@@ -219,7 +220,8 @@ def _serve(mount: Mount, visit: Visit, dialect: Dialect) -> Response:
             )
             parts = mount.backend.parts()
             stream = Stream(parts, dialect, send=socket.send, fail=socket.fail, listener=listener)
-            log.info("%s: of %r at %s", stream.name, identity.name, identity.address)
+            with of_session(stream.name):
+                log.info("%s: of %r at %s", stream.name, identity.name, identity.address)
             socket.set_deadline = stream.end_by
             stream.run(arrivals)
 
