@@ -12,8 +12,8 @@ from pathlib import Path
 
 _DATA = Path(__file__).resolve().parent / "data"
 
-#: API keys and client secrets; the tokens of resumable streams, which end with a time and a signature; two words
-#: of ``tests.fakes.speak``.
+#: API keys and client secrets; the tokens of resumable streams, which end with a time and a signature; two
+#: of the words of ``tests.fakes.speak``.
 _SECRET = re.compile(r"\b(?:wsk|ek)_[\w.-]{16,}|[\w-]{20,}\.[\w-]{6}\.[\w-]{27}(?![\w-])|\bw\d+\.? w\d+\b")
 #: So many words of a talk in a row are no chance.
 _IN_A_ROW = 4

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "whisper_service"
 
 #: The other parts that each part may import. Every part may import `errors`, `config` and `events`.
 ARROWS: dict[str, set[str]] = {
-    "extension": {"web", "cli", "service", "metrics", "protocol.resume", "signals", "signing"},
+    "extension": {"web", "cli", "service", "metrics", "protocol.resume", "signals", "signing", "tracing"},
     "server": {"extension", "service"},
     "gunicorn": {"extension", "service"},
     "service": {"capacity", "assembly", "parts", "engine", "model", "audio", "native"},
@@ -24,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "replay": {"audio", "engine", "model", "session"},
     "subtitles": {"audio", "engine.request", "sentences"},
     "sentences": {"audio"},
-    "web": {"live", "logs", "metrics", "parts", "protocol", "signals"},
+    "web": {"live", "logs", "metrics", "parts", "protocol", "signals", "tracing"},
     "live": {
         "audio",
         "checkpoints",
@@ -39,6 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "parts": {"capacity", "audio", "engine", "hearing"},
     "signals": {"parts"},
     "metrics": {"parts"},
+    "tracing": {"audio.pcm", "parts"},
     "hearing": {"audio"},
     "lag": {"audio"},
     "checkpoints": {"audio", "protocol.dialect", "session.carry"},

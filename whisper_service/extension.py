@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from whisper_service.protocol.resume import Tokens
 from whisper_service.service import Service
 from whisper_service.signals import Courier
 from whisper_service.signing import signing_key
+from whisper_service.tracing import trace_batch
 from whisper_service.web.admission import Admission, Authenticate
 from whisper_service.web.blueprint import DialectFactory, Mount, create_blueprint, socket_view
 from whisper_service.web.hosting import check_server
@@ -90,7 +91,12 @@ class Transcriber:
         sockets = Sockets(config.limits.buffer_bytes)
         courier = Courier(app)
         metrics = Metrics()
-        service = Service(config, sockets, on_batch=metrics.batch, after_drain=courier.flush)
+
+        def on_batch(waits_s: Sequence[float], seconds: float) -> None:
+            metrics.batch(waits_s, seconds)
+            trace_batch(waits_s, seconds)
+
+        service = Service(config, sockets, on_batch=on_batch, after_drain=courier.flush)
         key = signing_key(app, config.signing_key)
         tokens = Tokens(key, max_age_s=config.resume_max_age_s)
         secrets = ClientSecrets(key)

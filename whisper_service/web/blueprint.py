@@ -1,4 +1,4 @@
-"""The routes: the WebSocket under its three paths, client secrets, the health checks, and the page."""
+"""The routes: the WebSocket under its three paths, client secrets, health checks, figures, and the pages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from flask import Blueprint, Response, jsonify, render_template_string, request
 
+from whisper_service import tracing
 from whisper_service.config import Config, RawFormat, StreamSettings
 from whisper_service.errors import InternalError, TranscriptionError
 from whisper_service.live import Stream
@@ -114,6 +115,8 @@ def create_blueprint(mount: Mount, *, name: str, url_prefix: str, page: bool) ->
     _add_sockets(blueprint, mount)
     _add_entry(blueprint, mount)
     _add_state(blueprint, mount)
+    if mount.config.access.metrics != "off":
+        _add_figures(blueprint, mount, static)
     if page:
         _add_page(blueprint, static)
     return blueprint
@@ -154,31 +157,37 @@ def _add_state(blueprint: Blueprint, mount: Mount) -> None:
         ready, status = mount.backend.state()
         return jsonify(status=status, **mount.backend.about()), 200 if ready else 503
 
-    readers = mount.config.access.metrics
-    if readers == "off":
-        return
 
+def _add_figures(blueprint: Blueprint, mount: Mount, static: str) -> None:
     @blueprint.get("/metrics")
     def metrics() -> Response:
-        if readers != "open" and not is_local(request):
+        if mount.config.access.metrics != "open" and not is_local(request):
             mount.admission.admit_with_key(request)
         return Response(mount.metrics.text(), content_type=CONTENT_TYPE_LATEST)
 
+    @blueprint.get("/status")
+    def status() -> Response:
+        """Return the page that draws the figures. It has none itself: its script reads /metrics."""
+        return _page("status.html", static=static)
+
 
 def _add_page(blueprint: Blueprint, static: str) -> None:
-    # Not rendered by file name: Flask would prefer an index.html of the host app to the blueprint's.
-    template = (assets_folder("templates") / "index.html").read_text(encoding="utf-8")
-
     @blueprint.get("/")
     def index() -> Response:
-        # All URLs are relative to the page: a proxy may strip a prefix that the app does not know.
-        page = render_template_string(
-            template,
-            static=static,
-            socket_path=SOCKET_PATHS[0].lstrip("/"),
-            sample_url=f"{static}/{SAMPLE}",
-        )
-        return Response(page, headers={"Content-Security-Policy": _PAGE_POLICY.format(host=request.host)})
+        socket_path, sample_url = SOCKET_PATHS[0].lstrip("/"), f"{static}/{SAMPLE}"
+        return _page("index.html", static=static, socket_path=socket_path, sample_url=sample_url)
+
+
+def _page(name: str, **values: str) -> Response:
+    """Return a page. All its URLs are relative: a proxy may strip a prefix that the app does not know."""
+    # Not rendered by file name: Flask would prefer a template of the host app to the blueprint's.
+    page = render_template_string(_template(name), **values)
+    return Response(page, headers={"Content-Security-Policy": _PAGE_POLICY.format(host=request.host)})
+
+
+@cache
+def _template(name: str) -> str:
+    return (assets_folder("templates") / name).read_text(encoding="utf-8")
 
 
 def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Response]:
@@ -208,17 +217,19 @@ def socket_view(mount: Mount, make_dialect: DialectFactory) -> Callable[[], Resp
 def _serve(mount: Mount, visit: Visit, dialect: Dialect) -> Response:
     """Run a stream on the WebSocket of the present request, until it ends. Blocks."""
     config = mount.config
+    parent = tracing.current()
 
     def transcribe(socket: Socket) -> None:
         arrivals = iter(socket.inbox)
         with ExitStack() as stack:
             identity = visit.introduce(arrivals, stack)
+            parts = mount.backend.parts()
             listener = Listeners(
                 mount.metrics.of_stream(),
                 Reporter(mount.courier, identity),
                 mount.quotas.meter(identity, socket.fail),
+                stack.enter_context(tracing.stream_span(parent)),
             )
-            parts = mount.backend.parts()
             stream = Stream(parts, dialect, send=socket.send, fail=socket.fail, listener=listener)
             with of_session(stream.name):
                 log.info("%s: of %r at %s", stream.name, identity.name, identity.address)
