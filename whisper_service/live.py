@@ -327,6 +327,7 @@ class Stream:
 
     def _too_long(self, session: Session) -> SessionTooLong:
         """Make all audio so far final, or break a resumable stream off; return the error that ends it."""
+        self._cut_short = True
         if self._dialect.settings.resumable:
             self._break_off()
         else:

@@ -91,6 +91,7 @@ def test_container_bomb(server: Server, rate: int) -> None:
 
     assert heard.code == 4408
     assert_helps(heard.messages[-1], "session_too_long", fatal=True)
+    assert not heard.of("done")
     assert f"{MAX_AUDIO_S} seconds" in heard.messages[-1]["message"]
     assert_right(spoken, heard)
 

@@ -146,7 +146,7 @@ class _Engine:
             piece = request.pcm[start - request.start :][:_WORD_SAMPLES]
             if piece.shape[0] == _WORD_SAMPLES and np.abs(piece).mean() > _LOUD:
                 number = int(np.abs(piece).sum() * 1_000) % 5_000
-                yield Word(f" word{number}.", start, start + _WORD_SAMPLES, start, 0.9, (number,), ".", 0)
+                yield Word(f" word{number}.", start, start + _WORD_SAMPLES, start, 0.9, (number,))
 
 
 class _Detector:
