@@ -138,3 +138,8 @@ def test_the_wheel_carries_the_page_but_not_the_demonstration_model(tmp_path: Pa
         assert needed in names
     assert not [name for name in names if name.endswith(".pt")]
     assert all(name.startswith("whisper_service") for name in names)
+
+
+def test_an_app_that_loads_no_model_starts_without_torch() -> None:
+    script = "import app, sys; sys.exit(bool({'torch', 'whisper', 'numba', 'silero_vad'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

@@ -5,33 +5,22 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 import gevent
-import numpy as np
 from gevent.event import Event
 
-from whisper_service.assembly import Assembly
-from whisper_service.audio.pcm import SAMPLE_RATE
-from whisper_service.audio.stream import ContainerThreads
-from whisper_service.capacity import Capacity
 from whisper_service.config import Config
 from whisper_service.engine.bridge import EngineBridge
 from whisper_service.engine.listening import SpeechBridge
-from whisper_service.engine.runner import Runner
 from whisper_service.errors import Draining, InternalError, ModelUnavailable, TranscriptionError
-from whisper_service.model.network import cores
-from whisper_service.model.speech.detector import SpeechDetector, SpeechState, lead_in_start
-from whisper_service.native import Pool, patiently
+from whisper_service.native import patiently
 from whisper_service.parts import Parts
 
 log = logging.getLogger(__name__)
 
-#: Native threads that decode long base64 text. If all are busy, further clients wait.
-_DECODING_THREADS = 2
 #: Seconds that a new stream waits for a model that is still loading, before it is told so.
 _LOADING_TIMEOUT_S = 60.0
 #: Seconds that each native thread may take to finish its current work when the process ends.
@@ -113,8 +102,10 @@ class Service:
         return engine.trouble or speech.trouble
 
     def _probe(self, speech: SpeechBridge) -> None:
+        from whisper_service import loading
+
         with suppress(InternalError):  # the error was logged, and ``trouble`` stays set
-            speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
+            loading.probe(speech)
         self._probing = None
 
     def about(self) -> dict[str, Any]:
@@ -174,46 +165,7 @@ class Service:
         self._settled.set()
 
     def _assemble(self) -> Parts:
-        limits = self.config.limits
-        assembly = Assembly.of(self.config, demonstration=True)
+        from whisper_service import loading  # here, because it imports torch
 
-        def load() -> Runner:
-            runner = assembly.runner()
-            runner.warm_up()
-            return runner
-
-        def load_detector() -> SpeechDetector:
-            cores.use_one()
-            return assembly.detector()
-
-        engine, speech = EngineBridge(load, self._on_batch), SpeechBridge(load_detector)
-        self._threads = (engine, speech)
-        engine.start()
-        speech.start()
-        engine.wait()
-        # This waits for the detector, and shows that it answers.
-        speech.probabilities(SpeechState(), np.zeros(SAMPLE_RATE, dtype=np.float32))
-        # Both threads have set how many cores they use. This call is for later threads, perhaps of the app.
-        cores.use_all()
-        info = engine.info()
-        log.info("%s computes in %s on %s", info.model, info.precision, info.device)
-        if info.rough_word_times:
-            log.info("%s has no list of alignment heads: word times are less exact", info.model)
-        return Parts(
-            engine=engine,
-            speech=speech,
-            speech_state=SpeechState,
-            lead_in_start=lead_in_start,
-            containers=ContainerThreads(limits.container_streams),
-            in_thread=Pool(_DECODING_THREADS).apply,
-            max_message_bytes=limits.max_message_bytes,
-            max_audio_samples=round(limits.max_audio_s * SAMPLE_RATE),
-            grid_samples=self.config.grid_ms * SAMPLE_RATE // 1000,
-            drain_timeout_s=limits.drain_timeout_s,
-            capacity=Capacity(
-                engine.pace,
-                jobs_per_s=1000 / self.config.grid_ms,
-                limit=limits.max_streams,
-                clock=time.monotonic,
-            ),
-        )
+        self._threads = loading.start_threads(self.config, self._on_batch)
+        return loading.parts(self.config, *self._threads)

@@ -185,7 +185,7 @@ MEASURES = (
     Measure(
         "what was said is not logged",
         "whisper_service/live.py",
-        '        if isinstance(event, Done):\n            if self._cut_short',
+        "        if isinstance(event, Done):\n            if self._cut_short",
         '        log.info("%s", event)\n        if isinstance(event, Done):\n            if self._cut_short',
         ("tests/test_logs.py",),
     ),
