@@ -22,8 +22,8 @@ from websockets.protocol import State
 
 from benchmarks.player import RATE, Talk, load_talk
 from benchmarks.scoring import Spoken
+from benchmarks.slices import wav_slices
 from whisper_service.audio.pcm import Recording
-from whisper_service.client.play import wav_slices
 
 ROOT = Path(__file__).resolve().parents[1]
 SLICE_MS = 500

@@ -21,9 +21,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from whisper.normalizers import EnglishTextNormalizer
 
+from benchmarks.slices import wav_slices
 from whisper_service.audio.decode import decode
 from whisper_service.audio.pcm import Recording
-from whisper_service.client.play import wav_slices
 
 DATA = Path(__file__).resolve().parent / "data"
 SAMPLE = Path(__file__).resolve().parent.parent / "static" / "samples" / "talk-00.flac"

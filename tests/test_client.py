@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import ssl
 import threading
@@ -19,11 +18,11 @@ from click.testing import CliRunner, Result
 from websockets.sync.server import ServerConnection, serve
 
 from tests.servers import free_port
-from whisper_service.audio.pcm import Recording
 from whisper_service.cli import main
-from whisper_service.client.play import wav_slices
+from whisper_service.client import play
 
 TLS = Path(__file__).resolve().parent / "data" / "tls"
+_RAMP = np.arange(4_000, dtype="<i2")
 DONE = {"type": "done", "received_samples": 8_000, "full_transcript": " Hello."}
 
 
@@ -57,7 +56,7 @@ def recording(tmp_path: Path) -> Path:
     path = tmp_path / "recording.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8_000, 0, "NONE", ""))
-        file.writeframes(np.arange(4_000, dtype="<i2").tobytes())
+        file.writeframes(_RAMP.tobytes())
     return path
 
 
@@ -66,22 +65,16 @@ def _stream(recording: Path, url: str, *options: str) -> Result:
     return CliRunner().invoke(main, arguments)
 
 
-def test_it_sends_whole_wav_slices_and_then_stop(recording: Path) -> None:
+def test_it_sends_all_samples_and_then_stop(recording: Path) -> None:
     with _server([DONE]) as (url, got):
         assert _stream(recording, url).exit_code == 0
     *slices, stop = got
-    assert json.loads(str(stop)) == {"type": "stop"} and len(slices) == 3
-    samples = b""
-    for data in slices:
-        assert isinstance(data, bytes)
-        with wave.open(io.BytesIO(data)) as file:
-            assert file.getframerate() == 8_000
-            samples += file.readframes(file.getnframes())
-    assert samples == np.arange(4_000, dtype="<i2").tobytes()
+    assert json.loads(str(stop)) == {"type": "stop"}
+    assert b"".join(data for data in slices if isinstance(data, bytes)) == _RAMP.tobytes()
 
 
 def test_it_shows_warnings_and_finals(recording: Path) -> None:
-    final = {"type": "final", "text": " Hello.", "id": 0}
+    final = {"type": "final", "text": " Hello.", "id": 0, "start": 0.0, "end": 0.4}
     with _server([{"type": "partial", "text": " Hel"}, final, DONE]) as (url, _):
         output = _stream(recording, url).output
     assert "A fake." in output and "Hello." in output
@@ -102,16 +95,7 @@ def test_a_fatal_error_is_one_line_and_status_1(recording: Path) -> None:
 
 def test_without_a_server_it_says_what_to_do(recording: Path) -> None:
     result = _stream(recording, f"ws://127.0.0.1:{free_port()}/transcribe")
-    assert result.exit_code == 1 and "run 'make serve', or give --url" in result.output
-
-
-def test_slices_of_any_length_hold_every_sample() -> None:
-    pcm = Recording(np.linspace(-1, 1, 10_007, dtype=np.float32), 44_100)
-    frames = 0
-    for data in wav_slices(pcm, slice_ms=37):
-        with wave.open(io.BytesIO(data)) as file:
-            frames += file.getnframes()
-    assert frames == 10_007
+    assert result.exit_code == 1 and "Run 'make serve', or give --url" in result.output
 
 
 @contextmanager
@@ -127,15 +111,45 @@ def _closing(code: int) -> Iterator[str]:
             thread.join()
 
 
-def test_a_server_that_goes_away_is_no_missing_server(recording: Path) -> None:
+def test_a_server_that_goes_away_is_no_missing_server(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(play, "_GIVE_UP_S", 1.0)
     with _closing(1001) as url:
         result = _stream(recording, url)
-    assert result.exit_code == 1 and "The server is going away" in result.output
+    assert result.exit_code == 1 and "No server has helped for 1 s (it closed with 1001)" in result.output
+
+
+def test_it_goes_on_after_a_broken_connection(recording: Path) -> None:
+    final = {"type": "final", "text": " Hello.", "id": 0, "start": 0.0, "end": 0.4}
+    connections: list[ServerConnection] = []
+
+    def handle(socket: ServerConnection) -> None:
+        connections.append(socket)
+        socket.send(json.dumps({"type": "ready", "warnings": []}))
+        for frame in socket:
+            if len(connections) == 1:
+                socket.socket.close()
+                return
+            if isinstance(frame, str):
+                socket.send(json.dumps(final))
+                socket.send(json.dumps(DONE))
+                return
+
+    with serve(handle, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        result = _stream(recording, f"ws://127.0.0.1:{server.socket.getsockname()[1]}/transcribe")
+        server.shutdown()
+        thread.join()
+    assert result.exit_code == 0 and result.stdout == "Hello.\n"
+    lost, back = result.stderr.splitlines()
+    assert lost.startswith("The connection is lost") and back == "The connection is back; nothing is lost."
 
 
 def test_an_address_of_a_page_is_no_missing_server(recording: Path) -> None:
     result = _stream(recording, "http://127.0.0.1:5003/transcribe")
-    assert result.exit_code == 1 and "it must begin with ws:// or" in result.output
+    assert result.exit_code == 1 and "it begins with ws:// or" in result.output
 
 
 def test_a_wrong_path_is_no_missing_server(recording: Path) -> None:
@@ -179,10 +193,10 @@ def test_what_goes_into_a_pipe_is_the_transcript_alone(recording: Path) -> None:
     answers = [
         {"type": "lag", "behind_s": 3.0},
         {"type": "speech_started", "at": 0.0},
-        {"type": "final", "text": f" {long}", "id": 0},
+        {"type": "final", "text": f" {long}", "id": 0, "start": 0.0, "end": 0.2},
         {"type": "lag", "behind_s": 0},
         {"type": "speech_started", "at": 9.0},
-        {"type": "final", "text": " Yes.", "id": 1},
+        {"type": "final", "text": " Yes.", "id": 1, "start": 0.3, "end": 0.4},
         DONE,
     ]
     with _server(answers) as (url, _):

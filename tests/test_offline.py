@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner
 from whisper.normalizers import EnglishTextNormalizer
 
+from benchmarks.slices import wav_slices
 from tests.conftest import CHECKPOINT, Talk
 from tests.fakes import INFO
 from whisper_service.audio.pcm import Recording
 from whisper_service.cli import main
-from whisper_service.client.play import wav_slices
 from whisper_service.config import StreamSettings
 from whisper_service.engine.request import BatchRunner, EngineInfo, Hypothesis, OutOfMemory, Request
 from whisper_service.engine.runner import Runner

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from benchmarks.slices import wav_slices
 from tests.fakes import Samples, cut_evenly
 from whisper_service.audio.clock import ClientClock, Origin
 from whisper_service.audio.pcm import SAMPLE_RATE, Recording
 from whisper_service.audio.slices import SliceReader
 from whisper_service.audio.stream import ContainerThreads
-from whisper_service.client.play import wav_slices
 from whisper_service.config import RawFormat
 from whisper_service.errors import BadAudio
 

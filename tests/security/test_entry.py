@@ -17,11 +17,11 @@ from click.testing import CliRunner
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from benchmarks.slices import wav_slices
 from tests.servers import Server, free_port, gunicorn, running
 from whisper_service.audio.pcm import Recording
 from whisper_service.cli import main
 from whisper_service.client import LiveClient, StreamFailed
-from whisper_service.client.play import wav_slices
 from whisper_service.web.keys import hash_of, make
 
 KEY = make()

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+from benchmarks.slices import wav_slices
 from tests.servers import Server
 from tests.talks import RATE, Heard, stream_talk
 from whisper_service.audio.pcm import Recording
-from whisper_service.client.play import wav_slices
 from whisper_service.files import read
 
 pytestmark = [pytest.mark.weights, pytest.mark.timeout(600)]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import whisper
 
+from benchmarks.slices import wav_slices
 from tests.servers import Server
 from tests.talks import Heard, letter_error_rate, stream_talk
 from tests.weights.talks import RATE, Samples, reference
 from whisper_service.audio.pcm import Recording
-from whisper_service.client.play import wav_slices
 from whisper_service.files import read
 from whisper_service.session.commit import normalise
 

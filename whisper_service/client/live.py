@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import cycle
@@ -35,6 +36,10 @@ _OPEN_TIMEOUT_S = 10.0
 _TRY_AGAIN = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 4408, 4429})
 #: The same for the status of an HTTP answer instead of a WebSocket.
 _TRY_AGAIN_STATUS = frozenset({429, 500, 502, 503, 504})
+
+
+class NoServer(StreamFailed):
+    """No server has ever answered."""
 
 
 class _Refused(Exception):
@@ -80,6 +85,7 @@ class AsyncLiveClient:
         urls = [url] if isinstance(url, str) else list(url)
         chosen = {**settings, "format": "s16le", "rate": rate, "channels": 1, "resumable": 1}
         query = urlencode({name: _as_text(value) for name, value in chosen.items()})
+        self._names = " or ".join(urls)
         self._urls = [f"{one}{'&' if '?' in one else '?'}{query}" for one in urls]
         self._rate = rate
         self._headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
@@ -100,6 +106,7 @@ class AsyncLiveClient:
         self._began = False  # whether a server has ever taken audio
         self._progress_at = 0.0
         self._fatal = ""  # the last words of the server on this connection
+        self._close_code = 1006  # that of the last connection
         self._retry_after_s = 0.0  # the server's hint when to come back
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self._news = asyncio.Condition()
@@ -185,31 +192,47 @@ class AsyncLiveClient:
         self._progress_at = time.monotonic()
         for url in cycle(self._urls):
             before = self._progress_at
-            try:
-                if await self._converse(url):
-                    return
-                reason = "the connection was closed"
-            except InvalidURI as problem:
-                raise StreamFailed(
-                    f"{problem.uri} is not the address of a WebSocket: it begins with ws:// or, where pages "
-                    "come by https, wss://."
-                ) from problem
-            except InvalidStatus as problem:
-                status = problem.response.status_code
-                if status not in _TRY_AGAIN_STATUS:
-                    raise StreamFailed(refusal(problem)) from None
-                reason = f"status {status}"
-            except (OSError, InvalidHandshake, TimeoutError) as problem:
-                reason = f"{type(problem).__name__}: {problem}"
+            reason = await self._attempt(url)
+            if not reason:
+                return
             tries = 1 if self._progress_at > before else tries + 1
             if not self._reached and tries >= len(self._urls):
-                raise StreamFailed(f"No server answers at {' or '.join(self._urls)} ({reason}).")
+                raise NoServer(f"No server answers at {self._names} ({reason}).")
             if time.monotonic() - self._progress_at > self._give_up_s:
                 raise StreamFailed(f"No server has helped for {self._give_up_s:g} s ({reason}).")
             if tries == 1 and self._began:
                 self._tell({"type": "connection", "state": "lost", "reason": reason})
             longest = min(_LONGEST_WAIT_S, _SHORTEST_WAIT_S * 2 ** (tries - 1))
             await asyncio.sleep(self._retry_after_s + random.uniform(0, longest))
+
+    async def _attempt(self, url: str) -> str:
+        """Use one connection until it ends; return why it did, or "" if the stream is done.
+
+        :raises StreamFailed: if another try will not help.
+        :raises _Refused: the same.
+        """
+        try:
+            if await self._converse(url):
+                return ""
+            return self._fatal or f"it closed with {self._close_code}"
+        except InvalidURI as problem:
+            raise StreamFailed(
+                f"{self._names} is not the address of a WebSocket: it begins with ws:// or, where pages come "
+                "by https, wss://."
+            ) from problem
+        except ssl.SSLCertVerificationError as problem:
+            raise StreamFailed(
+                f"The certificate of {self._names} cannot be verified ({problem.verify_message}). Have it "
+                "signed by an authority that this machine trusts, or name the file of its own authority in "
+                "SSL_CERT_FILE."
+            ) from problem
+        except InvalidStatus as problem:
+            status = problem.response.status_code
+            if status not in _TRY_AGAIN_STATUS:
+                raise StreamFailed(refusal(problem)) from None
+            return f"status {status}"
+        except (OSError, InvalidHandshake, TimeoutError) as problem:
+            return f"{type(problem).__name__}: {problem}"
 
     async def _converse(self, url: str) -> bool:
         """Use one connection until it ends; return whether the stream is done.
@@ -242,9 +265,9 @@ class AsyncLiveClient:
                 if sender is not None:
                     sender.cancel()
                     await asyncio.gather(sender, return_exceptions=True)
-            code = connection.close_code or 1006
-            if code not in _TRY_AGAIN:
-                raise _Refused(self._fatal or f"The server closed the stream with {code}.")
+            self._close_code = connection.close_code or 1006
+            if self._close_code not in _TRY_AGAIN:
+                raise _Refused(self._fatal or f"The server closed the stream with {self._close_code}.")
         return False
 
     async def _receive(self, connection: ClientConnection) -> Message:

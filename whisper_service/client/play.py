@@ -1,14 +1,12 @@
-"""A WebSocket client for the command line. It plays a file as a microphone would."""
+"""The client of the command line. It plays a file as a microphone would, and shows the transcript."""
 
 from __future__ import annotations
 
-import io
 import json
-import ssl
 import threading
 import time
-import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,31 +16,17 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.sync.client import ClientConnection, connect
 
 from whisper_service.audio.decode import decode
 from whisper_service.audio.pcm import Recording, float32_to_int16
-from whisper_service.client.live import refusal
+from whisper_service.client.live import NoServer
+from whisper_service.client.threaded import LiveClient
 from whisper_service.errors import BadAudio, StreamFailed
 
-#: Seconds that the server may take for the rest of the transcript after the last slice.
-_DONE_TIMEOUT_S = 120.0
+#: How long to try again after a broken connection, in seconds.
+_GIVE_UP_S = 60.0
 
 Message = dict[str, Any]
-
-
-def wav_slices(pcm: Recording, *, slice_ms: int) -> Iterator[bytes]:
-    """Yield ``pcm`` as complete WAV files of ``slice_ms`` each, like the slices that RecordRTC makes."""
-    size = max(1, pcm.rate * slice_ms // 1000)
-    for start in range(0, pcm.samples.shape[0], size):
-        file = io.BytesIO()
-        with wave.open(file, "wb") as writer:
-            writer.setnchannels(1)
-            writer.setsampwidth(2)
-            writer.setframerate(pcm.rate)
-            writer.writeframes(float32_to_int16(pcm.samples[start : start + size]).tobytes())
-        yield file.getvalue()
 
 
 def play(
@@ -58,92 +42,39 @@ def play(
     """Send ``pcm`` at ``speed`` times real time and return the server's ``done``. Blocks.
 
     :param key: opens a server that asks for one; "" for none.
-    :param on_message: called with every message of the server, in a thread of its own.
-    :param on_played: called after each slice with the seconds of audio that have been sent so far.
-    :raises StreamFailed: if the server cannot be reached or ends the stream.
+    :param on_message: called with every message of ``LiveClient``.
+    :param on_played: called after each slice, in another thread, with the seconds of audio sent so far.
+    :raises StreamFailed: if the server cannot be reached, or does not serve the stream.
     """
-    with _connected(url, key) as connection:
-        receiver = _Receiver(connection, on_message)
-        receiver.start()
+    samples = float32_to_int16(pcm.samples).astype("<i2")
+    size = max(1, pcm.rate * slice_ms // 1000)
+    over = threading.Event()
+
+    def send(client: LiveClient) -> None:
         began = time.monotonic()
-        try:
-            for index, data in enumerate(wav_slices(pcm, slice_ms=slice_ms), start=1):
-                played_s = min(index * slice_ms / 1000, pcm.samples.shape[0] / pcm.rate)
-                time.sleep(max(0.0, began + played_s / speed - time.monotonic()))
-                connection.send(data)
-                on_played(played_s)
-            connection.send(json.dumps({"type": "stop"}))
-        except ConnectionClosed:
-            pass  # the receiver records the reason
-        receiver.join(_DONE_TIMEOUT_S)
-    if receiver.done is None:
-        raise StreamFailed(receiver.problem or f"The server said nothing final within {_DONE_TIMEOUT_S:g} s.")
-    return receiver.done
+        with suppress(StreamFailed):  # the iteration below raises it
+            for start in range(0, samples.shape[0], size):
+                end = min(start + size, samples.shape[0])
+                if over.wait(max(0.0, began + end / pcm.rate / speed - time.monotonic())):
+                    return
+                client.send(samples[start:end].tobytes())
+                on_played(end / pcm.rate)
+            client.stop()
 
-
-def _connected(url: str, key: str) -> ClientConnection:
-    """Return an open connection to ``url``.
-
-    :raises StreamFailed: if there is none; its text says what to do.
-    """
+    message: Message = {}
+    client = LiveClient(url, rate=pcm.rate, key=key, give_up_s=_GIVE_UP_S)
+    sender = threading.Thread(target=send, args=(client,), daemon=True)
     try:
-        headers = {"Authorization": f"Bearer {key}"} if key else None
-        return connect(url, additional_headers=headers, max_size=None)
-    except InvalidURI as problem:
-        raise StreamFailed(
-            f"{url} is not the address of a WebSocket: it must begin with ws:// or, where pages come by "
-            "https, wss://."
-        ) from problem
-    except ssl.SSLCertVerificationError as problem:
-        raise StreamFailed(
-            f"The certificate of {url} cannot be verified ({problem.verify_message}). Have it signed by an "
-            "authority that this machine trusts, or name the file of its own authority in SSL_CERT_FILE."
-        ) from problem
-    except InvalidStatus as problem:
-        raise StreamFailed(refusal(problem)) from problem
-    except (OSError, InvalidHandshake, TimeoutError) as problem:
-        raise StreamFailed(
-            f"No server answers at {url} ({type(problem).__name__}): run 'make serve', or give --url."
-        ) from problem
-
-
-#: The meaning of a close code, for a connection that the server closes without an error message.
-_CLOSED = {
-    1001: "The server is going away: it is being stopped or restarted. Try again in a moment.",
-    1012: "The server is restarting. Try again in a moment.",
-    1013: "The server is full. Try again in a minute.",
-}
-
-
-class _Receiver(threading.Thread):
-    """Reads messages until the connection ends."""
-
-    def __init__(self, connection: ClientConnection, on_message: Callable[[Message], None]) -> None:
-        super().__init__(daemon=True)
-        self._connection = connection
-        self._on_message = on_message
-        self.done: Message | None = None
-        self.problem: str | None = None
-
-    def run(self) -> None:
-        try:
-            for frame in self._connection:
-                message: Message = json.loads(frame)
-                self._on_message(message)
-                if message["type"] == "done":
-                    self.done = message
-                if message["type"] == "error" and message["fatal"]:
-                    self.problem = str(message["message"])
-        except ConnectionClosed as closed:
-            self._explain(closed)
-            return
-        if self.done is None:
-            self._explain(None)
-
-    def _explain(self, closed: ConnectionClosed | None) -> None:
-        code = self._connection.close_code
-        broke = f"The connection broke ({closed or code})."
-        self.problem = self.problem or _CLOSED.get(code or 0, broke)
+        with client:
+            sender.start()
+            for message in client:
+                on_message(message)
+    except NoServer as problem:
+        raise StreamFailed(f"{problem} Run 'make serve', or give --url.") from problem
+    finally:
+        over.set()
+        sender.join()
+    return message
 
 
 def show_stream(file: Path, *, url: str, key: str, speed: float, slice_ms: int, as_json: bool) -> None:
@@ -173,6 +104,12 @@ def show_stream(file: Path, *, url: str, key: str, speed: float, slice_ms: int, 
         chosen(on_message=screen.message, on_played=screen.played)
 
 
+def _of_connection(message: Message) -> str:
+    if message["state"] == "resumed":
+        return "The connection is back; nothing is lost."
+    return f"The connection is lost ({message['reason']}); trying again."
+
+
 class _Lines:
     """Prints one utterance a line to stdout, for a pipe or a file. All other messages go to stderr."""
 
@@ -192,6 +129,8 @@ class _Lines:
                 click.echo(message["message"], err=True)
             case "lag" if message["behind_s"]:
                 click.echo(f"{message['behind_s']} s behind", err=True)
+            case "connection":
+                click.echo(_of_connection(message), err=True)
 
     def end(self) -> None:
         """Print the last utterance."""
@@ -244,6 +183,8 @@ class _Screen:
                 self._console.print(f"[red]{message['message']}[/red]")
             case "lag" if message["behind_s"]:
                 self._console.print(f"[yellow]{message['behind_s']} s behind[/yellow]")
+            case "connection":
+                self._console.print(Text(_of_connection(message), style="yellow"))
         self._live.update(self._render())
 
     def _end_line(self) -> None:

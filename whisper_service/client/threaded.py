@@ -77,7 +77,10 @@ class LiveClient:
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-        except CancelledError:
+        except (CancelledError, RuntimeError) as problem:
+            coroutine.close()
+            if isinstance(problem, RuntimeError) and not self._loop.is_closed():
+                raise
             raise StreamFailed("The client was closed.") from None
 
     def _run(self) -> None:
