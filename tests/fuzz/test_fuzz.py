@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,12 @@ def test_any_conversation(data: bytes) -> None:
     converse(data)
 
 
-def test_what_was_found_before() -> None:
+@pytest.mark.parametrize("path", sorted(CORPUS.with_name("found").iterdir()), ids=lambda path: path.name)
+def test_a_fault_that_was_found(path: Path) -> None:
+    converse(path.read_bytes())
+
+
+def test_the_corpus() -> None:
     with zipfile.ZipFile(CORPUS) as corpus:
         assert len(corpus.namelist()) > 100
         for name in corpus.namelist():

@@ -242,6 +242,19 @@ def test_every_cut_of_endless_speech_is_a_place_to_go_on(policy: str) -> None:
     assert [word.text for final in finals(_events(told)) for word in final.words] == spoken
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999, 1.0])
+def test_a_client_may_end_before_it_has_sent_its_audio_again(share: float) -> None:
+    """It has sent so much of what is before the place to go on."""
+    pcm, _ = speak([*[0.1, 0.1, 1.2] * 4, *[0.1] * 80, *[1.2, 0.1] * 3])
+    told = _hear(pcm, StreamSettings(), FakeEngine().run)
+    carries = [carry for carry in told if isinstance(carry, Carry) and carry.audio_from < carry.position]
+    assert {carry.unfinished is None for carry in carries} == {True, False}
+    for carry in carries:
+        end = carry.audio_from + round(share * (carry.position - carry.audio_from))
+        *_, last = _events(_hear(pcm[:end], StreamSettings(), FakeEngine().run, carry=carry))
+        assert isinstance(last, Done) and last.account == carry.account
+
+
 def test_silence_is_a_place_to_go_on_every_five_seconds() -> None:
     pcm, _ = speak([0.1, 0.1, 18.0, 0.1, 7.0, 0.1, 0.1], lead_s=6.0)
 

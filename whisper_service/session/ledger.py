@@ -34,7 +34,11 @@ class Ledger:
             self._counted = end
 
     def settle(self, position: int) -> Account:
-        """Return the counts of all samples before ``position``. All speech before it must be counted."""
+        """Return the counts of all samples before ``position``. All speech before it must be counted.
+
+        If the ledger has begun after ``position``, they are those with which it has begun.
+        """
+        position = max(position, self._settled.received)
         lost = self._settled.lost + self._lost(self._settled.received, position)
         silent = position - self._speech - lost
         self._settled = Account(received=position, speech=self._speech, silent=silent, lost=lost)

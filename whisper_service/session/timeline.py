@@ -209,9 +209,11 @@ class Timeline:
 
     def _end(self, speech_end: int, end: int, events: list[Event], jobs: list[Job]) -> None:
         events.append(SpeechEnded(speech_end))
-        if self.utterance is not None and self.utterance < end:
+        assert self.utterance is not None
+        # Without new samples there is nothing to ask: a client may go on from elsewhere and stop at once.
+        if max(self.utterance, self.closed) < end:
             jobs.append(self._job(Kind.FINAL, end))
-        self.utterance, self.closed = None, end
+        self.utterance, self.closed = None, max(self.closed, end)
 
     def _job(self, kind: Kind, position: int, *, pause: bool = False) -> Job:
         assert self.utterance is not None
