@@ -20,7 +20,7 @@ from tests.fuzz.conversations import CORPUS
 from tests.servers import ROOT
 
 #: The longest input in bytes, the longest time for one in seconds, and the most memory of the process in MB.
-_LIMITS = ["-max_len=800", "-timeout=60", "-rss_limit_mb=1500"]
+_LIMITS = ["-max_len=800", "-timeout=600", "-rss_limit_mb=1500"]
 #: After the first tenth of the messages, memory may grow by this much.
 _MOST_GROWTH_MB = 50
 

@@ -186,7 +186,8 @@ MEASURES = (
         "what was said is not logged",
         "whisper_service/live.py",
         "        if isinstance(event, Done):\n            if self._cut_short",
-        '        log.info("%s", getattr(event, "text", ""))\n        if isinstance(event, Done):\n            if self._cut_short',
+        '        log.info("%s", getattr(event, "text", ""))\n'
+        "        if isinstance(event, Done):\n            if self._cut_short",
         ("tests/test_metrics.py", "-k", "stream_shows"),
     ),
     Measure(
