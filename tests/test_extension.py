@@ -27,6 +27,13 @@ def test_one_line_mounts_the_socket_under_its_three_names() -> None:
     assert "/" not in _routes(app)
 
 
+def test_without_figures_there_is_no_page_of_them() -> None:
+    app = Flask("host", static_folder=None)
+    app.config["WHISPER_METRICS"] = "off"
+    Transcriber(app)
+    assert not {"/metrics", "/status"} & _routes(app)
+
+
 def test_a_prefix_moves_everything() -> None:
     app = Flask("host", static_folder=None)
     Transcriber(app, url_prefix="/speech", page=True)
