@@ -78,7 +78,7 @@ def _tie(model: Whisper, request: Request, tokens: list[int]) -> bool:
     return bool(best[0] - best[1] < 1e-3)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 16])
+@pytest.mark.parametrize("size", [1, 2, 5, pytest.param(16, marks=pytest.mark.slow)])
 def test_a_batch_says_what_whisper_says_of_each_window(
     runner: Runner, model: Whisper, talk: Talk, size: int
 ) -> None:

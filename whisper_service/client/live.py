@@ -60,6 +60,7 @@ class AsyncLiveClient:
     The messages are those of the server (``docs/protocol.md``), with times and ids that go on over all
     connections; each final comes once. Between them are messages of the client itself: ``{"type":
     "connection", "state": "lost" | "resumed", "reason": …}``. ``ack`` and ``resumed`` are not passed on.
+    ``full_transcript`` has the text of all connections.
 
     :param url: the server's socket, or several: after a failure the next one is tried. They must have the
         same signing key and model.
@@ -98,6 +99,7 @@ class AsyncLiveClient:
         self._token = ""
         self._replay_from = 0
         self._next_id = 0
+        self._transcript = ""  # the text of all finals
         self._last_end = 0.0
         # Where the server's counts begin: not 0 after a stream that had to begin anew.
         self._first_sample = self._first_id = 0
@@ -352,6 +354,9 @@ class AsyncLiveClient:
             case "final":
                 message["id"] += self._first_id
                 self._next_id = message["id"] + 1
+                self._transcript += message["text"]
+        if "full_transcript" in message:
+            message["full_transcript"] = self._transcript  # the server's begins anew with each connection
         self._shift(message)
         if message["type"] == "final":
             self._last_end = message["end"]
