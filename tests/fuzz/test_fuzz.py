@@ -18,7 +18,7 @@ from whisper_service.protocol.native import NativeDialect
 EXAMPLES = 300
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 @given(st.binary(max_size=600))
 def test_any_conversation(data: bytes) -> None:
     converse(data)
