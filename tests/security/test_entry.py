@@ -21,7 +21,7 @@ from benchmarks.slices import wav_slices
 from tests.servers import Server, free_port, gunicorn, running
 from whisper_service.audio.pcm import Recording
 from whisper_service.cli import main
-from whisper_service.client import LiveClient, StreamFailed
+from whisper_service.client import LiveClient, StreamFailed, play
 from whisper_service.web.keys import hash_of, make
 
 KEY = make()
@@ -173,7 +173,10 @@ def test_a_script_learns_why(locked: Server) -> None:
     assert _ask(locked, f"/entry?token={KEY}") == (200, {"status": "welcome"})
 
 
-def test_the_clients_of_the_package_take_a_key(locked: Server, tmp_path: Path) -> None:
+def test_the_clients_of_the_package_take_a_key(
+    locked: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(play, "_GIVE_UP_S", 0.0)
     url, recording = locked.ws("/transcribe"), tmp_path / "silence.wav"
     recording.write_bytes(next(wav_slices(Recording(np.zeros(8_000, np.float32), 16_000), slice_ms=500)))
     for key, why, also in (
