@@ -11,6 +11,7 @@ import gc
 import os
 import threading
 from collections import Counter
+from pathlib import Path
 
 from flask import Response, jsonify
 from greenlet import greenlet
@@ -32,8 +33,9 @@ def what_is_open() -> Response:
 
 
 def _kind(descriptor: str) -> str:
+    """Return the kind of a descriptor, or the name of its file without the folder."""
     try:
-        return os.readlink(f"/proc/self/fd/{descriptor}").split(":")[0]
+        return Path(os.readlink(f"/proc/self/fd/{descriptor}").split(":")[0]).name
     except FileNotFoundError:  # the descriptor of the listing itself
         return "listing"
 
