@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+import threading
+import time
+
+import gevent
 
 from tests.servers import ROOT
+from whisper_service.native import HubCalls
 
 _SCRIPT = """
 from gevent import monkey; monkey.patch_all()
@@ -99,3 +105,46 @@ def test_an_error_in_a_native_thread_is_raised_to_the_caller_and_not_printed() -
         [sys.executable, "-c", _FAILING], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.stdout, done.stderr) == ("raised here\n", "")
+
+
+def test_functions_for_the_hub_are_called_in_order_from_any_threads() -> None:
+    calls = HubCalls()
+    called: list[tuple[int, int]] = []
+
+    def post_all(name: int) -> None:
+        for number in range(2_000):
+            calls.post(called.append, (name, number))
+
+    threads = [threading.Thread(target=post_all, args=(name,)) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    with gevent.Timeout(10):
+        while len(called) < 6_000:
+            gevent.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    for name in range(3):
+        assert [number for owner, number in called if owner == name] == list(range(2_000))
+
+
+def test_the_answers_of_a_large_batch_leave_turns_to_others(loop_that_knows_the_time: None) -> None:
+    calls, done, seen = HubCalls(), 0, [0]
+
+    def work() -> None:
+        nonlocal done
+        time.sleep(0.0005)  # not gevent's: as a stream that computes
+        done += 1
+
+    def beat() -> None:
+        while done < 100:
+            gevent.sleep(0.0001)
+            seen.append(done)
+
+    heart = gevent.spawn(beat)
+    gevent.sleep(0)
+    for _ in range(100):
+        # An answer wakes a stream, which then works.
+        calls.post(gevent.spawn, work)
+    with gevent.Timeout(10):
+        heart.join()
+    assert max(after - before for before, after in itertools.pairwise(seen)) <= 10

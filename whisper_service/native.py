@@ -120,15 +120,42 @@ def patiently(wait: Callable[[float], bool], timeout_s: float) -> bool:
     return any(wait(timeout_s / _PARTS) for _ in range(_PARTS))
 
 
+#: So many functions are called in one turn of the event loop. gevent itself looks for timers and sockets
+#: only after fifty callbacks, and each answer of a batch may wake a stream that then works for a millisecond.
+_CALLS_A_TURN = 4
+
+
 class HubCalls:
-    """Calls functions, from any thread, on the hub of the thread that created the object."""
+    """Calls functions, from any thread, on the hub of the thread that created the object.
+
+    The functions are called in the order of their posts, a few in each turn of the event loop. So the answers
+    of a large batch do not hold up everything else.
+    """
 
     def __init__(self) -> None:
         self._loop = gevent.get_hub().loop
+        self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._next_turn = self._loop.timer(0)
+        self._scheduled = False
 
     def post(self, function: Callable[..., Any], *args: Any) -> None:
         """Schedule a call of ``function`` on the hub. The function must neither block nor raise."""
-        self._loop.run_callback_threadsafe(function, *args)
+        self._waiting.append((function, args))
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.run_callback_threadsafe(self._call)
+
+    def _call(self) -> None:
+        for _ in range(min(_CALLS_A_TURN, len(self._waiting))):
+            function, args = self._waiting.popleft()
+            function(*args)
+        # A thread appends first and looks at the flag afterwards. Here it is the other way round, so that
+        # either side sees what the other has done.
+        self._scheduled = False
+        if self._waiting:
+            self._scheduled = True
+            self._next_turn.stop()
+            self._next_turn.start(self._call)
 
 
 class Pool:

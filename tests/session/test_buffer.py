@@ -41,8 +41,20 @@ def test_refuses_what_it_does_not_hold(start: int, end: int) -> None:
         buffer.read(start, end)
 
 
-def test_a_read_is_a_copy() -> None:
+def test_what_was_read_stays_as_it_is() -> None:
+    buffer, dice, kept = RollingBuffer(), np.random.default_rng(1), []
+    for _ in range(300):
+        buffer.append(_ramp(buffer.end, buffer.end + int(dice.integers(1, 60_000))))
+        start = int(dice.integers(buffer.start, buffer.end))
+        kept.append((start, buffer.end, buffer.read(start, buffer.end)))
+        buffer.trim(buffer.end - 200_000)
+    for start, end, samples in kept[-20:] + kept[:20]:
+        assert np.array_equal(samples, _ramp(start, end))
+
+
+def test_a_long_stream_keeps_one_small_array() -> None:
     buffer = RollingBuffer()
-    buffer.append(_ramp(0, 10))
-    buffer.read(0, 10)[:] = -1
-    assert buffer.read(3, 4)[0] == 3
+    for end in range(8_000, 20_000_000, 8_000):
+        buffer.append(_ramp(end - 8_000, end))
+        buffer.trim(end - 400_000)
+        assert buffer._data.shape[0] <= 808_000

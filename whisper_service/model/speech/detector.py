@@ -55,11 +55,11 @@ class SpeechState:
         self.first = first
         self.block = _block_of(first)  # earlier frames serve only as lead-in
         self.frame = lead_in_start(first) // FRAME_SAMPLES
-        self.pending: Samples = np.zeros(0, dtype=np.float32)
+        # The samples of no frame yet, with the context before them. Before the first sample is silence.
+        self.pending: Samples = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
         self.recurrent = torch.zeros(2, _STATE_SIZE)
         # Each entry is a frame with the context before it, (576,).
         self.recent: deque[Samples] = deque(maxlen=LEAD_IN_FRAMES)
-        self.context: Samples = np.zeros(_CONTEXT_SAMPLES, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +140,11 @@ class SpeechDetector:
 def _tasks(state: SpeechState, pcm: Samples) -> list[_Task]:
     """Return the runs for the frames that ``pcm`` completes. A new block first repeats its lead-in."""
     audio = np.concatenate([state.pending, pcm])
-    count = audio.shape[0] // FRAME_SAMPLES
+    count = (audio.shape[0] - _CONTEXT_SAMPLES) // FRAME_SAMPLES
     state.pending = audio[count * FRAME_SAMPLES :]
     tasks: list[_Task] = []
-    for frame in audio[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES):
-        heard = np.concatenate([state.context, frame])
+    for begin in range(0, count * FRAME_SAMPLES, FRAME_SAMPLES):
+        heard = audio[begin : begin + _CONTEXT_SAMPLES + FRAME_SAMPLES]
         if state.frame >= state.block:
             if state.frame % BLOCK_FRAMES == 0 and state.frame:
                 tasks += [
@@ -152,6 +152,5 @@ def _tasks(state: SpeechState, pcm: Samples) -> list[_Task]:
                 ]
             tasks.append(_Task(heard, restart=False, keep=state.frame >= state.first))
         state.recent.append(heard)
-        state.context = heard[-_CONTEXT_SAMPLES:]
         state.frame += 1
     return tasks
