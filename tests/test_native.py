@@ -9,6 +9,7 @@ import threading
 import time
 
 import gevent
+import pytest
 
 from tests.servers import ROOT
 from whisper_service.native import HubCalls
@@ -125,6 +126,19 @@ def test_functions_for_the_hub_are_called_in_order_from_any_threads() -> None:
         thread.join()
     for name in range(3):
         assert [number for owner, number in called if owner == name] == list(range(2_000))
+
+
+def test_the_error_of_one_function_does_not_stop_the_others(capfd: pytest.CaptureFixture[str]) -> None:
+    calls = HubCalls()
+    called: list[int] = []
+    for number in range(3):
+        calls.post(called.append, number)
+        calls.post(int, "no number")
+    with gevent.Timeout(10):
+        while len(called) < 3:
+            gevent.sleep(0.001)
+    assert called == [0, 1, 2]
+    assert "no number" in capfd.readouterr().err  # gevent reports it
 
 
 def test_the_answers_of_a_large_batch_leave_turns_to_others(loop_that_knows_the_time: None) -> None:

@@ -146,16 +146,18 @@ class HubCalls:
             self._loop.run_callback_threadsafe(self._call)
 
     def _call(self) -> None:
-        for _ in range(min(_CALLS_A_TURN, len(self._waiting))):
-            function, args = self._waiting.popleft()
-            function(*args)
-        # A thread appends first and looks at the flag afterwards. Here it is the other way round, so that
-        # either side sees what the other has done.
-        self._scheduled = False
-        if self._waiting:
-            self._scheduled = True
-            self._next_turn.stop()
-            self._next_turn.start(self._call)
+        try:
+            for _ in range(min(_CALLS_A_TURN, len(self._waiting))):
+                function, args = self._waiting.popleft()
+                function(*args)
+        finally:  # the error of one function must not stop the others
+            # A thread appends first and looks at the flag afterwards. Here it is the other way round, so that
+            # either side sees what the other has done.
+            self._scheduled = False
+            if self._waiting:
+                self._scheduled = True
+                self._next_turn.stop()
+                self._next_turn.start(self._call)
 
 
 class Pool:
